@@ -1,0 +1,146 @@
+"""Every error oya raises on purpose, one tree.
+
+    OyaError                     exit 1
+    ├── UsageError               exit 2: what was typed or configured cannot be done
+    │   ├── ConfigError          .oya/swarm.toml, a flag
+    │   ├── RepositoryUnfit      this repository cannot be worked on
+    │   ├── TrackerError         the backlog cannot be read
+    │   └── RefusedError         this state and this event do not go together
+    ├── BaseRed                  exit 1: the tests fail before anybody has touched anything
+    ├── SwarmFailed              exit 4: meltdown
+    ├── DaemonSilent             exit 6: a daemon holds the lock and does not answer
+    ├── StoreError
+    │   ├── StoreLocked          another process holds the state
+    │   ├── StoreDamaged         the state is not what was acknowledged; refused
+    │   ├── StoreNewer           written by a newer oya; refused, untouched
+    │   └── StoreUnavailable     the engine does not take writes now (disk full, read-only)
+    ├── GitError                 a git command failed
+    ├── ProcessError             a program could not be started
+    ├── BackendError             a backend broke the protocol, died, or its provider refused
+    └── ActorError
+        ├── ActorDead            the message was not delivered, and is given back
+        ├── MailboxFull          the message was not delivered, and is given back
+        └── AskTimeout           no answer within the deadline; the message may have been handled
+
+A message has up to three sentences: what happened, what is still safe, what to
+type next. The first is the exception's text, the others are its attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class OyaError(Exception):
+    """Something went wrong, and oya knows what."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str = "", *, safe: str = "", hint: str = "") -> None:
+        super().__init__(what or (type(self).__doc__ or "").strip())
+        self.safe = safe
+        self.hint = hint
+
+    def lines(self) -> list[str]:
+        """What to print for a person: what happened, what is safe, what to type next."""
+        return [part for part in (str(self), self.safe, self.hint) if part]
+
+
+class UsageError(OyaError):
+    """What was typed or configured cannot be done."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The configuration is wrong."""
+
+
+class RepositoryUnfit(UsageError):
+    """This repository cannot be worked on."""
+
+
+class TrackerError(UsageError):
+    """The backlog cannot be read."""
+
+
+class RefusedError(UsageError):
+    """The bead is not in a state that allows this."""
+
+
+class BaseRed(OyaError):
+    """The tests fail on the untouched base."""
+
+
+class SwarmFailed(OyaError):
+    """The swarm melted down."""
+
+    exit_code = 4
+
+
+class DaemonSilent(OyaError):
+    """A daemon holds the lock and does not answer."""
+
+    exit_code = 6
+
+
+class StoreError(OyaError):
+    """The state could not be read or written."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the state of this repository."""
+
+
+class StoreDamaged(StoreError):
+    """The state is not what was acknowledged."""
+
+
+class StoreNewer(StoreError):
+    """The state was written by a newer oya."""
+
+
+class StoreUnavailable(StoreError):
+    """The state cannot be written now."""
+
+
+class GitError(OyaError):
+    """A git command failed."""
+
+
+class ProcessError(OyaError):
+    """A program could not be started."""
+
+
+class BackendError(OyaError):
+    """A backend broke the protocol, died, or was refused by its provider."""
+
+
+class ActorError(OyaError):
+    """An actor could not be reached."""
+
+
+class ActorDead(ActorError):
+    """The actor has ended; the message was not delivered.
+
+    `message` is what was not sent.
+    """
+
+    def __init__(self, what: str = "", message: Any = None) -> None:
+        super().__init__(what or "the actor has ended; the message was not delivered")
+        self.message = message
+
+
+class MailboxFull(ActorError):
+    """The mailbox stayed full until the deadline; the message was not delivered.
+
+    `message` is what was not sent.
+    """
+
+    def __init__(self, what: str = "", message: Any = None) -> None:
+        super().__init__(what or "the mailbox stayed full; the message was not delivered")
+        self.message = message
+
+
+class AskTimeout(ActorError):
+    """No answer within the deadline; the message may or may not have been handled."""

@@ -71,7 +71,8 @@ class BeadState:
 
     `contract`, `implementation` and `snapshot` are commits: the accepted contract, the
     last accepted implementation, and the head of the newest unaccepted attempt of this
-    phase entry. `awaits` is the approval that reviewed work still needs. `reviewed` is the head that was DEFENDED, `commit` the landed one.
+    phase entry. `awaits` is the approval that reviewed work still needs, `reviewed` the
+    head that was DEFENDED, `commit` the landed one.
     """
 
     id: str

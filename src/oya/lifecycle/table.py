@@ -126,7 +126,7 @@ def _claimed(s: BeadState, ev: e.Claimed, _: Limits) -> Step:
 
 def _contract_accepted(s: BeadState, ev: e.ContractAccepted, limits: Limits) -> Step:
     _need(s, ev, s.phase is Phase.CONTRACT and not s.checking)
-    known = {"contract": ev.commit, "base": ev.base}
+    known: dict[str, Any] = {"contract": ev.commit, "base": ev.base}
     if limits.planner:
         return _enter(s, Phase.CONTRACT, checking=True, **known), ()
     return _enter(s, Phase.IMPLEMENTATION, revisions=0, **known), ()
@@ -146,7 +146,7 @@ def _check_revised(s: BeadState, ev: e.CheckRevised, limits: Limits) -> Step:
 
 def _implementation_accepted(s: BeadState, ev: e.ImplementationAccepted, limits: Limits) -> Step:
     _need(s, ev, s.phase is Phase.IMPLEMENTATION)
-    known = {"implementation": ev.commit, "base": ev.base}
+    known: dict[str, Any] = {"implementation": ev.commit, "base": ev.base}
     if limits.review:
         return _enter(s, Phase.REVIEW, **known), ()
     return _ready(replace(s, **known), ev.commit, ev.hold), ()

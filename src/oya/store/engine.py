@@ -1,0 +1,62 @@
+"""The port under the store: what a database engine must do for the writer.
+
+The writer is the only caller of `commit`, one call at a time; nothing relies on the
+engine's isolation. Implementations: `surreal.SurrealEngine`; a simulated one for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Set one record, whole."""
+
+    table: str
+    key: str
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove one record, if it is there."""
+
+    table: str
+    key: str
+
+
+Write = Put | Delete
+
+
+class Engine(Protocol):
+    """Atomic batches in, ordered scans out."""
+
+    async def open(self) -> None:
+        """Open or create. `StoreError` in one of its forms when that cannot be."""
+        ...
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """All of it durably, or nothing. `StoreUnavailable`: surely nothing, or unknown.
+
+        After an error the caller must read back before it decides.
+        """
+        ...
+
+    async def get(self, table: str, key: str) -> Row | None:
+        """One record."""
+        ...
+
+    def scan(
+        self, table: str, *, after: str = "", limit: int | None = None
+    ) -> AsyncIterator[tuple[str, Row]]:
+        """Records by key in ascending order, keys greater than `after`; memory stays bounded."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and let go of the files; idempotent."""
+        ...

@@ -1,0 +1,183 @@
+"""What a backend must answer, as a file: `.oya/out/<role>.json` in its workspace.
+
+Unknown keys are ignored; what is missing or wrong goes back to the backend as a finding.
+`oya schema ROLE` prints these models. An answer is data of a stranger: every text and
+every list has a bound.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from oya.lifecycle.model import Role
+
+MAX_BYTES = 1_000_000
+OUT = ".oya/out"
+
+
+def _relative(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in path:
+        raise ValueError("must be a path inside the workspace")
+    return str(pure)
+
+
+Text = Annotated[str, Field(max_length=20_000)]
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+FilePath = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_relative)]
+Texts = Annotated[list[Text], Field(max_length=200)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PlanItem(_Model):
+    """One planned test: an example by Given, When, Then. `id` is the runner's own id."""
+
+    id: Name
+    kind: Literal["happy", "error", "edge", "property", "regression"]
+    given: Text = ""
+    when: Text = ""
+    then: Text = ""
+    covers: Annotated[list[Name], Field(max_length=50)] = []
+
+
+class Challenge(_Model):
+    """A command and the exit code it must have; `clause` names what it tests."""
+
+    command: Annotated[str, Field(min_length=1, max_length=10_000)]
+    expect: int = 0
+    why: Text = ""
+    clause: Text = ""
+    contradicts: Name | None = None
+
+
+class Change(_Model):
+    """A test of the base that this bead means to change or remove."""
+
+    id: Name
+    why: Text
+
+
+class Discovered(_Model):
+    """Other work that was noticed; nobody works on it until a person opens it."""
+
+    title: Annotated[str, Field(min_length=1, max_length=500)]
+    description: Text = ""
+
+
+class Split(_Model):
+    """One part of a bead that is too large; `depends_on` are indexes into the list."""
+
+    title: Annotated[str, Field(min_length=1, max_length=500)]
+    description: Text = ""
+    depends_on: Annotated[list[int], Field(max_length=20)] = []
+
+
+class _Answer(_Model):
+    cannot: Literal["already_done", "unclear", "contract_wrong", "needs_person"] | None = None
+    why: Text = ""
+    question: Text = ""
+    discovered: Annotated[list[Discovered], Field(max_length=5)] = []
+
+
+class TestWriterAnswer(_Answer):
+    """The contract. kind is required; a plan and files for behaviour, checks for check."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    kind: Literal["behaviour", "check", "preserve", "none"] | None = None
+    test_plan: Annotated[list[PlanItem], Field(max_length=200)] = []
+    test_files: Annotated[list[FilePath], Field(max_length=100)] = []
+    checks: Annotated[list[Challenge], Field(max_length=50)] = []
+    error_variants: Texts = []
+    preconditions: Texts = []
+    postconditions: Texts = []
+    invariants: Texts = []
+    stubs: Annotated[list[FilePath], Field(max_length=100)] = []
+    changes: Annotated[list[Change], Field(max_length=200)] = []
+    touches: Annotated[list[FilePath], Field(max_length=200)] = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> TestWriterAnswer:
+        if self.cannot:
+            return self
+        if self.kind is None:
+            raise ValueError("`kind` is missing: behaviour, check, preserve or none")
+        if self.kind == "behaviour" and not (self.test_plan and self.test_files):
+            raise ValueError("kind behaviour needs a `test_plan` and `test_files`")
+        if self.kind == "check" and not self.checks:
+            raise ValueError("kind check needs `checks`")
+        return self
+
+
+class ImplementerAnswer(_Answer):
+    """None is needed."""
+
+    summary: Text = ""
+
+
+class ReviewerAnswer(_Answer):
+    """Challenges to run; an empty list is an answer."""
+
+    challenges: Annotated[list[Challenge], Field(max_length=50)] = []
+    findings: Texts = []
+
+
+class PlannerAnswer(_Answer):
+    """The verdict on a contract."""
+
+    verdict: Literal["accept", "revise"] | None = None
+    findings: Texts = []
+    split: Annotated[list[Split], Field(max_length=20)] = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> PlannerAnswer:
+        if self.verdict is None and not self.cannot:
+            raise ValueError("`verdict` is missing: accept or revise")
+        return self
+
+
+Answer = TestWriterAnswer | ImplementerAnswer | ReviewerAnswer | PlannerAnswer
+T = TypeVar("T", bound=_Answer)
+
+MODELS: dict[Role, type[_Answer]] = {
+    Role.TEST_WRITER: TestWriterAnswer,
+    Role.IMPLEMENTER: ImplementerAnswer,
+    Role.REVIEWER: ReviewerAnswer,
+    Role.PLANNER: PlannerAnswer,
+}
+
+
+class AnswerWrong(ValueError):
+    """The file is there and is not an answer; the text says what is wrong, for the backend."""
+
+
+def answer_path(workspace: Path, role: Role) -> Path:
+    """Where the answer of `role` is expected."""
+    return workspace / OUT / f"{role}.json"
+
+
+def read_answer(workspace: Path, role: Role, model: type[T]) -> T | None:
+    """The answer, or None where there is no file. `AnswerWrong` when it does not fit."""
+    path = answer_path(workspace, role)
+    if path.is_symlink() or not path.is_file():
+        return None
+    if path.stat().st_size > MAX_BYTES:
+        raise AnswerWrong(f"{OUT}/{role}.json is larger than {MAX_BYTES} bytes")
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise AnswerWrong(_said(role, error)) from None
+
+
+def _said(role: Role, error: ValidationError) -> str:
+    lines = [f"{OUT}/{role}.json does not fit the schema:"]
+    for item in error.errors(include_url=False, include_input=False)[:10]:
+        where = ".".join(str(part) for part in item["loc"]) or "the whole"
+        lines.append(f"- {where}: {item['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)

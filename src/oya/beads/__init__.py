@@ -1,0 +1,15 @@
+"""The work itself: beads as they stand in a backlog, and what may be worked on. Pure, no I/O.
+
+- `model`: one bead, read leniently from what a tracker's tool wrote.
+- `codec`: the JSONL file as a value; what oya does not change stays byte for byte.
+- `graph`: who waits for whom (`oya.beads.graph` loads rustworkx; import it where it is needed).
+- `where`: the `[tracker] where` expression.
+- `order`: what may be claimed, and in which order.
+"""
+
+from __future__ import annotations
+
+from oya.beads.codec import Backlog, dumps, overlay, parse
+from oya.beads.model import Bead, Comment, Dependency
+
+__all__ = ["Backlog", "Bead", "Comment", "Dependency", "dumps", "overlay", "parse"]

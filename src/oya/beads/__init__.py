@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from oya.beads.codec import Backlog, dumps, overlay, parse
+from oya.beads.codec import PATH, Backlog, dumps, overlay, parse
 from oya.beads.model import Bead, Comment, Dependency
 
-__all__ = ["Backlog", "Bead", "Comment", "Dependency", "dumps", "overlay", "parse"]
+__all__ = ["PATH", "Backlog", "Bead", "Comment", "Dependency", "dumps", "overlay", "parse"]

@@ -18,11 +18,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from oya.beads.model import Bead, bead_from, is_bead
 from oya.clock import stamp
 from oya.errors import TrackerError
+
+PATH: Final = ".beads/issues.jsonl"
+"""Where every tool of this format keeps it, relative to the repository's root."""
 
 _BOM = "\ufeff"
 _SPACE = " \t\r"
@@ -86,7 +89,8 @@ class Backlog:
         text = _set(text, "status", "closed", after="")
         text = _set(text, "updated_at", time, after="created_at")
         text = _set(text, "closed_at", time, after="updated_at")
-        text = _set(text, "close_reason", reason, after="closed_at")
+        writable = reason.encode("utf-8", "replace").decode()
+        text = _set(text, "close_reason", writable, after="closed_at")
         closed = _line(text, place + 1)
         return replace(self, lines=(*self.lines[:place], closed, *self.lines[place + 1 :]))
 
@@ -208,9 +212,9 @@ def _line(text: str, number: int) -> Line:
 
 def _refuse(line: int, column: int, what: str) -> NoReturn:
     raise TrackerError(
-        f"The backlog cannot be read: line {line}, column {column}: {what}.",
+        f"{PATH}, line {line}, column {column}: {what}.",
         safe="Nothing was taken from it and nothing was changed.",
-        hint="Correct that line of the file and try again.",
+        hint=f"Correct line {line} of {PATH} and try again.",
     ) from None
 
 

@@ -1,0 +1,1 @@
+"""The commands: each is a module with a one-line docstring and `run(arguments) -> str`."""

@@ -1,0 +1,130 @@
+"""Which files an implementer may not edit, and whether one has been.
+
+Frozen are the files from which the report collects tests, what lies beside them to serve
+them, and what tells the runner how to run: whole, except `pyproject.toml`, of which only
+the runner's own tables are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from oya.gates.model import Report, file_of
+
+PARTLY_FROZEN: Final = "pyproject.toml"
+
+_RUNNER_FILES: Final = frozenset(
+    {
+        "conftest.py",
+        "pytest.ini",
+        ".pytest.ini",
+        "pytest.toml",
+        ".pytest.toml",
+        "tox.ini",
+        "setup.cfg",
+        PARTLY_FROZEN,
+    }
+)
+_TEST_FOLDERS: Final = frozenset({"test", "tests", "__tests__", "spec", "specs"})
+_SERVING_FOLDERS: Final = frozenset(
+    {
+        "__snapshots__",
+        "snapshots",
+        "fixtures",
+        "testdata",
+        "test_data",
+        "golden",
+        "goldens",
+        "cassettes",
+    }
+)
+
+
+def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Report) -> set[str]:
+    """The paths among `files` (a tree's) that are frozen.
+
+    A report names files as its runner sees them, perhaps from a subfolder: `tests/test_x.py`
+    stands for `backend/tests/test_x.py` too. In a folder of tests everything that is there
+    is frozen with them (helpers and data are part of what a test says); beside tests that
+    lie among the sources, only folders of snapshots and fixtures are.
+    """
+    paths = [PurePosixPath(file) for file in files]
+    names = {file_of(case.id) for case in report.cases} | {b.file for b in report.broken}
+    wanted = frozenset(name for name in names if not report.exit_only) | frozenset(test_files)
+    tests = {path for path in paths if _named(path, wanted)}
+    roots = {root for path in tests if (root := _test_root(path)) is not None}
+    beside = {path.parent for path in tests}
+    frozen = {path for path in paths if path in tests or path.name in _RUNNER_FILES}
+    frozen |= {path for path in paths if not roots.isdisjoint(path.parents)}
+    frozen |= {path for path in paths if _serves(path, beside)}
+    return {str(path) for path in frozen}
+
+
+def frozen_text(path: str, data: bytes) -> bytes:
+    """The part of a file that is frozen: of `pyproject.toml` pytest's tables, else all of it.
+
+    A `pyproject.toml` that cannot be read is frozen whole.
+    """
+    if PurePosixPath(path).name != PARTLY_FROZEN:
+        return data
+    try:
+        tool = tomllib.loads(data.decode()).get("tool", {})
+    except ValueError:
+        return data
+    tables = tool.get("pytest") if isinstance(tool, dict) else None
+    return json.dumps(tables, sort_keys=True, default=str).encode() if tables else b""
+
+
+def digest(path: str, data: bytes) -> str:
+    """What stands for a frozen file; for all but `PARTLY_FROZEN` a blob's id does as well,
+    as long as both sides of a comparison use the same."""
+    return hashlib.sha256(frozen_text(path, data)).hexdigest()
+
+
+def changed(frozen: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """The frozen paths that were edited or removed, and runner files that were added.
+
+    Both map paths to digests; `now` may hold more than what is frozen. New test files and
+    new helpers are an implementer's right; a new conftest.py is not. A `pyproject.toml`
+    without tables of the runner may come and go.
+    """
+    edited = {path for path, was in frozen.items() if _now(path, now) != was}
+    added = {
+        path
+        for path in now
+        if path not in frozen
+        and PurePosixPath(path).name in _RUNNER_FILES
+        and now[path] != _nothing(path)
+    }
+    return tuple(sorted(edited | added))
+
+
+def _now(path: str, now: Mapping[str, str]) -> str | None:
+    return now.get(path, _nothing(path))
+
+
+def _nothing(path: str) -> str | None:
+    return digest(path, b"") if PurePosixPath(path).name == PARTLY_FROZEN else None
+
+
+def _named(path: PurePosixPath, wanted: Collection[str]) -> bool:
+    return any("/".join(path.parts[start:]) in wanted for start in range(len(path.parts)))
+
+
+def _test_root(path: PurePosixPath) -> PurePosixPath | None:
+    """The outermost folder of tests around a test."""
+    for parent in reversed(path.parents):
+        if parent.name in _TEST_FOLDERS:
+            return parent
+    return None
+
+
+def _serves(path: PurePosixPath, beside: Collection[PurePosixPath]) -> bool:
+    return any(
+        parent.name in _SERVING_FOLDERS and parent.parent in beside for parent in path.parents
+    )

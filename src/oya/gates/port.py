@@ -1,0 +1,49 @@
+"""What gates need from the rest of the house, as small as it gets."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class SlotLike(Protocol):
+    """A folder that holds exactly one tree; `index` becomes `OYA_SLOT`."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def index(self) -> int: ...
+
+
+class Checkout(Protocol):
+    """Gives out slots. How many there are bounds how many gates run at once."""
+
+    def checkout(self, commit: str) -> AbstractAsyncContextManager[SlotLike]:
+        """Wait for a slot and put exactly the tree of `commit` there, for as long as it is held.
+
+        Nothing of an earlier tree may be left, byte code included: Python trusts a `.pyc`
+        by the source's size and its mtime in whole seconds, so a changed file of the same
+        size, written within the same second, would be judged by its predecessor's code.
+        """
+        ...
+
+
+class EvidenceBook(Protocol):
+    """Where evidence is kept; rows are JSON values."""
+
+    async def get(self, key: str) -> dict[str, Any] | None: ...
+
+    async def put(self, key: str, row: dict[str, Any]) -> None:
+        """Keep `row` under `key`, in place of an earlier one."""
+        ...
+
+
+class Trees(Protocol):
+    """Names what a gate judges."""
+
+    async def judged_tree(self, commit: str) -> str:
+        """The id of the commit's tree without the tracker's file, so that closing a bead
+        does not make evidence void."""
+        ...

@@ -1,0 +1,47 @@
+"""Which names belong to the project: those whose first part is a package or module in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from oya.gates.reason import ProjectNames
+
+_NOT_THE_PROJECT: Final = frozenset({"tests", "test", "conftest"})
+_FOREIGN_FOLDERS: Final = frozenset({"node_modules", "site-packages", "__pycache__"})
+_WALK_LIMIT: Final = 50_000
+
+
+def project_names(files: Iterable[str]) -> ProjectNames:
+    """From the paths of a tree, whether a dotted name belongs to it.
+
+    `larder.scale` does if the tree has a folder `larder` with Python below it, or a
+    `larder.py`, at any depth. What lies in a folder of tests does not count: a missing
+    helper of the tests is theirs to write, not the implementation's.
+    """
+    tops: set[str] = set()
+    for name in files:
+        path = PurePosixPath(name)
+        if path.suffix not in (".py", ".pyi") or _NOT_THE_PROJECT.intersection(path.parts[:-1]):
+            continue
+        tops.update(path.parts[:-1])
+        tops.add(path.stem)
+    tops -= _NOT_THE_PROJECT
+    return lambda dotted: dotted.partition(".")[0] in tops
+
+
+def files_below(root: Path) -> Iterator[str]:
+    """Python files of a checkout relative to it, virtual environments and the like left out."""
+    seen = 0
+    for folder, folders, names in os.walk(root):
+        if "pyvenv.cfg" in names:
+            folders.clear()
+            continue
+        folders[:] = sorted(d for d in folders if d not in _FOREIGN_FOLDERS and d[0] != ".")
+        seen += len(names) + len(folders)
+        if seen > _WALK_LIMIT:
+            return
+        here = Path(folder).relative_to(root).as_posix()
+        yield from (f"{here}/{name}" for name in names if name.endswith((".py", ".pyi")))

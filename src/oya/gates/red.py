@@ -1,0 +1,173 @@
+"""The contract's gate: red on the base, for a right reason, and nothing else broken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from oya.gates import reason
+from oya.gates.feedback import bounded, gist
+from oya.gates.model import EXIT_ONLY, Broken, Case, Outcome, Report, belongs, file_of
+from oya.gates.reason import RIGHT, ProjectNames, Reason
+
+_WRONG: Final = {
+    Reason.SYNTAX: "stops at a syntax error",
+    Reason.FIXTURE: "asks for a fixture that does not exist",
+    Reason.THIRD_PARTY: "needs a module that is neither installed nor the project's",
+    Reason.TEST_NAME: "uses a name that its own file does not define or import",
+}
+_BROKEN: Final = {
+    "syntax": "stops at a syntax error",
+    "missing_third_party": "imports a module that is neither installed nor the project's",
+    "other": "cannot be collected",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContractVerdict:
+    """`fail_to_pass`: planned and red for a right reason; `guards`: planned and green already;
+    `pass_to_pass`: every other case that passes on the base and is to pass ever after.
+    `findings` are for the test writer; with one of them the contract is not accepted."""
+
+    fail_to_pass: tuple[str, ...]
+    guards: tuple[str, ...]
+    pass_to_pass: tuple[str, ...]
+    findings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+def judge_contract(
+    planned: Sequence[str],
+    base: Report,
+    contract: Report,
+    test_files: Sequence[str],
+    project_names: ProjectNames,
+    changes: Collection[str] = (),
+) -> ContractVerdict:
+    """Judge the report of base + contract beside the report of the base alone.
+
+    Both must be of the whole suite: pytest runs nothing at all when one of the ids that it
+    is given lies in a file that cannot be imported. `changes` are ids of tests that this
+    bead means to change or remove. Where the runner is judged by its exit code, the only
+    planned test is `EXIT_ONLY`, whatever the plan names, and why it is red is not known.
+    """
+    if contract.exit_only:
+        planned, changes = (EXIT_ONLY,), (EXIT_ONLY,)
+    judge = _Judge(base, contract, frozenset(test_files), project_names, frozenset(changes))
+    red, guards = judge.planned(planned)
+    kept = judge.others(frozenset(planned))
+    judge.files()
+    if not red and not judge.findings:
+        judge.findings.append(
+            "nothing is red: every planned test passes before the work is done"
+            if guards
+            else "no test is planned"
+        )
+    return ContractVerdict(red, guards, kept, bounded(judge.findings))
+
+
+class _Judge:
+    def __init__(
+        self,
+        base: Report,
+        contract: Report,
+        test_files: frozenset[str],
+        project: ProjectNames,
+        changes: frozenset[str],
+    ) -> None:
+        self.findings: list[str] = []
+        self._base = base
+        self._contract = contract
+        self._test_files = test_files
+        self._project = project
+        self._changes = changes
+
+    def planned(self, ids: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        red, guards = [], []
+        for id in dict.fromkeys(ids):
+            cases = self._contract.of(id)
+            if finding := self._unfit(id, cases):
+                self.findings.append(finding)
+            elif cases and not any(case.red for case in cases):
+                guards.append(id)
+            else:
+                red.append(id)
+        return tuple(red), tuple(guards)
+
+    def others(self, planned: frozenset[str]) -> tuple[str, ...]:
+        """What passes on the base, and what the contract has done to it."""
+        kept = []
+        for case in self._base.cases:
+            if case.outcome is not Outcome.PASSED or belongs(case.id, self._changes):
+                continue
+            mine = belongs(case.id, planned)
+            if not mine:
+                kept.append(case.id)
+            if finding := self._lost(case.id):
+                self.findings.append(finding)
+        told = {case.id for case in self._base.cases if case.outcome is not Outcome.SKIPPED}
+        told = {id for id in told if not belongs(id, self._changes)}
+        self.findings += [
+            f"{case.id}: red, but not in the test plan: {gist(case.message)}"
+            for case in self._contract.cases
+            if case.red and case.id not in told and not belongs(case.id, planned)
+        ]
+        return tuple(kept)
+
+    def files(self) -> None:
+        """Broken files that hold no planned id, or break something that was whole."""
+        before = {broken.file for broken in self._base.broken}
+        for broken in self._contract.broken:
+            if broken.file in before:
+                continue
+            if broken.kind != "missing_project_name":
+                self.findings.append(_broken(broken))
+            elif broken.file not in self._test_files:
+                self.findings.append(
+                    f"{broken.file}: cannot be imported since the contract's files are there, "
+                    f"and is none of test_files: {gist(broken.message)}"
+                )
+
+    def _unfit(self, id: str, cases: Sequence[Case]) -> str | None:
+        if not cases:
+            return self._absent(id)
+        for case in cases:
+            if case.outcome is Outcome.SKIPPED:
+                return f"{case.id}: is skipped; a planned test must run ({gist(case.message)})"
+        for case in cases:
+            if not case.red or id == EXIT_ONLY:
+                continue
+            why = reason.of_case(case.message, file_of(case.id), self._project)
+            if why not in RIGHT:
+                return f"{case.id}: {_WRONG[why]}: {gist(case.message)}"
+        return None
+
+    def _absent(self, id: str) -> str | None:
+        broken = self._contract.broken_file(id)
+        if broken is not None:
+            return None if broken.kind == "missing_project_name" else _broken(broken)
+        for case in self._contract.of_file(file_of(id)):
+            if case.id == file_of(id):
+                return f"{id}: its whole file is skipped ({gist(case.message)})"
+        there = [case.id for case in self._contract.of_file(file_of(id))][:5]
+        beside = f"; its file has {', '.join(there)}" if there else "; nor is any test of its file"
+        return f"{id}: planned, but not in the runner's report{beside}"
+
+    def _lost(self, id: str) -> str | None:
+        """What to say about a base test that the contract's files broke or removed."""
+        cases = self._contract.of(id)
+        if cases and all(case.outcome is Outcome.PASSED for case in cases):
+            return None
+        broken = self._contract.broken_file(id)
+        if not cases and broken is not None:  # comes back with the name; told by file otherwise
+            return None
+        what = f"is {cases[0].outcome} now" if cases else "is gone"
+        return f"{id}: passes on the base and {what}; name it in `changes`, or leave it as it was"
+
+
+def _broken(broken: Broken) -> str:
+    return f"{broken.file}: {_BROKEN[broken.kind]}: {gist(broken.message)}"

@@ -28,7 +28,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
@@ -100,8 +100,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         self._check_closed()

@@ -38,8 +38,8 @@ def detect(root: Path, kind: str = AUTO) -> Tracker:
         raise TrackerError(f"{FOLDER} cannot be read: {error.strerror}.") from None
     if database:
         raise TrackerError(
-            f"{PATH} seems to be an export of bd or br, which keep their own database "
-            f"({FOLDER}/{database}); what oya closes in the export, the next one undoes.",
+            f"{FOLDER}/{database} says that bd or br keeps a database here, which oya cannot "
+            f"close beads in yet; what it closes in their export, {PATH}, the next one undoes.",
             safe="Nothing was changed.",
             hint="If the file is your backlog all the same, write this into .oya/swarm.toml: "
             f'[tracker] kind = "{JsonlTracker.kind}"',

@@ -31,7 +31,7 @@ _TRIES: Final = 5
 _SAFE: Final = "Nothing was changed."
 _EXAMPLE: Final = (
     '{"id":"demo-1","title":"Say hello","description":"hello() returns a greeting.",'
-    '"acceptance_criteria":"hello() == \\"hello\\"","status":"open","priority":1,'
+    '"acceptance_criteria":"hello() returns hello","status":"open","priority":1,'
     '"issue_type":"task","created_at":"2026-01-01T00:00:00Z"}'
 )
 

@@ -23,12 +23,12 @@ def main(arguments: list[str]) -> int:
     story = Story()
     with tempfile.TemporaryDirectory(prefix="oya-story-") as folder:
         for bead in story.needs:
-            trouble = prove(story, Workspace(Path(folder) / bead), bead)
+            trouble = prove(story, Workspace(Path(folder) / bead, story.scenario), bead)
             print(f"{bead}  red before, green after  {trouble}".rstrip())
         for seed in range(ORDERS):
-            workspace = Workspace(Path(folder) / f"order-{seed}")
-            tip, reworked = land(story, workspace, story.order(seed))
-            workspace.at(tip)
+            workspace = Workspace(Path(folder) / f"order-{seed}", story.scenario)
+            tips, reworked = land(story, workspace, story.order(seed))
+            workspace.at(tips[story.order(seed)[-1]])
             green, red = workspace.tests()
             holds(not red, f"order {seed}: red at the end: {red}")
             print(f"order {seed}: {len(story.landing)} landed, {len(green)} tests green, ", end="")

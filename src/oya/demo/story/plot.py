@@ -17,7 +17,7 @@ class Untrue(AssertionError):
 class Story:
     """The scenario and the backlog, looked up the way a swarm does."""
 
-    entries: list[Table] = field(default_factory=lambda: scenario()["entries"])
+    scenario: Table = field(default_factory=scenario)
 
     @cached_property
     def criteria(self) -> dict[str, int]:
@@ -42,7 +42,7 @@ class Story:
     def entry(self, bead: str, role: str, attempt: int = 99) -> Table:
         """The entry that is played: of the bead or else of all, the highest up to `attempt`."""
         for name in (bead, "*"):
-            found = [e for e in self.entries if e["bead"] == name and e["role"] == role]
+            found = [e for e in self.scenario["entries"] if e["bead"] == name and e["role"] == role]
             found = [e for e in found if e["attempt"] <= attempt]
             if found:
                 return max(found, key=lambda entry: int(entry["attempt"]))
@@ -69,9 +69,12 @@ class Story:
             found.update(dict.fromkeys([*self.below(need), need]))
         return list(found)
 
-    def levels(self) -> list[list[str]]:
-        """The beads that land, by the length of the longest chain before them."""
+    def levels(self, seed: int = 0) -> list[list[str]]:
+        """The beads that land, by the length of the longest chain before them.
+
+        The seed chooses the order within a level.
+        """
         depth: dict[str, int] = {}
-        for bead in self.order(0):
+        for bead in self.order(seed):
             depth[bead] = max((depth[need] + 1 for need in self.needs[bead]), default=0)
         return [[b for b in depth if depth[b] == level] for level in range(max(depth.values()) + 1)]

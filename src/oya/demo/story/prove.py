@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oya.demo.story.load import Step, Table, troubles
+from oya.demo.story.load import Table, troubles
 from oya.demo.story.play import Played, Workspace
 from oya.demo.story.plot import Story, Untrue
 
@@ -13,29 +13,29 @@ def holds(true: bool, what: str) -> None:
         raise Untrue(what)
 
 
-def land(story: Story, workspace: Workspace, order: list[str]) -> tuple[str, list[str]]:
+def land(story: Story, workspace: Workspace, order: list[str]) -> tuple[dict[str, str], list[str]]:
     """Land beads in this order, each made on the oldest base that it can have.
 
-    The tip, and the beads that conflicted and were made anew on the new base.
+    The tip of the line after each bead, and the beads that conflicted and were
+    made anew on the new base.
     """
-    tip, reworked = workspace.start, []
-    after: dict[str, str] = {}
+    tip, tips, reworked = workspace.start, dict[str, str](), list[str]()
     for bead in order:
         last = max(story.needs[bead], key=order.index, default=None)
-        workspace.at(after[last] if last else workspace.start)
-        workspace.play(story.entry(bead, "test_writer")["steps"])
-        workspace.play(story.entry(bead, "implementer")["steps"])
+        workspace.at(tips[last] if last else workspace.start)
+        workspace.play(bead, "test_writer")
+        workspace.play(bead, "implementer")
         work = workspace.commit(bead)
         merging = ("merge-tree", "--write-tree", "--name-only", tip, work)
         tree, *conflicts = workspace.git(*merging, may_fail=True).splitlines()
         if conflicts:
             workspace.at(tip)
             workspace.git("merge", "-q", "--no-commit", work, may_fail=True)
-            workspace.play(story.entry(bead, "implementer", 2)["steps"])
+            workspace.play(bead, "implementer")
             tree = workspace.tree()
             reworked.append(bead)
-        after[bead] = tip = workspace.git("commit-tree", tree, "-p", tip, "-m", bead)
-    return tip, reworked
+        tips[bead] = tip = workspace.git("commit-tree", tree, "-p", tip, "-m", bead)
+    return tips, reworked
 
 
 def covered(story: Story, bead: str) -> None:
@@ -53,7 +53,7 @@ def contract_is_red(story: Story, workspace: Workspace, bead: str) -> set[str]:
     """Play the contract on the checkout: planned tests or checks are red. What passes there."""
     passing, red = workspace.tests()
     holds(not red, f"{bead}: its base is red: {red}")
-    workspace.play(story.entry(bead, "test_writer")["steps"])
+    workspace.play(bead, "test_writer")
     answer = story.contract(bead)
     planned = {item["id"] for item in answer["test_plan"]}
     if answer["kind"] == "check":
@@ -70,9 +70,9 @@ def contract_is_red(story: Story, workspace: Workspace, bead: str) -> set[str]:
 def work_is_green(story: Story, workspace: Workspace, bead: str, before: set[str]) -> None:
     """Play the implementation, twice: all that was planned passes, and all that passed before."""
     files = {name: (workspace.folder / name).read_text() for name in _test_files(story, bead)}
-    workspace.play(story.entry(bead, "implementer")["steps"])
+    workspace.play(bead, "implementer")
     tree = workspace.tree()
-    workspace.play(story.entry(bead, "implementer")["steps"])
+    workspace.play(bead, "implementer")
     holds(workspace.tree() == tree, f"{bead}: its work played again is other work")
     frozen = {name: (workspace.folder / name).read_text() for name in files}
     holds(frozen == files, f"{bead}: its work touches the frozen tests")
@@ -101,22 +101,23 @@ def trouble_comes(story: Story, workspace: Workspace, bead: str, base: str, cont
     """Play the first sessions of a bead and what follows: each goes wrong in its own way."""
     kinds = {trouble.kind: trouble.role for trouble in troubles() if trouble.bead == bead}
     for kind, role in kinds.items():
-        workspace.at(base if role == "test_writer" else contract)
-        first = story.entry(bead, role, 1)
+        start = base if role == "test_writer" else contract
+        workspace.at(start)
         untouched = workspace.tree()
-        played = workspace.play(first["steps"])
-        files = story.contract(bead).get("test_files", [])
+        played = workspace.play(bead, role, 1)
         happened = _what_happened(story, workspace, bead, played, untouched)
         holds(happened == kind, f"{bead}: {kind} was to come, and {happened} came")
         if kind == "done":
             continue
         if kind == "frozen":
-            workspace.git("checkout", "-q", contract, "--", *files)
-        after: list[Step] = first["fixes"][0] if first["fixes"] else []
-        workspace.play(after or story.entry(bead, role)["steps"])
+            workspace.git("checkout", "-q", contract, "--", *_test_files(story, bead))
+        if story.entry(bead, role, 1)["fixes"]:
+            workspace.play_on(bead, role, 1)
+        else:
+            workspace.play(bead, role, 2)
         mended = workspace.tree()
-        workspace.at(base if role == "test_writer" else contract)
-        workspace.play(story.entry(bead, role)["steps"])
+        workspace.at(start)
+        workspace.play(bead, role)
         holds(workspace.tree() == mended, f"{bead}: what follows the {kind} is not the work")
     return " ".join(kinds)
 
@@ -125,7 +126,7 @@ def _what_happened(
     story: Story, workspace: Workspace, bead: str, played: Played, untouched: str
 ) -> str:
     if played.ended != "end_turn":
-        return {"error": "limit"}.get(played.ended, played.ended)
+        return played.ended
     if played.answer and played.answer.get("cannot") == "already_done":
         checks = [workspace.challenge(c["command"])[0] for c in played.answer["checks"]]
         return "done" if checks == [c["expect"] for c in played.answer["checks"]] else "undone"
@@ -162,7 +163,8 @@ def prove(story: Story, workspace: Workspace, bead: str) -> str:
 
     The kinds of trouble that came on the way; `Untrue` if something is not as told.
     """
-    base, _ = land(story, workspace, story.below(bead))
+    tips, _ = land(story, workspace, story.below(bead))
+    base = [workspace.start, *tips.values()][-1]
     if bead in story.landing:
         covered(story, bead)
         workspace.at(base)

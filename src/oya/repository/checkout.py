@@ -1,0 +1,247 @@
+"""A working tree of oya's beside the repository, written and read without trusting it.
+
+Agents, and tests that agents wrote, run in these folders and may do anything to the
+`.git` in them: hooks, filters, fsmonitor, a symlink to the user's own repository. So
+oya's git never reads that `.git`. It works with the user's repository as `GIT_DIR`
+(objects go straight there, and the user's own configuration holds) and with an index
+that lies outside the folder. The `.git` that agents and gates see is laid by hand:
+what `git clone --shared` makes, without a remote, and new after each of oya's turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from oya.errors import GitError
+from oya.repository.environment import git_environment
+from oya.repository.folders import is_real_folder, open_up, read_small, take_away
+from oya.repository.git import Entry, GitRepository, index_lines
+from oya.repository.port import OYA
+from oya.repository.run import Output
+
+_CONFIG = f"""[core]
+\trepositoryformatversion = {{version}}
+\tfilemode = true
+\tbare = false
+\tlogallrefupdates = true
+\thooksPath = /dev/null
+\tfsmonitor = false
+[extensions]{{extensions}}
+[user]
+\tname = {OYA.name}
+\temail = {OYA.email}
+[commit]
+\tgpgSign = false
+[tag]
+\tgpgSign = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+"""
+
+# What the user's configuration might say about the user's own index and worktree.
+_OWN = {
+    "core.sparseCheckout": "false",
+    "core.splitIndex": "false",
+    "core.untrackedCache": "false",
+    "core.trustctime": "true",
+    "core.checkStat": "default",
+    "core.fileMode": "true",
+    "core.symlinks": "true",
+}
+
+_OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_MOST_REFUSED = 100
+_REFUSED = re.compile(r"(?:Ignoring path|Unable to process path) (.*)")
+
+
+class Checkout:
+    """A folder, and the index that oya keeps of it in `admin`."""
+
+    def __init__(self, repo: GitRepository, folder: Path, admin: Path) -> None:
+        self._git = repo.git
+        self._common_dir = repo.place.common_dir
+        self.folder = folder
+        self._admin = admin
+        self._index = admin / "index"
+        self._env = _own_environment(folder, self._index)
+
+    async def fill(self, commit: str) -> None:
+        """Make the tracked files exactly those of the commit; only what differs is written."""
+        await self._run("read-tree", "--reset", "-u", commit)
+
+    async def load(self, commit: str) -> None:
+        """Make the index that of the commit; no file is touched."""
+        await self._run("read-tree", "--reset", commit)
+
+    async def clean(self) -> None:
+        """Remove everything that is not in the index, ignored or not, repositories too."""
+        await self._run("clean", "-ffdxq")
+
+    async def changed(self) -> list[str]:
+        """Paths that differ from the index: modified, deleted, new and not ignored.
+
+        A repository in there is named with a `/` at its end, and not looked into.
+        """
+        args = ("ls-files", "-z", "--others", "--modified", "--exclude-standard")
+        out = await self._run(*args)
+        if "ermission denied" in out.stderr:
+            await asyncio.to_thread(open_up, self.folder)
+            out = await self._run(*args)
+        return list(dict.fromkeys(out.fields))
+
+    async def add(self, paths: Iterable[str]) -> list[str]:
+        """Take these paths into the index as they lie there; return those git refuses."""
+        left, refused = list(dict.fromkeys(paths)), list[str]()
+        while left and len(refused) < _MOST_REFUSED:
+            try:
+                out = await self._run(
+                    "update-index", "-z", "--add", "--remove", "--replace", "--stdin",
+                    stdin="".join(f"{path}\0" for path in left).encode("utf-8", "surrogateescape"),
+                )  # fmt: skip
+            except GitError as error:
+                found = [path for path in _REFUSED.findall(str(error)) if path in left]
+                if not found:
+                    raise
+                refused += found
+                left = [path for path in left if path not in found]
+            else:
+                return refused + [path for path in _REFUSED.findall(out.stderr) if path in left]
+        return refused
+
+    async def put(self, entries: Iterable[Entry]) -> None:
+        """Set entries of the index; no file is touched."""
+        if lines := index_lines(entries):
+            await self._run("update-index", "-z", "--index-info", stdin=lines)
+
+    async def write_tree(self) -> str:
+        """The tree of the index."""
+        return (await self._run("write-tree")).text
+
+    async def restore(self, commit: str, paths: Iterable[str]) -> None:
+        """Make these paths, files or folders, those of the commit, in the folder too."""
+        names = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        if names:
+            await self._run(
+                "restore", f"--source={commit}", "--staged", "--worktree", "--no-overlay",
+                "--ignore-unmerged", "--pathspec-from-file=-", "--pathspec-file-nul",
+                stdin=names,
+            )  # fmt: skip
+
+    async def _run(self, *args: str, stdin: bytes | None = None) -> Output:
+        return await self._git(*args, stdin=stdin, env=self._env, cwd=self.folder)
+
+    def make_usable(self) -> None:
+        """Make the folder a folder that can be entered, and take away a lock left on the index."""
+        if not is_real_folder(self.folder):
+            take_away(self.folder)
+            self.folder.mkdir(parents=True)
+        self.folder.chmod(0o755)
+        self._admin.mkdir(parents=True, exist_ok=True)
+        (self._admin / "index.lock").unlink(missing_ok=True)
+
+    def forget_index(self) -> None:
+        """The next `fill` or `load` starts from nothing."""
+        self._index.unlink(missing_ok=True)
+
+    def lay_git(self, commit: str, branch: str | None, tags: str, exclude: str = "") -> None:
+        """Lay a `.git` with this commit checked out, in place of whatever is there.
+
+        `branch` is a full ref name, None for a detached HEAD; `tags` the lines of a
+        packed-refs file.
+        """
+        lay_git_dir(self.folder / ".git", [self._common_dir / "objects"], commit, branch, tags)
+        own = _read_text(self._common_dir / "info" / "exclude")
+        (self.folder / ".git" / "info" / "exclude").write_text(
+            f"{own}\n{exclude}\n", errors="surrogateescape"
+        )
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(self._index, self.folder / ".git" / "index")
+
+    def head(self) -> str | None:
+        """The commit that HEAD of the folder's `.git` names, read by hand; None if it does not."""
+        git_dir = self.folder / ".git"
+        if not is_real_folder(git_dir):
+            return None
+        head = (read_small(git_dir / "HEAD") or "").strip()
+        if head.startswith("ref: refs/") and ".." not in head:
+            name = head.removeprefix("ref: ")
+            head = (read_small(git_dir / name) or "").strip() or _packed(git_dir, name)
+        return head if _OBJECT.fullmatch(head) else None
+
+    async def take_commits(self, head: str, ref: str) -> bool:
+        """Fetch what was committed in the folder up to `head`, and set `ref` to it.
+
+        Through a `.git` of oya's own that only borrows the folder's objects. False if
+        they are not all there and sound.
+        """
+        between = self._admin / "exchange"
+        objects = [self.folder / ".git" / "objects", self._common_dir / "objects"]
+        await asyncio.to_thread(lay_git_dir, between, objects, head, None, "")
+        try:
+            await self._git(
+                "-c", "protocol.file.allow=always", "fetch", "--quiet", "--no-tags",
+                "--no-write-fetch-head", "--no-recurse-submodules", "--force", str(between),
+                f"HEAD:{ref}",
+            )  # fmt: skip
+        except GitError:
+            return False
+        finally:
+            await asyncio.to_thread(take_away, between)
+        return True
+
+
+def lay_git_dir(
+    path: Path, objects: Iterable[Path], commit: str, branch: str | None, tags: str
+) -> None:
+    """Write a git directory that borrows all objects from those folders."""
+    take_away(path)
+    (path / "objects" / "info").mkdir(parents=True)
+    (path / "objects" / "pack").mkdir()
+    (path / "refs" / "heads").mkdir(parents=True)
+    (path / "info").mkdir()
+    alternates = "".join(f"{folder}\n" for folder in objects)
+    _write(path / "objects" / "info" / "alternates", alternates)
+    sha256 = len(commit) == 64
+    extensions = "\n\tobjectFormat = sha256" if sha256 else ""
+    _write(path / "config", _CONFIG.format(version=int(sha256), extensions=extensions))
+    if tags:
+        _write(path / "packed-refs", tags)
+    if branch:
+        (path / branch).parent.mkdir(parents=True, exist_ok=True)
+        _write(path / branch, f"{commit}\n")
+    _write(path / "HEAD", f"ref: {branch}\n" if branch else f"{commit}\n")
+
+
+async def tags_of(repo: GitRepository) -> str:
+    """The tags of the repository as lines of packed-refs: tools make versions of them."""
+    out = await repo.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags")
+    return f"{out.text}\n" if out.text else ""
+
+
+def _own_environment(folder: Path, index: Path) -> dict[str, str]:
+    env = git_environment(_OWN)
+    config = {name: value for name, value in env.items() if name.startswith("GIT_CONFIG_")}
+    return {**config, "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(index)}
+
+
+def _packed(git_dir: Path, name: str) -> str:
+    lines = (read_small(git_dir / "packed-refs", 10_000_000) or "").splitlines()
+    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), "")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, errors="surrogateescape")

@@ -1,0 +1,66 @@
+"""Folders that agents have been in: to be opened up, emptied and taken away whatever is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from oya.errors import OyaError
+
+_ROUNDS = 5
+
+
+def is_real_folder(path: Path) -> bool:
+    """Whether this is a folder itself, and no symlink to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def open_up(folder: Path) -> None:
+    """Let the owner read, write and enter every folder in there. Symlinks are not followed."""
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700 | stat.S_IMODE(folder.lstat().st_mode))
+    for top, names, _ in os.walk(folder):
+        for name in names:
+            path = Path(top, name)
+            with contextlib.suppress(OSError):
+                mode = path.lstat().st_mode
+                if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
+                    path.chmod(0o700 | stat.S_IMODE(mode))
+
+
+def take_away(path: Path) -> None:
+    """Remove a file, a symlink or a whole folder. Missing is fine; never through a symlink.
+
+    A few rounds, since something may still be writing there; then `OyaError`.
+    """
+    for _ in range(_ROUNDS):
+        try:
+            if is_real_folder(path):
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            open_up(path)
+        if not os.path.lexists(path):
+            return
+    raise OyaError(f"{path} cannot be removed", hint=f"Remove it by hand: rm -rf {path}")
+
+
+def read_small(path: Path, limit: int = 4096) -> str | None:
+    """The text of a small regular file; None for anything else. Never waits, as a FIFO would."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(fd, "rb") as file:  # noqa: PTH123 (a descriptor)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        return file.read(limit).decode("utf-8", "surrogateescape")

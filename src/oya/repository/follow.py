@@ -1,0 +1,159 @@
+"""The checkout follows: the only place where oya moves what the user has checked out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from oya.errors import GitError
+from oya.repository.git import GitRepository
+
+_BUSY = {
+    "MERGE_HEAD": "a merge",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisect",
+    "sequencer": "a cherry-pick or revert",
+}
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Where a branch is now: `behind` commits that landed are not in it.
+
+    `why` says, for a person, what is in the way; empty if nothing is. `moved` tells
+    that this call moved it.
+    """
+
+    behind: int
+    why: str = ""
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Worktree:
+    """One worktree of the repository: where it is, where git keeps its state."""
+
+    path: Path
+    git_dir: Path
+    branch: str | None
+    locked: bool
+
+
+async def follow(repo: GitRepository, branch: str, line: str) -> Followed:
+    """Fast-forward the local branch to `line`, in every worktree that has it checked out.
+
+    All of them move, or none: a worktree with a staged or modified tracked file, with
+    an operation in progress or an index.lock, keeps the branch where it is, and so
+    does a branch that is not an ancestor of `line`. Untracked files are never
+    overwritten. Raises nothing for what is in the way.
+    """
+    tip = await repo.read_ref(f"refs/heads/{branch}")
+    if tip is None:
+        return Followed(0, f"there is no branch {branch}")
+    if tip == line or await repo.is_ancestor(line, tip):
+        return Followed(0)
+    behind = await repo.count(tip, line)
+    if not await repo.is_ancestor(tip, line):
+        return Followed(behind, f"{branch} has commits that did not go through oya")
+    try:
+        why = await _move(repo, branch, tip, line)
+    except GitError as error:
+        why = str(error)
+    now = await repo.read_ref(f"refs/heads/{branch}")
+    if why or now != line:
+        still = await repo.count(now, line) if now else behind
+        return Followed(still, why or f"{branch} moved in the meantime")
+    return Followed(0, moved=True)
+
+
+async def _move(repo: GitRepository, branch: str, tip: str, line: str) -> str:
+    """Move branch and worktrees; what is in the way, or nothing."""
+    trees = await worktrees(repo)
+    for tree in trees:
+        if uses(tree, branch) and tree.branch != branch:
+            return f"{branch} is in the middle of {busy(tree.git_dir) or 'something'}: {tree.path}"
+    here = [tree for tree in trees if tree.branch == branch]
+    for tree in here:
+        if why := await in_the_way(repo, tree):
+            return why
+    if not here:
+        moved = await repo.cas_ref(f"refs/heads/{branch}", line, tip)
+        return "" if moved else f"{branch} moved in the meantime"
+    first, *others = here
+    merge = ("merge", "--ff-only", "--no-squash", "--no-stat", "--quiet", line)
+    env = {"GIT_REFLOG_ACTION": "oya"}
+    out = await repo.git(*merge, cwd=first.path, env=env, ok=range(256))
+    if out.code:
+        return f"{first.path}: {_first_lines(out.stderr or out.text)}"
+    for tree in others:
+        await repo.git("read-tree", "-m", "-u", tip, line, cwd=tree.path)
+    return ""
+
+
+async def in_the_way(repo: GitRepository, tree: Worktree) -> str:
+    """What keeps oya from moving this worktree, for a person; empty if nothing does."""
+    if tree.locked and not tree.path.is_dir():
+        return f"{tree.path} is locked and not there"
+    if operation := busy(tree.git_dir):
+        return f"{tree.path} is in the middle of {operation}"
+    if (tree.git_dir / "index.lock").exists():
+        return f"git is at work in {tree.path} (index.lock)"
+    dirty = await repo.dirty_paths(tree.path)
+    if not dirty:
+        return ""
+    more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
+    return f"{tree.path} has changes in {', '.join(dirty[:_NAMED])}{more}"
+
+
+def busy(git_dir: Path) -> str:
+    """The operation that a worktree is in the middle of; empty if none."""
+    return next((what for name, what in _BUSY.items() if (git_dir / name).exists()), "")
+
+
+def uses(tree: Worktree, branch: str) -> bool:
+    """Whether the worktree stands on the branch, or rebases or bisects it."""
+    full = f"refs/heads/{branch}"
+    names = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
+    return tree.branch == branch or any(
+        _line(tree.git_dir / name) in (full, branch) for name in names
+    )
+
+
+async def worktrees(repo: GitRepository) -> list[Worktree]:
+    """All worktrees whose folder is there, or that are locked; the main one first."""
+    out = await repo.git("worktree", "list", "--porcelain", "-z")
+    found = []
+    for number, block in enumerate(out.text.split("\0\0")):
+        fields = dict(_field(field) for field in block.split("\0") if field)
+        if "worktree" not in fields or "bare" in fields or "prunable" in fields:
+            continue
+        path = Path(fields["worktree"])
+        branch = fields.get("branch", "").removeprefix("refs/heads/") or None
+        git_dir = repo.place.common_dir if number == 0 else _git_dir(path)
+        found.append(Worktree(path, git_dir, branch, "locked" in fields))
+    return found
+
+
+def _git_dir(path: Path) -> Path:
+    return (path / _line(path / ".git").removeprefix("gitdir: ")).resolve()
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(" ")
+    return name, value
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(errors="surrogateescape").strip()
+    except OSError:
+        return ""
+
+
+def _first_lines(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[: _NAMED + 1])[:500]

@@ -1,0 +1,310 @@
+"""The port over git's plumbing, and what the main worktree says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from oya.errors import GitError, RepositoryUnfit
+from oya.repository.places import Place
+from oya.repository.port import FileChange, Identity, Merged
+from oya.repository.run import Git
+
+_EPOCH = "2000-01-01T00:00:00Z"  # synthetic merge bases: the same trees give the same ids
+
+Entry = tuple[str | None, str, str]  # mode (None: remove it), blob, path
+
+
+class GitRepository:
+    """`port.Repository` on a real repository.
+
+    `git` runs further commands on it; only this package uses that.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.git = Git(place.common_dir)
+
+    # refs
+
+    async def read_ref(self, name: str) -> str | None:
+        assert name.startswith("refs/"), name
+        out = await self.git("rev-parse", "--verify", "-q", "--end-of-options", name, ok=(0, 1))
+        return out.text if out.code == 0 else None
+
+    async def cas_ref(self, name: str, new: str, old: str | None) -> bool:
+        try:
+            await self.git("update-ref", "--no-deref", name, new, old or "")
+        except GitError:
+            if await self.read_ref(name) == old:
+                raise  # it has not moved: a lock, a full disk, an object that is missing
+            return False
+        return True
+
+    async def set_ref(self, name: str, new: str) -> None:
+        """Set a ref that only oya writes, wherever it was."""
+        await self.git("update-ref", "--no-deref", name, new)
+
+    async def delete_ref(self, name: str, old: str | None = None) -> None:
+        try:
+            await self.git("update-ref", "--no-deref", "-d", name, *([old] if old else []))
+        except GitError:
+            if await self.read_ref(name) is not None:
+                raise
+
+    async def list_refs(self, prefix: str) -> dict[str, str]:
+        out = await self.git("for-each-ref", "--format=%(refname) %(objectname)", prefix)
+        return dict(_pair(line) for line in out.text.splitlines())
+
+    # commits
+
+    async def resolve(self, rev: str) -> str | None:
+        out = await self.git(
+            "rev-parse", "--verify", "-q", "--end-of-options", f"{rev}^{{commit}}", ok=(0, 1, 128)
+        )
+        return out.text if out.code == 0 else None
+
+    async def tree_of(self, commit: str) -> str:
+        return (await self.git("rev-parse", "--verify", f"{commit}^{{tree}}")).text
+
+    async def parents(self, commit: str) -> tuple[str, ...]:
+        out = await self.git("rev-parse", f"{commit}^{{commit}}^@")
+        return tuple(out.text.split())
+
+    async def subject(self, commit: str) -> str:
+        return (await self.git("show", "-s", "--no-show-signature", "--format=%s", commit)).text
+
+    async def is_ancestor(self, older: str, newer: str) -> bool:
+        return (await self.git("merge-base", "--is-ancestor", older, newer, ok=(0, 1))).code == 0
+
+    async def merge_base(self, a: str, b: str) -> str | None:
+        out = await self.git("merge-base", a, b, ok=(0, 1))
+        return out.text if out.code == 0 else None
+
+    async def count(self, older: str, newer: str) -> int:
+        return int((await self.git("rev-list", "--count", f"{older}..{newer}", "--")).text)
+
+    async def contains(self, ref: str, commit: str) -> bool:
+        tip = await self.read_ref(ref)
+        return tip is not None and await self.is_ancestor(commit, tip)
+
+    async def merge_tree(self, ours: str, theirs: str, *, base: str | None = None) -> Merged:
+        if base is not None:
+            ours, theirs = await self._related(base, ours, theirs)
+        out = await self.git(
+            "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
+            ok=(0, 1),
+        )  # fmt: skip
+        tree, *rest = out.text.rstrip("\n").split("\0")
+        paths = rest[: rest.index("")] if "" in rest else rest
+        conflicts = tuple(dict.fromkeys(paths)) if out.code else ()
+        if out.code and not (tree and conflicts):
+            raise GitError(f"git cannot merge {theirs} into {ours}: {out.stderr.strip()[-500:]}")
+        return Merged(tree, conflicts)
+
+    async def _related(self, base: str, ours: str, theirs: str) -> tuple[str, str]:
+        """Two commits whose only common ancestor is the base (git < 2.40 takes no base)."""
+        root = await self._synthetic(base)
+        a, b = await asyncio.gather(self._synthetic(ours, root), self._synthetic(theirs, root))
+        return a, b
+
+    async def _synthetic(self, rev: str, *parents: str) -> str:
+        tree = await self.tree_of(rev)
+        by = Identity("oya", "oya@localhost")
+        return await self.commit_tree(tree, parents, "merge", author=by, at=_EPOCH)
+
+    async def commit_tree(
+        self,
+        tree: str,
+        parents: Sequence[str],
+        message: str,
+        *,
+        author: Identity | None = None,
+        at: str | None = None,
+    ) -> str:
+        env: dict[str, str] = {}
+        for who in ("AUTHOR", "COMMITTER"):
+            if author:
+                env |= {f"GIT_{who}_NAME": author.name, f"GIT_{who}_EMAIL": author.email}
+            if at:
+                env[f"GIT_{who}_DATE"] = at
+        given = [word for parent in parents for word in ("-p", parent)]
+        data = message.encode("utf-8", "surrogateescape")
+        try:
+            out = await self.git("commit-tree", tree, *given, "-F", "-", stdin=data, env=env)
+        except GitError as error:
+            raise _about_identity(error) from error
+        return out.text
+
+    async def require_identity(self) -> None:
+        """`RepositoryUnfit` if git does not know who the user is."""
+        try:
+            await self.git("var", "GIT_COMMITTER_IDENT")
+        except GitError as error:
+            raise _about_identity(error) from error
+
+    # trees
+
+    async def write_tree(self, tree: str, changes: Mapping[str, bytes | None]) -> str:
+        kept = {path: data for path, data in changes.items() if data is not None}
+        blobs, there = await asyncio.gather(self._write_blobs(kept), self._entries(tree, changes))
+        entries: list[Entry] = [
+            (there[path][0] if path in there else "100644", blob, path)
+            for path, blob in blobs.items()
+        ]
+        gone = [path for path in changes if path not in kept and path in there]
+        return await self.edit_tree(tree, [(None, there[p][1], p) for p in gone] + entries)
+
+    async def take_paths(self, tree: str, source_tree: str, paths: Collection[str]) -> str:
+        wanted = set(paths)
+        changes = [
+            change
+            for change in await self.diff(tree, source_tree)
+            if change.path in wanted or any(over in wanted for over in _folders(change.path))
+        ]
+        return await self.edit_tree(
+            tree, [(None if c.status == "D" else c.mode, c.blob, c.path) for c in changes]
+        )
+
+    async def edit_tree(self, tree: str, entries: Iterable[Entry]) -> str:
+        """The tree with these entries put in."""
+        lines = index_lines(entries)
+        if not lines:
+            return await self.tree_of(tree)
+        async with _temporary() as folder:
+            env = {"GIT_INDEX_FILE": str(folder / "index")}
+            await self.git("read-tree", tree, env=env)
+            await self.git("update-index", "-z", "--index-info", stdin=lines, env=env)
+            return (await self.git("write-tree", env=env)).text
+
+    async def _entries(self, tree: str, paths: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Path → (mode, blob) of those that are files in the tree."""
+        if not paths:
+            return {}
+        out = await self.git("ls-tree", "-z", "--full-tree", tree, "--", *paths)
+        split = (entry.split("\t", 1) for entry in out.fields)
+        words = ((path, about.split()) for about, path in split)
+        return {path: (mode, blob) for path, (mode, kind, blob) in words if kind == "blob"}
+
+    async def _write_blobs(self, files: Mapping[str, bytes]) -> dict[str, str]:
+        if len(files) == 1:
+            ((path, data),) = files.items()
+            out = await self.git("hash-object", "-w", "--stdin", stdin=data)
+            return {path: out.text}
+        if not files:
+            return {}
+        async with _temporary() as folder:
+            await asyncio.to_thread(_write_numbered, folder, files.values())
+            names = "".join(f"{folder}/{number}\n" for number in range(len(files)))
+            out = await self.git(
+                "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names.encode()
+            )
+        return dict(zip(files, out.text.split(), strict=True))
+
+    async def diff(self, a: str, b: str) -> tuple[FileChange, ...]:
+        out = await self.git("diff-tree", "-r", "-z", "--raw", "--no-renames", a, b)
+        fields = iter(out.fields)
+        changes = []
+        for about, path in zip(fields, fields, strict=True):
+            old_mode, mode, old_blob, blob, status = about.lstrip(":").split()
+            changes.append(FileChange(status[0], path, mode, blob, old_mode, old_blob))
+        return tuple(changes)
+
+    async def diff_text(self, a: str, b: str, limit: int = 100_000) -> str:
+        out = await self.git(
+            "diff-tree", "-r", "-p", "--no-renames", "--no-ext-diff", "--no-textconv",
+            "--no-color", a, b, limit=limit, cut=True,
+        )  # fmt: skip
+        text = out.stdout.decode("utf-8", "replace")
+        return f"{text}\n[cut after {limit} bytes]\n" if out.cut else text
+
+    async def read_file(self, rev: str, path: str) -> bytes | None:
+        asked = f"{rev}:{path}\0".encode("utf-8", "surrogateescape")
+        out = await self.git("cat-file", "-z", "--batch", stdin=asked)
+        about, _, content = out.stdout.partition(b"\n")
+        words = about.split(b" ")
+        if len(words) != 3 or words[1] != b"blob":
+            return None
+        return content[: int(words[2])]
+
+    async def list_files(self, rev: str) -> dict[str, str]:
+        out = await self.git("ls-tree", "-r", "-z", "--full-tree", rev)
+        entries = (entry.split("\t", 1) for entry in out.fields)
+        return {path: about.split()[2] for about, path in entries}
+
+    async def add_note(self, commit: str, text: str, ref: str = "refs/notes/oya") -> None:
+        data = text.encode("utf-8", "surrogateescape")
+        await self.git("notes", f"--ref={ref}", "add", "-f", "-F", "-", commit, stdin=data)
+
+    # the user's worktrees
+
+    async def head_branch(self) -> str | None:
+        out = await self.git("symbolic-ref", "-q", "HEAD", ok=(0, 1), cwd=self.place.root)
+        return out.text.removeprefix("refs/heads/") if out.code == 0 else None
+
+    async def working_file(self, path: str) -> bytes | None:
+        """A file of the main worktree as it lies there; None if there is none."""
+        try:
+            return await asyncio.to_thread((self.place.main_root / path).read_bytes)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    async def dirty_paths(self, worktree: Path | None = None) -> tuple[str, ...]:
+        """Tracked paths with staged or unstaged changes, by default of the main worktree."""
+        out = await self.git(
+            "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames",
+            cwd=worktree or self.place.main_root,
+        )  # fmt: skip
+        return tuple(entry[3:] for entry in out.fields)
+
+    async def tracked(self, path: str) -> bool:
+        """Whether the main worktree's index has this file."""
+        out = await self.git("ls-files", "-z", "--", path, cwd=self.place.main_root)
+        return path in out.fields
+
+
+def index_lines(entries: Iterable[Entry]) -> bytes:
+    """What `update-index -z --index-info` reads: removals, then the rest."""
+    removed, put = [], []
+    for mode, blob, path in entries:
+        if mode is None:
+            removed.append(f"0 {blob}\t{path}\0")
+        else:
+            put.append(f"{mode} {blob}\t{path}\0")
+    return "".join(removed + put).encode("utf-8", "surrogateescape")
+
+
+def _about_identity(error: GitError) -> GitError | RepositoryUnfit:
+    said = str(error)
+    if not any(word in said for word in ("auto-detection", "tell me who you are", "empty ident")):
+        return error
+    return RepositoryUnfit(
+        "git does not know who you are, and commits need an author",
+        safe="Nothing was landed.",
+        hint='git config --global user.name "Your Name" && '
+        "git config --global user.email you@example.com",
+    )
+
+
+def _folders(path: str) -> Iterable[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:count]) for count in range(1, len(parts)))
+
+
+def _pair(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(" ")
+    return name, value
+
+
+def _write_numbered(folder: Path, contents: Iterable[bytes]) -> None:
+    for number, data in enumerate(contents):
+        (folder / str(number)).write_bytes(data)
+
+
+@contextlib.asynccontextmanager
+async def _temporary() -> AsyncIterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="oya-", ignore_cleanup_errors=True) as name:
+        yield Path(name)

@@ -1,0 +1,94 @@
+"""Slots: oya's own checkouts of exactly the tree to be judged. No agent writes there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from oya.errors import GitError, OyaError
+from oya.repository.checkout import Checkout, tags_of
+from oya.repository.folders import open_up, take_away
+from oya.repository.git import GitRepository
+from oya.repository.places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A folder that holds exactly one commit; `index` is 0 … count - 1."""
+
+    path: Path
+    index: int
+
+
+class Slots:
+    """`count` slots, given out in the order of asking.
+
+    A slot's path never changes, and only files that differ between two commits are
+    written. Whatever was not in the commit before is gone, ignored or not.
+    `run_prepare` is awaited with the folder at each checkout, if `prepare` has
+    commands.
+    """
+
+    def __init__(
+        self,
+        repo: GitRepository,
+        place: Place,
+        count: int,
+        *,
+        prepare: tuple[str, ...] = (),
+        run_prepare: Callable[[Path], Awaitable[None]] | None = None,
+    ) -> None:
+        self._repo = repo
+        self._place = place
+        self._prepare = run_prepare if prepare else None
+        self._free: asyncio.Queue[int] = asyncio.Queue(count)
+        for index in range(count):
+            self._free.put_nowait(index)
+
+    @contextlib.asynccontextmanager
+    async def checkout(self, commit: str, *, wait: float = 3600.0) -> AsyncIterator[Slot]:
+        """A slot with this commit checked out, HEAD detached at it, for as long as the block.
+
+        `OyaError` if none becomes free within `wait` seconds, `GitError` if the commit
+        cannot be checked out.
+        """
+        try:
+            async with asyncio.timeout(wait):
+                index = await self._free.get()
+        except TimeoutError:
+            raise OyaError(
+                f"no slot became free within {wait:g} s",
+                safe="Nothing was judged, so nothing was lost.",
+                hint="Set [quality-gates] slots higher, or timeout lower.",
+            ) from None
+        try:
+            checkout = self._checkout(index)
+            await self._take(checkout, commit)
+            if self._prepare:
+                await self._prepare(checkout.folder)
+            yield Slot(checkout.folder, index)
+        finally:
+            self._free.put_nowait(index)
+
+    async def _take(self, checkout: Checkout, commit: str) -> None:
+        try:
+            await self._fill(checkout, commit)
+        except (GitError, OSError):
+            # Whatever the last gate did to the folder, a new one is a way out.
+            await asyncio.to_thread(open_up, checkout.folder)
+            await asyncio.to_thread(take_away, checkout.folder)
+            checkout.forget_index()
+            await self._fill(checkout, commit)
+
+    async def _fill(self, checkout: Checkout, commit: str) -> None:
+        await asyncio.to_thread(checkout.make_usable)
+        tags, _ = await asyncio.gather(tags_of(self._repo), checkout.clean())
+        await checkout.fill(commit)
+        await asyncio.to_thread(checkout.lay_git, commit, None, tags)
+
+    def _checkout(self, index: int) -> Checkout:
+        folder = self._place.cache / "slots" / str(index)
+        return Checkout(self._repo, folder, self._place.cache / "admin" / "slots" / str(index))

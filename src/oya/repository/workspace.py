@@ -1,0 +1,313 @@
+"""Workspaces: one folder per attempt, in which an agent may do what it likes.
+
+Its work becomes a commit in the user's repository under `refs/oya/attempts/…`, before
+the folder goes; so does that of a daemon that died. How the folder is written and read
+without trusting what is in it: `checkout`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oya.errors import GitError, OyaError
+from oya.repository.checkout import Checkout, tags_of
+from oya.repository.encode import decode, encode
+from oya.repository.folders import is_real_folder, take_away
+from oya.repository.git import GitRepository
+from oya.repository.places import Place
+from oya.repository.port import OYA
+from oya.repository.record import Record, fingerprint, load
+from oya.repository.snapshot import Head, Snapshot
+
+_EXCLUDE = "/.oya/out/"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder for one attempt; `start` is the commit it began from, merges included.
+
+    `conflicts` are the paths that have git's conflict markers in them. The merge
+    itself is concluded, markers and all, so that the agent works on a clean tree.
+    """
+
+    bead: str
+    epoch: int
+    path: Path
+    branch: str
+    start: str
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Harvested:
+    """What became of a workspace that nobody works in any more.
+
+    `head` is None if nothing was in it yet, or if it could not be read: then the
+    folder was moved to `kept`.
+    """
+
+    head: Head | None
+    kept: Path | None = None
+
+
+class Workspaces:
+    """The workspaces of one repository; one daemon at a time uses them.
+
+    `max_file` is in bytes. `run_prepare` is awaited with the folder of each new
+    workspace, if `prepare` has commands; what it makes there is not taken for the
+    agent's work. `name` gives the name of a bead in refs and paths. Different
+    workspaces may be used at the same time, one only by one caller at a time.
+    """
+
+    def __init__(
+        self,
+        repo: GitRepository,
+        place: Place,
+        *,
+        max_file: int = 10_000_000,
+        prepare: tuple[str, ...] = (),
+        run_prepare: Callable[[Path], Awaitable[None]] | None = None,
+        name: Callable[[str], str] = encode,
+    ) -> None:
+        self._repo = repo
+        self._work = place.cache / "work"
+        self._admin = place.cache / "admin" / "work"
+        self._kept = place.cache / "kept"
+        self._snapshot = Snapshot(repo, max_file)
+        self._prepare = run_prepare if prepare else None
+        self._name = name
+        self._live: set[str] = set()
+
+    def attempt_ref(self, bead: str, epoch: int) -> str:
+        """Where the newest head of an attempt is kept."""
+        return f"refs/oya/attempts/{self._name(bead)}/{epoch}"
+
+    def base_ref(self, bead: str, epoch: int) -> str:
+        """What holds the start of an attempt while its workspace exists."""
+        return f"refs/oya/base/{self._name(bead)}/{epoch}"
+
+    async def create(
+        self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
+    ) -> Workspace:
+        """Make a workspace at `start`, with the commits of `merge` merged in one by one.
+
+        `GitError` if it cannot be made; nothing is left of it then.
+        """
+        key = f"{self._name(bead)}.{epoch}"
+        if key in await asyncio.to_thread(_names, self._work):
+            raise GitError(f"there already is a workspace for {bead}, epoch {epoch}")
+        self._live.add(key)
+        try:
+            return await self._create(key, bead, epoch, start, merge)
+        except BaseException:
+            await asyncio.shield(self._discard(key, bead, epoch))
+            raise
+
+    async def _create(
+        self, key: str, bead: str, epoch: int, start: str, merge: Sequence[str]
+    ) -> Workspace:
+        base_ref = self.base_ref(bead, epoch)
+        await self._repo.set_ref(base_ref, start)
+        commit, conflicts = await self._merged(start, merge)
+        if commit != start:
+            await self._repo.set_ref(base_ref, commit)
+        branch = f"oya/{self._name(bead)}"
+        admin = self._admin / key
+        tree = await self._repo.tree_of(commit)
+        record = Record(bead, epoch, branch, commit, commit, tree, conflicts)
+        record.save(admin)
+        workspace = Workspace(bead, epoch, self._work / key, branch, commit, conflicts)
+        checkout = self._checkout(key)
+        await self._fill(checkout, record)
+        prepared: dict[str, tuple[int, int]] = {}
+        if self._prepare:
+            await self._prepare(workspace.path)
+            prepared = _fingerprints(workspace.path, await checkout.changed())
+        Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
+        return workspace
+
+    async def _merged(self, start: str, merge: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        commit, conflicts = start, dict[str, None]()
+        for theirs in merge:
+            base = await self._repo.merge_base(commit, theirs)
+            if base == theirs:
+                continue
+            if base == commit:
+                commit = theirs
+                continue
+            merged = await self._repo.merge_tree(commit, theirs)
+            conflicts |= dict.fromkeys(merged.conflicts)
+            commit = await self._repo.commit_tree(
+                merged.tree, (commit, theirs), "Merge earlier work on this bead", author=OYA
+            )
+        return commit, tuple(conflicts)
+
+    async def _fill(self, checkout: Checkout, record: Record) -> None:
+        """A clean checkout of the newest head, where there was nothing."""
+        await asyncio.to_thread(checkout.make_usable)
+        await checkout.fill(record.head)
+        await self._lay(checkout, record)
+
+    async def _lay(self, checkout: Checkout, record: Record) -> None:
+        tags = await tags_of(self._repo)
+        branch = f"refs/heads/{record.branch}"
+        await asyncio.to_thread(checkout.lay_git, record.head, branch, tags, _EXCLUDE)
+
+    async def commit(self, ws: Workspace, message: str) -> Head:
+        """Make what is in the folder the attempt's head, and keep that under its ref.
+
+        The head's tree is what lies there, apart from what `Head.left_out` names;
+        `.beads/` and `.oya/out/` are as at the start. Commits that the agent made
+        itself, on whatever branch it stands, are the head's history. Afterwards the
+        folder's `.git` is new and clean, at that head. May be called again and again.
+
+        `GitError` if it cannot be read; then nothing was changed, and `keep` saves it.
+        """
+        key = self._key(ws)
+        record = load(self._admin / key)
+        if record is None:
+            record = await self._from_workspace(ws)
+        checkout = self._checkout(key)
+        if not is_real_folder(ws.path):
+            await self._refill(checkout, record)
+        await asyncio.to_thread(checkout.make_usable)
+        ref = self.attempt_ref(record.bead, record.epoch)
+        try:
+            head = await self._snapshot(checkout, record, ref, message)
+        except GitError:
+            # An index that a crash has spoilt: once more, from the newest head.
+            checkout.forget_index()
+            await checkout.load(record.head)
+            head = await self._snapshot(checkout, record, ref, message)
+        record = record.at(head.commit, head.tree)
+        record.save(self._admin / key)
+        await self._lay(checkout, record)
+        return head
+
+    async def _refill(self, checkout: Checkout, record: Record) -> None:
+        """The agent deleted the folder itself: that is no work, so the newest head is back."""
+        checkout.forget_index()
+        await self._fill(checkout, record)
+
+    async def restore(self, ws: Workspace, commit: str, paths: Collection[str]) -> None:
+        """Put these files back as they are in `commit`; those it lacks are removed."""
+        checkout = self._checkout(self._key(ws))
+        await asyncio.to_thread(checkout.make_usable)
+        there = await self._repo.list_files(commit)
+        missing = [path for path in paths if path not in there]
+        await asyncio.to_thread(_take_away_within, checkout.folder, missing)
+        await checkout.add(missing)
+        await checkout.restore(commit, [path for path in paths if path in there])
+
+    async def remove(self, ws: Workspace) -> None:
+        """Remove the folder and what held its start; the attempt's ref stays.
+
+        Call `commit` first: what is not committed is gone.
+        """
+        await self._discard(self._key(ws), ws.bead, ws.epoch)
+
+    async def keep(self, ws: Workspace) -> Path:
+        """Move the folder aside as it is, for a person to look at; returns where it is now."""
+        return await self._move_aside(self._key(ws), ws.bead, ws.epoch)
+
+    async def leftovers(self) -> list[tuple[str, int, Path]]:
+        """Bead, epoch and folder of workspaces that are not of this `Workspaces`."""
+        names = await asyncio.to_thread(_names, self._work)
+        found = []
+        for key in names:
+            if key not in self._live:
+                bead, epoch = self._whose(key)
+                found.append((bead, epoch, self._work / key))
+        return found
+
+    async def harvest(self, path: Path) -> Harvested:
+        """Save the work in a leftover folder under its attempt's ref, and remove it.
+
+        Never raises for what is in it: a folder that cannot be read is moved to `kept`.
+        """
+        key = path.name
+        bead, epoch = self._whose(key)
+        record = load(self._admin / key)
+        if record and not record.ready:
+            await self._discard(key, bead, epoch)
+            return Harvested(None)
+        start = record.start if record else await self._repo.read_ref(self.base_ref(bead, epoch))
+        if start is None:
+            return Harvested(None, await self._move_aside(key, bead, epoch))
+        workspace = Workspace(bead, epoch, path, f"oya/{self._name(bead)}", start)
+        try:
+            head = await self.commit(workspace, f"What {bead} had when oya ended")
+        except (OyaError, OSError):
+            return Harvested(None, await self._move_aside(key, bead, epoch))
+        await self.remove(workspace)
+        return Harvested(head)
+
+    async def _from_workspace(self, ws: Workspace) -> Record:
+        """A record that was lost: as if nothing had been snapshotted yet."""
+        tree = await self._repo.tree_of(ws.start)
+        record = Record(ws.bead, ws.epoch, ws.branch, ws.start, ws.start, tree, ready=True)
+        checkout = self._checkout(self._key(ws))
+        if is_real_folder(ws.path):
+            await asyncio.to_thread(checkout.make_usable)
+            checkout.forget_index()
+            await checkout.load(ws.start)
+        return record
+
+    async def _move_aside(self, key: str, bead: str, epoch: int) -> Path:
+        kept = await asyncio.to_thread(_free_name, self._kept, key)
+        await asyncio.to_thread((self._work / key).rename, kept)
+        await self._discard(key, bead, epoch)
+        return kept
+
+    async def _discard(self, key: str, bead: str, epoch: int) -> None:
+        await asyncio.to_thread(take_away, self._work / key)
+        await asyncio.to_thread(take_away, self._admin / key)
+        await self._repo.delete_ref(self.base_ref(bead, epoch))
+        self._live.discard(key)
+
+    def _whose(self, key: str) -> tuple[str, int]:
+        record = load(self._admin / key)
+        if record:
+            return record.bead, record.epoch
+        name, _, epoch = key.rpartition(".")
+        return decode(name), int(epoch) if epoch.isdigit() else 0
+
+    def _key(self, ws: Workspace) -> str:
+        return ws.path.name
+
+    def _checkout(self, key: str) -> Checkout:
+        return Checkout(self._repo, self._work / key, self._admin / key)
+
+
+def _fingerprints(folder: Path, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
+    seen = ((path, fingerprint(folder / path)) for path in paths)
+    return {path: found for path, found in seen if found}
+
+
+def _take_away_within(folder: Path, paths: Sequence[str]) -> None:
+    """Remove files of the folder, and none that a symlink in it leads to."""
+    for path in paths:
+        parts = path.split("/")
+        over = [folder.joinpath(*parts[:count]) for count in range(1, len(parts))]
+        if ".." not in parts and all(is_real_folder(one) for one in over):
+            take_away(folder / path)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _free_name(folder: Path, key: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(10_000):
+        path = folder / (f"{key}-{number}" if number else key)
+        if not os.path.lexists(path):
+            return path
+    raise OyaError(f"{folder} is full of kept workspaces", hint=f"Look at them: ls {folder}")

@@ -1,0 +1,172 @@
+"""What agents are told: the skill of their role, then everything about the bead.
+
+The built-in skills are the Markdown files beside this one; `[skills]` adds files to a role,
+or replaces the built-in one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from oya.agents.answers import OUT
+from oya.errors import ConfigError
+from oya.lifecycle.model import Role
+
+MAX_SKILL = 100_000
+HERE = Path(__file__).parent / "skills"
+
+
+class SkillConfig(Protocol):
+    """What `[skills] ROLE` says."""
+
+    @property
+    def files(self) -> Sequence[str]: ...
+    @property
+    def replace(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A bead that had to be done first; `commit` is how it landed, if oya landed it."""
+
+    id: str
+    title: str
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """Everything that is known about a bead and this attempt at it."""
+
+    bead: str
+    title: str
+    description: str = ""
+    design: str = ""
+    tracker_notes: str = ""
+    criteria: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
+    depends: tuple[Dependency, ...] = ()
+    findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    attempt: int = 1
+    contract: Mapping[str, Any] | None = None
+    conflicts: tuple[str, ...] = ()
+    continued: bool = False
+    rework: bool = False
+    diff: str = ""
+    files: tuple[str, ...] = ()
+    files_total: int = 0
+
+
+class Prompts:
+    """Renders prompts. `skills` maps each role to the text that comes first."""
+
+    def __init__(self, skills: Mapping[Role, str]) -> None:
+        self._skills = skills
+
+    @classmethod
+    def load(cls, config: Mapping[str, SkillConfig], root: Path) -> Prompts:
+        """The built-in skills with what the configuration adds. `ConfigError` for a missing file."""
+        skills = {}
+        for role in Role:
+            own = config.get(str(role))
+            texts = [] if own and own.replace else [(HERE / f"{role}.md").read_text()]
+            texts += [_read(root, name) for name in (own.files if own else ())]
+            skills[role] = "\n\n".join(texts)
+        return cls(skills)
+
+    def first(self, role: Role, briefing: Briefing) -> str:
+        """The first prompt of an attempt."""
+        sections = [self._skills[role].strip(), *_sections(role, briefing)]
+        return "\n\n".join(section for section in sections if section) + "\n"
+
+    def again(self, role: Role, findings: Sequence[str]) -> str:
+        """A further prompt in the same session: what was found, and what to do about it."""
+        listed = "\n\n".join(f"{n}. {text.strip()}" for n, text in enumerate(findings, 1))
+        return (
+            "Your work was checked by running it. This is what was found:\n\n"
+            f"{listed}\n\n"
+            "Put it right in the same workspace. The rules are as before; write your answer to "
+            f"`{OUT}/{role}.json` again if it was asked for.\n"
+        )
+
+
+def _read(root: Path, name: str) -> str:
+    path = root / name
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"[skills] {name} cannot be read: {error}", hint="Paths start at the repository's root."
+        ) from error
+    return text[:MAX_SKILL]
+
+
+def _sections(role: Role, b: Briefing) -> list[str]:
+    return [
+        f"# The bead: {b.bead} · {b.title}",
+        _part("Description", b.description),
+        _part("Design", b.design),
+        _part("Notes in the tracker", b.tracker_notes),
+        _part(
+            "Acceptance criteria", "\n".join(f"- AC{n}: {c}" for n, c in enumerate(b.criteria, 1))
+        ),
+        _part("Comments", "\n\n".join(b.comments)),
+        _part("What it builds on", "\n".join(_dependency(d) for d in b.depends)),
+        _part("What a person says about it", "\n".join(f"- {n}" for n in b.notes)),
+        _part("What was found before", "\n\n".join(f"- {f}" for f in b.findings)),
+        _state(b),
+        _contract(b.contract) if role is not Role.TEST_WRITER or b.contract else "",
+        _part(
+            "The change to attack" if role is Role.REVIEWER else "The change",
+            _fence(b.diff, "diff"),
+        ),
+        _map(b),
+    ]
+
+
+def _part(title: str, text: str) -> str:
+    return f"## {title}\n\n{text.strip()}" if text.strip() else ""
+
+
+def _fence(text: str, language: str) -> str:
+    return f"````{language}\n{text.rstrip()}\n````" if text.strip() else ""
+
+
+def _dependency(d: Dependency) -> str:
+    how = f"landed as {d.commit[:12]}" if d.commit else "done"
+    return f"- {d.id} · {d.title} ({how})"
+
+
+def _state(b: Briefing) -> str:
+    said = [f"This is attempt {b.attempt} of this role at this bead."]
+    if b.continued:
+        said.append("The workspace holds what an earlier attempt had done when it was interrupted.")
+    if b.rework:
+        said.append(
+            "Other work has landed meanwhile: the workspace is the new base with this bead's "
+            "contract and implementation merged into it. Make it fit; keep what others did."
+        )
+    if b.conflicts:
+        names = ", ".join(f"`{name}`" for name in b.conflicts)
+        said.append(f"Conflict markers stand in {names}: resolve each by keeping both intentions.")
+    return _part("Where you start", "\n".join(said))
+
+
+def _contract(contract: Mapping[str, Any] | None) -> str:
+    if contract is None:
+        return ""
+    text = json.dumps(contract, indent=1, ensure_ascii=False)
+    return _part("The contract (P1…Pn are its postconditions)", _fence(text, "json"))
+
+
+def _map(b: Briefing) -> str:
+    if not b.files:
+        return ""
+    more = b.files_total - len(b.files)
+    lines = [*b.files, *([f"… and {more} more"] if more > 0 else [])]
+    return _part("Files of the repository", _fence("\n".join(lines), ""))

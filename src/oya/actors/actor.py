@@ -13,6 +13,7 @@ from oya.actors.ref import ActorRef
 from oya.actors.restart import Restart
 from oya.actors.timers import TimerHandle
 from oya.clock import Clock
+from oya.errors import ActorError
 
 if TYPE_CHECKING:
     from oya.actors.cell import Cell
@@ -61,7 +62,10 @@ class Actor(ABC, Generic[M]):
         An exception in it crashes the actor, even in the middle of a message; to
         be cancelled is no crash. Raises `ActorError` when the actor is not running.
         """
-        return self._running().start(coro, f"{self.name}/{name}")
+        if self._cell is None:
+            coro.close()
+            raise ActorError(f"{name} was not started: the actor has not been spawned")
+        return self._cell.start(coro, f"{self.name}/{name}")
 
     def send_after(self, seconds: float, message: M, *, control: bool = False) -> TimerHandle:
         """Send `message` to this actor once, `seconds` from now, or as soon as there is room."""
@@ -86,12 +90,9 @@ class Actor(ABC, Generic[M]):
         Its events come to `handle_supervisor_event`, its escalations crash this
         actor, and it stops its children when this incarnation ends.
         """
-        return await self._running().supervise(restart, name or f"{self.name}/children", deadline)
-
-    def _running(self) -> Cell[M]:
         if self._cell is None:
-            raise RuntimeError("an actor is not running before pre_start")
-        return self._cell
+            raise ActorError("nothing to supervise from: the actor has not been spawned")
+        return await self._cell.supervise(restart, name or f"{self.name}/children", deadline)
 
     def _deliver(self, message: M, control: bool) -> Callable[[], Coroutine[Any, Any, None]]:
         # Without a deadline: the wait ends with this incarnation, whose task it is.

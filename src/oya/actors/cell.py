@@ -76,6 +76,7 @@ class Cell(Generic[M]):
         self.ending = False
         self._factory = factory
         self._supervisor = supervisor
+        self._start_error: BaseException = ActorDead(f"{name} ended before it had started")
         self._crashes = CrashRecord(terms.restart, clock)
         self._next: Actor[M] | None = factory()
         self.mailbox = Mailbox(name, self._next.mailbox_size, self._next.reserved)
@@ -124,7 +125,7 @@ class Cell(Generic[M]):
     async def _live(self) -> None:
         self._in_hand, self.ending = None, self.mailbox.closed
         try:
-            async with Scope(self.name) as self._scope:
+            async with Scope(self.name, ignore=self._met_own_end) as self._scope:
                 actor = self._embody()
                 async with AsyncExitStack() as self._stack:
                     await actor.pre_start()
@@ -163,8 +164,8 @@ class Cell(Generic[M]):
                 self._in_hand = item
                 try:
                     await handle(item)
-                except ActorDead:
-                    if not self.ending:  # else it met its own closed mailbox
+                except ActorDead as error:
+                    if not self._met_own_end(error):
                         raise
             self._in_hand = None
             turns += 1
@@ -181,14 +182,18 @@ class Cell(Generic[M]):
                 self._in_hand = item.message
                 self._open_questions[item.future] = item.message
                 await actor.handle(item.message)
-        except ActorDead:
-            if not self.ending:
+        except ActorDead as error:
+            if not self._met_own_end(error):
                 raise
         if type(item) is Question:
             if item.future.done():
                 self._open_questions.pop(item.future, None)
             else:
                 item.future.add_done_callback(self._forget_question)
+
+    def _met_own_end(self, error: BaseException) -> bool:
+        """Told itself, or a parent that stops too, while it was stopping: no crash."""
+        return self.ending and isinstance(error, ActorDead)
 
     @property
     def _interrupted(self) -> bool:
@@ -214,7 +219,7 @@ class Cell(Generic[M]):
         if self._reason != "killed":
             self._reason = "failed"
         if not self.started.done():
-            self.started.set_exception(error)
+            self._start_error = error
         elif exceeded:
             self._emit(IntensityExceeded(self.ref, error))
             if self.terms.escalate:
@@ -249,12 +254,12 @@ class Cell(Generic[M]):
             self._reason = "killed"
         self._close_mailbox()
         self._fail_questions(f"{self.name} has ended; this question will not be answered")
-        if not self.started.done():
-            self.started.set_exception(ActorDead(f"{self.name} ended before it had started"))
         self._supervisor.forget(self)
         self._emit(ActorTerminated(self.ref, self._reason, self._dropped))
         self._monitors.clear()
         self.ended.set()
+        if not self.started.done():
+            self.started.set_exception(self._start_error)
 
     # What others ask of it
 
@@ -322,7 +327,7 @@ class Cell(Generic[M]):
         if self._scope is None:
             coro.close()
             raise ActorError(f"{name} was not started: {self.name} is not running")
-        return self._scope.start(self._as_child(coro), name=name)
+        return self._scope.start(coro, name=name)
 
     async def supervise(self, restart: Restart, name: str, deadline: float | None) -> Supervisor:
         # Supervisors are made of cells, and a cell may own supervisors.
@@ -339,14 +344,6 @@ class Cell(Generic[M]):
         )
         self._owned.append(supervisor)
         return await self._stack.enter_async_context(supervisor)
-
-    async def _as_child(self, coro: Coroutine[Any, Any, T]) -> T:
-        try:
-            return await coro
-        except ActorDead:
-            if self.ending:  # it met the closed mailbox of its own actor, which is no crash
-                raise asyncio.CancelledError from None
-            raise
 
     # Bookkeeping
 

@@ -9,7 +9,7 @@ end before its children have, and no error of a child is lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -25,13 +25,17 @@ class Scope:
     the body raised or was cancelled, if a child failed, or after `cancel()`.
     When a child fails, the body is cancelled too, and leaving raises the
     child's error: the error itself if there is one, an `ExceptionGroup` if
-    there are several. A child that is cancelled has not failed. A cancel that
+    there are several. A child that is cancelled, or whose error `ignore` lets
+    pass, has not failed. A cancel that
     arrives while the scope waits is passed on to the children. There is no
     deadline here: whoever needs one puts it around the scope.
     """
 
-    def __init__(self, name: str = "scope") -> None:
+    def __init__(
+        self, name: str = "scope", *, ignore: Callable[[BaseException], bool] | None = None
+    ) -> None:
         self.name = name
+        self._ignore = ignore
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._errors: list[BaseException] = []
         self._host: asyncio.Task[Any] | None = None
@@ -108,7 +112,8 @@ class Scope:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         del self._tasks[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not (self._ignore and self._ignore(error)):
             self.fail(error)
         if not self._tasks and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)

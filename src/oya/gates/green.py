@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from oya.gates.feedback import bounded, clip, gist
-from oya.gates.model import Case, Outcome, Report, belongs
+from oya.gates.model import EXIT_ONLY, Case, Outcome, Report, belongs
 
 _SHOWN = 10
 _LINES = 12
@@ -29,7 +29,9 @@ def judge_implementation(
     freed = frozenset(changes)
     owed = dict.fromkeys((*fail_to_pass, *guards))
     owed |= dict.fromkeys(id for id in pass_to_pass if not belongs(id, freed))
-    findings = [] if report.exit_only else _owed(report, list(owed))
+    if report.exit_only:
+        owed = {EXIT_ONLY: None}
+    findings = _owed(report, list(owed))
     known = frozenset(owed)
     findings += [_red(case) for case in report.cases if case.red and not belongs(case.id, known)]
     findings += [
@@ -56,11 +58,11 @@ def _owed(report: Report, ids: Sequence[str]) -> list[str]:
     findings: list[str] = []
     for id in ids:
         cases = report.of(id)
-        broken = report.broken_file(id)
-        if not cases and broken is None:
-            findings.append(f"{id}: missing from the runner's report")
-        elif not cases and broken is not None:
+        if not cases and report.broken:  # asked for by id, pytest then runs none of them
+            broken = report.broken_file(id) or report.broken[0]
             findings.append(f"{id}: did not run, {broken.file} cannot be collected")
+        elif not cases:
+            findings.append(f"{id}: missing from the runner's report")
         findings += [_red(case) for case in cases if case.red]
         findings += [
             f"{case.id}: skipped, it must run: {gist(case.message)}"

@@ -24,7 +24,8 @@ from oya.processes.port import Command, Ended, Processes, shell
 
 LOG_LIMIT: Final = 4_000_000
 _LAST_LINE: Final = 500
-_PYTEST_OPTIONS: Final = "-o junit_family=xunit1 --continue-on-collection-errors"
+_COMMAND_LIMIT: Final = 2_000
+_PYTEST_OPTIONS: Final = "-o junit_family=xunit1 --continue-on-collection-errors --maxfail=0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ class Gates:
             key=self._key(tree, job),
             gate=job.gate,
             tree=tree,
-            command=command,
+            command=clip(fill(command, job.ids, Path("report.xml")), _COMMAND_LIMIT),
             exit=ended.exit,
             seconds=seconds,
             cpu_seconds=cpu_seconds,

@@ -1,0 +1,83 @@
+"""Gates on real folders, real processes and a book in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oya.clock import SystemClock
+from oya.gates import Evidence, Gates, GatesConfig
+from oya.processes.port import Processes
+from oya.processes.real import GuardedProcesses
+
+ENV = {
+    "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+PYTEST = "python -m pytest {tests} --junitxml={report}"
+
+
+@dataclass
+class Slot:
+    path: Path
+    index: int = 7
+
+
+@dataclass
+class World:
+    """A commit is the name of a folder, and its tree is named alike."""
+
+    root: Path
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heard: list[Evidence] = field(default_factory=list)
+    held: int = 0
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def commit(self, name: str, files: Mapping[str, str]) -> str:
+        for path, text in files.items():
+            file = self.root / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return name
+
+    @asynccontextmanager
+    async def checkout(self, commit: str) -> AsyncIterator[Slot]:
+        self.held += 1
+        try:
+            yield Slot(self.root / commit)
+        finally:
+            self.held -= 1
+
+    async def judged_tree(self, commit: str) -> str:
+        return f"tree-of-{commit}"
+
+    async def get(self, key: str) -> dict[str, Any] | None:
+        return self.rows.get(key)
+
+    async def put(self, key: str, row: dict[str, Any]) -> None:
+        self.rows[key] = json.loads(json.dumps(row))
+
+    async def hear(self, evidence: Evidence) -> None:
+        self.heard.append(evidence)
+
+    def gates(self, processes: Processes | None = None, **config: Any) -> Gates:
+        return Gates(
+            GatesConfig(**{"env": ENV, "timeout": 60.0, **config}),
+            processes=processes or GuardedProcesses(f"gates-test-{os.getpid()}"),
+            checkout=self,
+            trees=self,
+            book=self,
+            logs=self.logs,
+            clock=SystemClock(seed=1),
+            on_run=self.hear,
+        )

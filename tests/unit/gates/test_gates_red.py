@@ -1,0 +1,210 @@
+"""The contract's verdict, by examples that need no runner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oya.gates import Case, Outcome, Report
+from oya.gates.model import Broken
+from oya.gates.project import project_names
+from oya.gates.reason import Reason, of_case, of_collection
+from oya.gates.red import ContractVerdict, judge_contract
+
+NAMES = project_names(["src/larder/amount.py", "tests/helpers.py", "docs/shop/plan.md", "one.py"])
+RED = "AssertionError: assert 1 == 2"
+
+
+def passed(*ids: str) -> tuple[Case, ...]:
+    return tuple(Case(id, Outcome.PASSED) for id in ids)
+
+
+def failed(*ids: str, message: str = RED) -> tuple[Case, ...]:
+    return tuple(Case(id, Outcome.FAILED, message) for id in ids)
+
+
+def judge(
+    planned: Sequence[str],
+    base: Report,
+    contract: Report,
+    changes: Sequence[str] = (),
+    files: Sequence[str] = ("t_new.py",),
+) -> ContractVerdict:
+    return judge_contract(planned, base, contract, files, NAMES, changes)
+
+
+BASE = Report(passed("t_old.py::a", "t_old.py::b[1]", "t_old.py::b[2]"))
+
+
+def test_red_guards_and_the_rest() -> None:
+    contract = Report((*BASE.cases, *failed("t_new.py::x"), *passed("t_new.py::y")))
+    found = judge(["t_new.py::x", "t_new.py::y", "t_new.py::x"], BASE, contract)
+    assert found == ContractVerdict(
+        ("t_new.py::x",), ("t_new.py::y",), ("t_old.py::a", "t_old.py::b[1]", "t_old.py::b[2]"), ()
+    )
+    assert found.ok
+
+
+def test_one_red_case_makes_its_id_red() -> None:
+    contract = Report((*BASE.cases, *passed("t_new.py::x[1]"), *failed("t_new.py::x[2]")))
+    assert judge(["t_new.py::x"], BASE, contract).fail_to_pass == ("t_new.py::x",)
+
+
+def test_one_skipped_case_is_a_finding() -> None:
+    skipped = Case("t_new.py::x[1]", Outcome.SKIPPED, "no network")
+    contract = Report((*BASE.cases, skipped, *failed("t_new.py::x[2]")))
+    assert "no network" in judge(["t_new.py::x"], BASE, contract).findings[0]
+
+
+def test_something_must_be_red() -> None:
+    contract = Report((*BASE.cases, *passed("t_new.py::x")))
+    assert "nothing is red" in judge(["t_new.py::x"], BASE, contract).findings[0]
+    assert judge([], BASE, contract).findings == ("no test is planned",)
+
+
+def test_a_red_test_that_nobody_planned_is_a_finding() -> None:
+    contract = Report((*BASE.cases, *failed("t_new.py::x", "t_new.py::z")))
+    (finding,) = judge(["t_new.py::x"], BASE, contract).findings
+    assert finding.startswith("t_new.py::z: red, but not in the test plan")
+
+
+@pytest.mark.parametrize(
+    ("now", "word"),
+    [
+        (failed("t_old.py::a"), "is failed now"),
+        ((Case("t_old.py::a", Outcome.SKIPPED),), "is skipped now"),
+        ((), "is gone"),
+    ],
+)
+def test_a_base_test_that_the_contract_breaks(now: tuple[Case, ...], word: str) -> None:
+    contract = Report((*BASE.cases[1:], *now, *failed("t_new.py::x")))
+    (finding,) = judge(["t_new.py::x"], BASE, contract).findings
+    assert finding.startswith("t_old.py::a: ")
+    assert word in finding
+
+
+def test_changes_free_a_base_test_and_its_cases() -> None:
+    contract = Report((*passed("t_old.py::a"), *failed("t_new.py::x")))
+    found = judge(["t_new.py::x"], BASE, contract, changes=["t_old.py::b"])
+    assert found.ok
+    assert found.pass_to_pass == ("t_old.py::a",)
+
+
+def test_a_changed_test_that_is_red_must_be_planned() -> None:
+    contract = Report((*failed("t_old.py::a"), *BASE.cases[1:], *failed("t_new.py::x")))
+    assert not judge(["t_new.py::x"], BASE, contract, changes=["t_old.py::a"]).ok
+    found = judge(["t_new.py::x", "t_old.py::a"], BASE, contract, changes=["t_old.py::a"])
+    assert found.ok
+    assert found.fail_to_pass == ("t_new.py::x", "t_old.py::a")
+
+
+def test_a_planned_test_that_was_green_on_the_base_must_be_named_in_changes() -> None:
+    contract = Report((*failed("t_old.py::a"), *BASE.cases[1:]))
+    assert "`changes`" in judge(["t_old.py::a"], BASE, contract).findings[0]
+
+
+def test_tests_of_a_file_that_waits_for_a_name_come_back_with_it() -> None:
+    broken = Broken("t_old.py", "E   ImportError: …", "missing_project_name")
+    contract = Report((), (broken,))
+    found = judge(["t_old.py::new"], BASE, contract, files=["t_old.py"])
+    assert found.ok
+    assert found.pass_to_pass == tuple(case.id for case in BASE.cases)
+    assert not judge(["t_old.py::new"], BASE, contract, files=["t_new.py"]).ok
+
+
+def test_an_id_in_a_file_that_was_broken_before_is_not_red() -> None:
+    broken = Broken("t_new.py", "E   SyntaxError: invalid syntax", "syntax")
+    found = judge(["t_new.py::x"], Report((), (broken,)), Report((), (broken,)))
+    assert found.fail_to_pass == ()
+    assert "syntax error" in found.findings[0]
+
+
+def test_findings_are_bounded() -> None:
+    planned = [f"t_new.py::{n}" for n in range(500)]
+    found = judge(planned, BASE, BASE)
+    assert len(found.findings) == 30
+    assert found.findings[-1] == "and 471 more"
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(Outcome)),
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(Outcome)),
+    st.sets(st.sampled_from("abcdef")),
+    st.sets(st.sampled_from("abcdef")),
+)
+def test_an_accepted_contract_is_what_it_says(
+    before: dict[str, Outcome], after: dict[str, Outcome], planned: set[str], changes: set[str]
+) -> None:
+    def report(said: dict[str, Outcome]) -> Report:
+        return Report(tuple(Case(f"t.py::{name}", outcome, RED) for name, outcome in said.items()))
+
+    base, contract = report(before), report(after)
+    ids = [f"t.py::{name}" for name in sorted(planned)]
+    found = judge(ids, base, contract, [f"t.py::{name}" for name in changes])
+    if found.ok:
+        assert found.fail_to_pass
+        assert sorted(found.fail_to_pass + found.guards) == ids
+        red = {case.id for case in contract.cases if case.red}
+        assert set(found.fail_to_pass) <= red
+        assert red <= set(ids) | {case.id for case in base.cases if case.red}
+        assert not set(found.pass_to_pass) & (red | set(ids))
+        for id in found.pass_to_pass:
+            assert contract.of(id)[0].outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (RED, Reason.BEHAVIOUR),
+        ("assert 1 == 2", Reason.BEHAVIOUR),
+        ("ValueError: 1,5", Reason.BEHAVIOUR),
+        ("", Reason.BEHAVIOUR),
+        (
+            "AssertionError: assert '' in x\nModuleNotFoundError: No module named 'y'",
+            Reason.BEHAVIOUR,
+        ),
+        ("ModuleNotFoundError: No module named 'larder.shop'", Reason.PROJECT_NAME),
+        ("ModuleNotFoundError: No module named 'one'", Reason.PROJECT_NAME),
+        ("ModuleNotFoundError: No module named 'requests'", Reason.THIRD_PARTY),
+        ("ModuleNotFoundError: No module named 'tests.gone'", Reason.THIRD_PARTY),
+        ("ModuleNotFoundError: No module named 'shop'", Reason.THIRD_PARTY),
+        ("ImportError: cannot import name 'x' from 'larder' (/p)", Reason.PROJECT_NAME),
+        ("ImportError: cannot import name 'x' from 'pytest' (/p)", Reason.THIRD_PARTY),
+        ("AttributeError: module 'larder.amount' has no attribute 'x'", Reason.PROJECT_NAME),
+        ("AttributeError: <module 'larder' from '/p'> has no attribute 'x'", Reason.PROJECT_NAME),
+        ("AttributeError: 'Amount' object has no attribute 'x'", Reason.BEHAVIOUR),
+        ('failed on setup with "ValueError: 3"', Reason.BEHAVIOUR),
+        ("failed on setup with \"file t.py\nE       fixture 'x' not found", Reason.FIXTURE),
+        ("AssertionError: assert '\nfixture 'x' not found' == ''", Reason.BEHAVIOUR),
+        ("NameError: name 'x' is not defined\n\nt.py:3: NameError", Reason.TEST_NAME),
+        ("NameError: name 'x' is not defined\n\nsrc/a.py:3: NameError", Reason.BEHAVIOUR),
+        ("NameError: name 'x' is not defined", Reason.TEST_NAME),
+        ("SyntaxError: invalid syntax (x.py, line 3)", Reason.SYNTAX),
+        ('File "x.py", line 1\n  def (\nSyntaxError: invalid syntax', Reason.SYNTAX),
+    ],
+)
+def test_why_a_case_is_red(message: str, why: Reason) -> None:
+    assert of_case(message, "t.py", NAMES) is why
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("E   AttributeError: type object 'Amount' has no attribute 'X'", Reason.PROJECT_NAME),
+        ("E   AttributeError: 'list' object has no attribute 'x'", Reason.OTHER),
+        ("E   ValueError: 1,5", Reason.OTHER),
+        ("E   IndentationError: unexpected indent", Reason.SYNTAX),
+        ("ModuleNotFoundError: No module named 'larder.x'", Reason.PROJECT_NAME),
+        (
+            "E   ModuleNotFoundError: No module named 'larder.x'\nDuring handling …\n"
+            "E   ModuleNotFoundError: No module named 'fastlarder'",
+            Reason.THIRD_PARTY,
+        ),
+        ("x = 'ModuleNotFoundError: No module named larder'\nE   TypeError: no", Reason.OTHER),
+    ],
+)
+def test_why_a_file_cannot_be_collected(message: str, why: Reason) -> None:
+    assert of_collection(message, NAMES) is why

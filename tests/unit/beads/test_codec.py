@@ -152,6 +152,14 @@ def test_names_inside_texts_and_nested_values_are_left_alone() -> None:
     assert record["status"] == "closed"
 
 
+@pytest.mark.parametrize(
+    ("title", "spelled"), [("é", "ü"), ("\\u00e9", "\\u00fc"), ("e", "\\u00fc")]
+)
+def test_a_line_without_raw_unicode_stays_without(title: str, spelled: str) -> None:
+    closed = parse(f'{{"id":"a","title":"{title}"}}').close("a", "ü", NOW)
+    assert f'"close_reason":"{spelled}"' in dumps(closed)
+
+
 def test_a_name_written_twice_is_closed_twice() -> None:
     closed = parse('{"id":"a","status":"blocked","status":"open"}').close("a", "", NOW)
     assert closed.lines[0].text.startswith('{"id":"a","status":"closed","status":"closed"')

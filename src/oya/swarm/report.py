@@ -1,0 +1,316 @@
+"""What people are told: the status object, rows of beads, and how a swarm ended.
+
+Pure functions over the store's head and what is alive. `Live` is what only the running
+swarm knows; without it (no daemon) the same figures are null, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from oya.clock import stamp
+from oya.lifecycle.model import BeadState, Phase, Status
+from oya.lifecycle.swarm import SwarmState, SwarmStatus
+
+if TYPE_CHECKING:
+    from oya.clock import Clock
+    from oya.store.store import Store
+    from oya.swarm.admission import Admission
+    from oya.swarm.assembly import Parts
+    from oya.swarm.line import Line
+    from oya.swarm.pool import AgentPool
+
+ROLES = ("test_writers", "implementers", "reviewers", "planner")
+PHASES = (Phase.CONTRACT, Phase.IMPLEMENTATION, Phase.REVIEW, Phase.LANDING)
+RECENT = 10
+"""Landings that an estimate looks back at."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLine:
+    """One agent. Times are stamps; None where it has none."""
+
+    id: str
+    role: str
+    state: str
+    bead: str | None
+    backend: str
+    epoch: int | None
+    since: str | None
+    last_activity: str | None
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackendLine:
+    """One backend; `until` is when it is tried again."""
+
+    name: str
+    state: str
+    until: str | None
+    reason: str | None
+    tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LandingLine:
+    """The way to the branch; `behind` counts landed commits that a checkout lacks."""
+
+    queued: int
+    gate_runs: int | None
+    landed_commits: int
+    red_base: str | None
+    behind: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is alive right now."""
+
+    agents: tuple[AgentLine, ...]
+    backends: tuple[BackendLine, ...]
+    landing: LandingLine
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Agents alive by role."""
+        alive = Counter(a.role for a in self.agents if a.state in ("idle", "working"))
+        return {name: alive[name.removesuffix("s")] for name in ROLES}
+
+
+def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Live:
+    """The running swarm, as its own parts know it."""
+    clock = parts.clock
+    swarm = parts.store.swarms.get(parts.swarm)
+    agents = tuple(
+        AgentLine(
+            id=h.id,
+            role=str(h.role),
+            state=str(h.state),
+            bead=h.bead,
+            backend=h.backend,
+            epoch=h.epoch,
+            since=_wall(clock, h.since),
+            last_activity=_wall(clock, h.last_activity),
+            restarts=h.restarts,
+        )
+        for h in pool.all()
+    )
+    backends = []
+    for access in admission.backends.values():
+        used = parts.meter.used.get(access.name)
+        backends.append(
+            BackendLine(
+                name=access.name,
+                state=access.state,
+                until=_wall(clock, access.until),
+                reason=access.reason,
+                tokens=used.tokens if used else None,
+                cost_usd=used.cost_usd if used else None,
+            )
+        )
+    red = swarm is not None and swarm.status is SwarmStatus.PAUSED and "red" in (swarm.reason or "")
+    landing = LandingLine(
+        queued=_queued(parts.store),
+        gate_runs=swarm.gate_runs if swarm else None,
+        landed_commits=swarm.landed_beads if swarm else 0,
+        red_base=line.base if red else None,
+        behind={line.branch: line.followed.behind},
+    )
+    return Live(agents, tuple(backends), landing)
+
+
+def _queued(store: Store) -> int:
+    return sum(1 for s in store.beads.all().values() if s.phase is Phase.LANDING and s.workable)
+
+
+def _wall(clock: Clock, moment: float | None) -> str | None:
+    """The wall time of a monotonic moment."""
+    if moment is None:
+        return None
+    return stamp(clock.now() + timedelta(seconds=moment - clock.monotonic()))
+
+
+def status(
+    swarm: SwarmState | None,
+    beads: Iterable[BeadState],
+    live: Live | None = None,
+    estimated: str | None = None,
+) -> dict[str, Any]:
+    """The status object of docs/reference/status.md; every field, unknown ones null."""
+    states = list(beads)
+    return {
+        "id": swarm.id if swarm else None,
+        "status": str(swarm.status) if swarm else None,
+        "target_beads": swarm.target_beads if swarm else None,
+        "landed_beads": swarm.landed_beads if swarm else None,
+        "active_agents": live.counts if live else dict.fromkeys(ROLES, 0),
+        "started_at": (swarm.started_at or None) if swarm else None,
+        "estimated_completion": estimated if swarm and not swarm.ended else None,
+        "beads": bead_counts(states),
+        "phases": phase_counts(states),
+        "agents": [asdict(agent) for agent in live.agents] if live else [],
+        "backends": [asdict(backend) for backend in live.backends] if live else [],
+        "landing": asdict(live.landing) if live else _landing_at_rest(swarm, states),
+        "failures": dict(swarm.failures) if swarm else {},
+        "reason": swarm.reason if swarm else None,
+    }
+
+
+def _landing_at_rest(swarm: SwarmState | None, states: list[BeadState]) -> dict[str, Any]:
+    return {
+        "queued": sum(1 for s in states if s.phase is Phase.LANDING and s.workable),
+        "gate_runs": swarm.gate_runs if swarm else None,
+        "landed_commits": swarm.landed_beads if swarm else None,
+        "red_base": None,
+        "behind": {},
+    }
+
+
+def under_way(state: BeadState) -> bool:
+    """Claimed once, and not landed, held, failed or removed."""
+    return state.epoch > 0 and state.workable
+
+
+def bead_counts(states: Iterable[BeadState]) -> dict[str, int]:
+    """How many beads wait, are under way, landed, failed, are held; removed ones in none."""
+    counts = dict.fromkeys(("pending", "in_progress", "landed", "failed", "held"), 0)
+    for state in states:
+        if state.workable:
+            counts["in_progress" if under_way(state) else "pending"] += 1
+        elif state.status is Status.COMPLETE:
+            counts["landed"] += 1
+        elif state.status is not Status.REMOVED:
+            counts[str(state.status)] += 1
+    return counts
+
+
+def phase_counts(states: Iterable[BeadState]) -> dict[str, int]:
+    """Where the beads under way are."""
+    counts = Counter(state.phase for state in states if under_way(state))
+    return {str(phase): counts[phase] for phase in PHASES}
+
+
+def estimate(
+    landings: Sequence[datetime], began: datetime, remaining: int, now: datetime
+) -> datetime | None:
+    """When the target will be reached at the rate of the newest landings; None before the first.
+
+    `landings` in order, since `began`, the start of this run of the daemon: time in which
+    nothing ran says nothing about the rate.
+    """
+    if not landings or remaining <= 0:
+        return None
+    recent = landings[-RECENT:]
+    since = landings[-RECENT - 1] if len(landings) > RECENT else began
+    pace = (now - since) / len(recent)
+    return now + pace * remaining
+
+
+def bead_row(state: BeadState, about: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of `oya beads`; `about` is what the store knows beside the state."""
+    return {
+        "id": state.id,
+        "title": about.get("title") or "",
+        "phase": str(state.phase),
+        "checking": state.checking,
+        "status": str(state.status),
+        "hold": str(state.hold) if state.hold else None,
+        "reason": state.reason or None,
+        "blocked": state.blocked or None,
+        "agent": state.agent,
+        "epoch": state.epoch,
+        "retry_count": state.retry_count,
+        "commit": state.commit,
+    }
+
+
+NEXT = {
+    "approval": "oya approve {id}",
+    "protected": "oya approve {id}",
+    "weak_contract": "oya approve {id}",
+    "person": "oya release {id}",
+    "question": 'oya retry {id} --note "…"',
+    "already_done": 'oya retry {id} --note "…", or close it in the tracker',
+    "undone": "oya retry {id}",
+    "failed": 'oya retry {id} --note "…"',
+}
+"""What a person types about a bead that waits for one."""
+
+
+def next_step(row: Mapping[str, Any]) -> str:
+    """The command that a held or failed bead waits for; empty for others."""
+    if row["status"] == "held":
+        return NEXT.get(row["hold"] or "", "").format(id=row["id"])
+    return NEXT["failed"].format(id=row["id"]) if row["status"] == "failed" else ""
+
+
+def exit_code(swarm: SwarmState) -> int:
+    """The exit code of a swarm that has ended (docs/reference/exit-codes.md)."""
+    match swarm.status:
+        case SwarmStatus.COMPLETED:
+            return 0 if swarm.reached else 3
+        case SwarmStatus.FAILED:
+            return 1 if (swarm.reason or "").startswith("base_red") else 4
+        case SwarmStatus.STOPPED:
+            return 5
+    return 1
+
+
+def end_lines(
+    final: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], branch: str
+) -> list[str]:
+    """How it ended, for people: what landed, what is kept where, what waits for whom, that
+    nothing is left running, how to go on. `final` is the last status object."""
+    landed, target, ended = final["landed_beads"], final["target_beads"], final["status"]
+    said = [_headline(final, landed, target)]
+    if final["reason"] and ended != "completed":
+        said.append(f"Because: {final['reason']}")
+    if landed:
+        said.append(f"Landed on {branch}: git log {branch}")
+    behind = {name: n for name, n in final["landing"]["behind"].items() if n}
+    said += [f"{name} is {n} behind: oya sync" for name, n in behind.items()]
+    waiting = [row for row in rows if row["status"] in ("held", "failed")]
+    said += _waiting(waiting)
+    kept = final["beads"]["in_progress"]
+    if kept:
+        said.append(f"{kept} {_beads(kept)} under way, with all work kept under refs/oya/attempts.")
+    said.append("Nothing is left running.")
+    said.append(_how_to_go_on(ended, kept + final["beads"]["pending"], bool(waiting)))
+    return [line for line in said if line]
+
+
+def _headline(final: Mapping[str, Any], landed: int, target: int) -> str:
+    seconds = f" in {final['seconds']:.1f} s" if final.get("seconds") is not None else ""
+    words = {"completed": "Landed", "stopped": "Stopped: landed", "failed": "Failed: landed"}
+    return f"{words.get(final['status'], 'Landed')} {landed}/{target} beads{seconds}."
+
+
+def _waiting(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    said = [f"{len(rows)} {_beads(len(rows))} waiting for you:"]
+    for row in rows[:10]:
+        why = " ".join((row["reason"] or row["hold"] or row["status"]).split())
+        said.append(f"  {row['id']}  {why[:100]}{'…' if len(why) > 100 else ''}")
+        said.append(f"      {next_step(row)}")
+    if len(rows) > 10:
+        said.append(f"  and {len(rows) - 10} more: oya beads --held")
+    return said
+
+
+def _beads(count: int) -> str:
+    return "bead is" if count == 1 else "beads are"
+
+
+def _how_to_go_on(ended: str, left: int, waiting: bool) -> str:
+    if ended == "failed":
+        return "When the cause is gone: oya swarm (oya events and oya logs tell more)"
+    if left:
+        return "Go on: oya swarm"
+    return "Look closer: oya why BEAD" if waiting else ""

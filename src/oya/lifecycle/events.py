@@ -159,14 +159,17 @@ class CannotDo:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The tracker has a bead that the store does not know."""
+    """The tracker has a bead that the store does not know. `text`: its `Bead.text_key`."""
 
     title: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """Title, description or criteria were edited in the tracker."""
+    """Title, description or criteria were edited in the tracker. `text`: the new `text_key`."""
+
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ class Check:
 class BeadState:
     """One bead between two events. `version` counts its events, `epoch` its claims.
 
+    `text` is a hash of what the tracker says that a contract depends on.
     `contract`, `implementation` and `snapshot` are commits: the accepted contract, the
     last accepted implementation, and the head of the newest unaccepted attempt of this
     phase entry. `awaits` is the approval that reviewed work still needs, `reviewed` the
@@ -76,6 +77,7 @@ class BeadState:
     """
 
     id: str
+    text: str = ""
     version: int = 0
     epoch: int = 0
     phase: Phase = Phase.CONTRACT

@@ -276,13 +276,13 @@ def _unlanded(s: BeadState, ev: e.Event) -> None:
 
 def _added(s: BeadState, ev: e.Added, _: Limits) -> Step:
     _need(s, ev, s.version == 0)
-    return s, ()
+    return replace(s, text=ev.text), ()
 
 
 def _edited(s: BeadState, ev: e.Edited, _: Limits) -> Step:
     _unlanded(s, ev)
     held = s.status is Status.HELD and s.hold is Hold.PERSON
-    after = _enter(s, Phase.CONTRACT, revisions=0, contract_wrong=False, checks=())
+    after = _enter(s, Phase.CONTRACT, revisions=0, contract_wrong=False, checks=(), text=ev.text)
     if held:
         after = _stop(after, Status.HELD, s.reason, Hold.PERSON)
     return after, _cancel(s)

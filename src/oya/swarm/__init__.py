@@ -1,0 +1,1 @@
+"""The supervision tree: universe, orchestrator, supervisor, the four roles, the lander."""

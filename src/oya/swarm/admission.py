@@ -1,0 +1,95 @@
+"""Which backend may be given work now: seats, parked, down, disabled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psutil
+
+from oya.clock import Clock
+from oya.lifecycle.failures import RULES, FailureClass, Measure
+
+SESSION_MEMORY = 1 << 30
+PARK_FIRST = 2.0
+PARK_LIMIT = 900.0
+CIRCUIT_FIRST = 2.0
+
+
+@dataclass
+class Access:
+    """One backend's state. `until` is monotonic; `seats` are sessions that may run at once."""
+
+    name: str
+    seats: int
+    state: str = "ok"
+    until: float | None = None
+    reason: str | None = None
+    sessions: int = 0
+    refusals: int = 0
+
+
+def seats_by_memory() -> int:
+    """How many sessions the free memory allows, at 1 GiB each; at least one."""
+    return max(1, int(psutil.virtual_memory().available // SESSION_MEMORY))
+
+
+class Admission:
+    """Holds every backend's `Access`, and changes it by what attempts report."""
+
+    def __init__(self, seats: dict[str, int], clock: Clock) -> None:
+        self._clock = clock
+        self.backends = {name: Access(name, count) for name, count in seats.items()}
+
+    def admits(self, backend: str) -> bool:
+        """Whether a session may be started now. A backend whose time is over gets one probe."""
+        access = self.backends[backend]
+        if access.state in ("parked", "down"):
+            over = access.until is not None and access.until <= self._clock.monotonic()
+            return over and access.sessions == 0
+        return access.state == "ok" and access.sessions < access.seats
+
+    def took(self, backend: str) -> None:
+        """A session was given out."""
+        self.backends[backend].sessions += 1
+
+    def ended(self, backend: str, failure: FailureClass | None, reason: str) -> bool:
+        """A session is over; True if the backend's state changed."""
+        access = self.backends[backend]
+        access.sessions -= 1
+        measure = RULES[failure].measure if failure else Measure.NONE
+        if measure in (Measure.PARK_BACKEND, Measure.OPEN_CIRCUIT):
+            state = "parked" if measure is Measure.PARK_BACKEND else "down"
+            return self._park(access, state, reason)
+        if measure is Measure.DISABLE_BACKEND:
+            return self.disable(backend, reason)
+        if failure is FailureClass.CANCELLED or access.state == "disabled":
+            return False
+        if access.until is not None and access.until > self._clock.monotonic():
+            return False  # it was under way when the outage began, and proves nothing
+        changed = access.state != "ok"
+        access.state, access.until, access.reason, access.refusals = "ok", None, None, 0
+        return changed
+
+    def disable(self, backend: str, reason: str) -> bool:
+        """Nobody uses it again in this swarm; True if it was in use before."""
+        access = self.backends[backend]
+        changed = access.state != "disabled"
+        access.state, access.until, access.reason = "disabled", None, reason
+        return changed
+
+    def next_change(self) -> float | None:
+        """When, in monotonic time, the next backend may be tried again."""
+        times = [a.until for a in self.backends.values() if a.until is not None]
+        return min(times, default=None)
+
+    def _park(self, access: Access, state: str, reason: str) -> bool:
+        if access.state == "disabled":
+            return False
+        now = self._clock.monotonic()
+        if access.state == state and access.until is not None and access.until > now:
+            return False  # one outage, however many sessions it ends
+        wait = min(PARK_FIRST * 2**access.refusals, PARK_LIMIT)
+        access.refusals += 1
+        access.state, access.reason = state, reason
+        access.until = now + wait * self._clock.random.uniform(0.75, 1.25)
+        return True

@@ -1,0 +1,128 @@
+"""What all four roles have in common: ask for work, do it as a child task, report, ask again."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from oya.actors import Actor, ActorRef
+from oya.errors import ActorDead
+from oya.lifecycle.failures import RULES, FailureClass, Measure
+from oya.lifecycle.model import Role
+from oya.swarm.assembly import Parts
+from oya.swarm.attempt import Attempt, Result, run_attempt
+from oya.swarm.messages import (
+    AgentFailed,
+    AgentMessage,
+    AttemptEnded,
+    BeadComplete,
+    CancelBead,
+    Claim,
+    ClaimBead,
+    GetNextBead,
+    Heartbeat,
+    ReleaseBead,
+)
+
+RESTART_FIRST = 0.5
+RESTART_LIMIT = 30.0
+
+
+class AgentActor(Actor[AgentMessage]):
+    """A supervised worker with a role. Holds at most one bead; the work is a child task."""
+
+    role: ClassVar[Role]
+
+    def __init__(
+        self,
+        parts: Parts,
+        agent: str,
+        backend: str,
+        orchestrator: ActorRef[Any],
+        supervisor: ActorRef[Any],
+    ) -> None:
+        self.parts = parts
+        self.agent = agent
+        self.backend = backend
+        self._orchestrator = orchestrator
+        self._supervisor = supervisor
+        self._claim: Claim | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._crashes = 0
+
+    @abstractmethod
+    async def work(self, attempt: Attempt) -> Result:
+        """One attempt: what the backend did, judged by code."""
+
+    async def pre_start(self) -> None:
+        self.ref.try_tell(GetNextBead())
+
+    async def handle(self, message: AgentMessage) -> None:
+        match message:
+            case GetNextBead():
+                await self._ask_for_work()
+            case CancelBead(bead=bead, epoch=epoch):
+                self._cancel(bead, epoch)
+            case AttemptEnded():
+                await self._report(message)
+            case _:
+                self._begin(message.claim)
+
+    async def _ask_for_work(self) -> None:
+        if self._claim is None:
+            await self._orchestrator.tell(
+                ClaimBead(self.agent, self.role, self.backend, self.ref), control=True
+            )
+
+    def _begin(self, claim: Claim) -> None:
+        assert self._claim is None, f"{self.agent} was given {claim.bead} while it has work"
+        self._claim = claim
+        self._task = self.start(self._attempt(claim), name=f"{self.agent}:{claim.bead}")
+
+    def _cancel(self, bead: str, epoch: int) -> None:
+        claim = self._claim
+        if claim is not None and (claim.bead, claim.epoch) == (bead, epoch) and self._task:
+            self._task.cancel()
+
+    async def _attempt(self, claim: Claim) -> None:
+        beat = self._beat(claim)
+        failure: FailureClass | None = FailureClass.CANCELLED
+        reason = "cancelled"
+        try:
+            failure, reason = await run_attempt(self.parts, claim, self.work, beat)
+        finally:
+            with suppress(ActorDead):  # it is being stopped, and nobody waits for the report
+                self.ref.try_tell(AttemptEnded(claim, failure, reason), control=True)
+
+    def _beat(self, claim: Claim) -> Any:
+        def beat(active: float) -> None:
+            self._orchestrator.try_tell(
+                Heartbeat(self.agent, claim.bead, claim.epoch, active), control=True
+            )
+
+        beat(self.clock.monotonic())
+        return beat
+
+    async def _report(self, end: AttemptEnded) -> None:
+        claim, self._claim, self._task = end.claim, None, None
+        if end.failure is None:
+            self._crashes = 0
+            await self._supervisor.tell(BeadComplete(self.agent, claim), control=True)
+        else:
+            await self._supervisor.tell(
+                AgentFailed(self.agent, claim, end.failure, end.reason), control=True
+            )
+        await self._orchestrator.tell(
+            ReleaseBead(self.agent, claim, end.failure, end.reason), control=True
+        )
+        self._next(end.failure)
+
+    def _next(self, failure: FailureClass | None) -> None:
+        if failure is None or RULES[failure].measure is not Measure.RESTART_AGENT:
+            self.ref.try_tell(GetNextBead())
+            return
+        self._crashes += 1
+        wait = min(RESTART_FIRST * 2 ** (self._crashes - 1), RESTART_LIMIT)
+        self.send_after(wait * self.clock.random.uniform(0.5, 1.0), GetNextBead())

@@ -1,0 +1,173 @@
+"""The test writer: a bead becomes a contract that is red for the right reason."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from oya.agents.answers import Challenge, TestWriterAnswer
+from oya.gates.checks import Check, Ran, failing_checks, judge_red_checks
+from oya.gates.frozen import frozen_paths
+from oya.gates.model import Report
+from oya.gates.project import project_names
+from oya.gates.red import ContractVerdict, judge_contract
+from oya.lifecycle.events import CannotDo, ContractAccepted
+from oya.lifecycle.failures import FailureClass
+from oya.lifecycle.model import Role
+from oya.repository.snapshot import Head
+from oya.store.engine import Put
+from oya.swarm.agents.base import AgentActor
+from oya.swarm.attempt import Attempt, AttemptOver, Result
+from oya.swarm.contract import Contract, uncovered
+
+UNATTENDED = ("behaviour", "check")
+
+
+class TestWriterActor(AgentActor):
+    """Writes contracts."""
+
+    __test__ = False
+    role: ClassVar[Role] = Role.TEST_WRITER
+
+    async def work(self, attempt: Attempt) -> Result:
+        """Prompt, judge, send findings back, until the contract passes its gate."""
+        await _require_green_base(attempt)
+        await attempt.prompt(attempt.parts.prompts.first(self.role, await attempt.briefing()))
+        while True:
+            answer = await attempt.full_answer(TestWriterAnswer)
+            judged = await _judge(attempt, answer)
+            if isinstance(judged, Result):
+                return judged
+            await attempt.fix(judged, FailureClass.GATE_RED)
+
+
+async def _judge(attempt: Attempt, answer: TestWriterAnswer) -> Result | list[str]:
+    """The accepted contract, a question for a person, or findings for the backend."""
+    if answer.cannot:
+        return await _cannot(attempt, answer)
+    if answer.kind not in UNATTENDED:
+        return _question(attempt, answer)
+    head = await attempt.head()
+    findings = await _shape(attempt, answer, head)
+    if findings:
+        return findings
+    if answer.kind == "check":
+        return await _judge_checks(attempt, answer, head)
+    return await _judge_tests(attempt, answer, head)
+
+
+async def _cannot(attempt: Attempt, answer: TestWriterAnswer) -> Result | list[str]:
+    assert answer.cannot is not None
+    if answer.cannot == "already_done":
+        if not answer.checks:
+            return ["`already_done` needs `checks`: commands that are green on the base"]
+        ran = await _run_checks(attempt, answer.checks)
+        red = failing_checks(ran)
+        if red:
+            return [f"`already_done`, but on the base: {line}" for line in red]
+    said = answer.question or answer.why
+    event = CannotDo(attempt.claim.epoch, answer.cannot, answer.why, said)
+    return Result(event, data={"discovered": [d.model_dump() for d in answer.discovered]})
+
+
+def _question(attempt: Attempt, answer: TestWriterAnswer) -> Result:
+    said = (
+        f"the test writer says that no machine can prove this (kind {answer.kind}): {answer.why}; "
+        "rewrite the bead so that a test or a command can, or close it"
+    )
+    return Result(CannotDo(attempt.claim.epoch, "needs_person", answer.why, said))
+
+
+async def _shape(attempt: Attempt, answer: TestWriterAnswer, head: Head) -> list[str]:
+    """Nothing changed but what the contract names; every criterion is covered by name."""
+    allowed = {*answer.test_files, *answer.stubs}
+    changed = await attempt.parts.repo.diff(attempt.base, head.commit)
+    stray = [c.path for c in changed if c.path not in allowed]
+    findings = []
+    if stray:
+        names = ", ".join(sorted(stray)[:10])
+        findings.append(
+            f"a contract changes only its test_files and stubs; put these back: {names}"
+        )
+    bead = attempt.parts.board.bead(attempt.claim.bead)
+    missing = uncovered(bead.criteria, answer)
+    if missing:
+        findings.append(f"no planned test covers: {', '.join(missing)} (name them in `covers`)")
+    return findings
+
+
+async def _judge_checks(
+    attempt: Attempt, answer: TestWriterAnswer, head: Head
+) -> Result | list[str]:
+    findings = judge_red_checks(await _run_checks(attempt, answer.checks))
+    if findings:
+        return list(findings)
+    return await _accept(attempt, answer, head, ContractVerdict((), (), (), ()))
+
+
+async def _run_checks(attempt: Attempt, checks: list[Challenge]) -> list[tuple[Check, Ran]]:
+    """The checks on the base, one after the other."""
+    run = attempt.parts.check
+    return [
+        (Check(c.command, c.expect), await attempt.judge(run(attempt.base, c.command)))
+        for c in checks
+    ]
+
+
+async def _judge_tests(
+    attempt: Attempt, answer: TestWriterAnswer, head: Head
+) -> Result | list[str]:
+    base = await _report(attempt, attempt.base)
+    contract = await _report(attempt, head.commit)
+    files = await attempt.parts.repo.list_files(attempt.base)
+    verdict = judge_contract(
+        planned=[item.id for item in answer.test_plan],
+        base=base,
+        contract=contract,
+        test_files=answer.test_files,
+        project_names=project_names(files),
+        changes=[change.id for change in answer.changes],
+    )
+    if not verdict.ok:
+        return list(verdict.findings)
+    return await _accept(attempt, answer, head, verdict)
+
+
+async def _accept(
+    attempt: Attempt, answer: TestWriterAnswer, head: Head, verdict: ContractVerdict
+) -> Result:
+    claim = attempt.claim
+    files = await attempt.parts.repo.list_files(head.commit)
+    report = await _report(attempt, head.commit) if answer.kind == "behaviour" else Report()
+    contract = Contract.of(
+        claim,
+        answer,
+        head,
+        verdict,
+        base=attempt.base,
+        frozen=sorted(frozen_paths(files, answer.test_files, report)),
+    )
+    event = ContractAccepted(claim.epoch, head.commit, attempt.base, answer.kind or "")
+    return Result(
+        event,
+        also=(Put("contracts", claim.bead, contract.to_json()),),
+        data={
+            "fail_to_pass": list(verdict.fail_to_pass),
+            "contract": contract.hash,
+            "discovered": [d.model_dump() for d in answer.discovered],
+        },
+    )
+
+
+async def _report(attempt: Attempt, commit: str) -> Report:
+    evidence = await attempt.judge(attempt.parts.gates.tests(commit))
+    if evidence.report is None:
+        why = f"the tests gate gave no report: {evidence.tail[-300:]}"
+        raise AttemptOver(FailureClass.GATE_RED, why)
+    return evidence.report
+
+
+async def _require_green_base(attempt: Attempt) -> None:
+    """Nobody writes a contract on a base that is red: the difference could not be told."""
+    red = await attempt.judge(attempt.parts.base_red(attempt.base))
+    if red:
+        raise AttemptOver(FailureClass.BASE_RED, f"the base is red: {', '.join(red[:5])}", red)

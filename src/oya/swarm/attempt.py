@@ -1,0 +1,283 @@
+"""One agent's try at one phase of one bead: a workspace, a session, and what is kept of both.
+
+Whatever happens in between, the head of the workspace, uncommitted files included, is
+under `refs/oya/attempts/<bead>/<epoch>` before the folder goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+
+from oya.agents.answers import AnswerWrong, answer_path, read_answer
+from oya.agents.port import AgentSession, Task
+from oya.agents.prompts import Briefing
+from oya.errors import BackendError, OyaError
+from oya.lifecycle.events import Event
+from oya.lifecycle.failures import FailureClass
+from oya.lifecycle.model import BeadState, Phase
+from oya.repository.snapshot import Head
+from oya.repository.workspace import Workspace
+from oya.store.engine import Write
+from oya.swarm.assembly import Parts
+from oya.swarm.briefing import brief
+from oya.swarm.messages import Claim
+
+log = structlog.get_logger()
+A = TypeVar("A")
+
+BEAT = 1.0
+"""Seconds between two signs of life to the orchestrator."""
+
+
+class AttemptOver(Exception):
+    """The attempt ends here without a result; the class decides what follows."""
+
+    def __init__(self, failure: FailureClass, reason: str, findings: Sequence[str] = ()) -> None:
+        super().__init__(reason)
+        self.failure = failure
+        self.reason = reason
+        self.findings = tuple(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an attempt came to: one event, and the writes that belong in the same commit."""
+
+    event: Event
+    also: tuple[Write, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def starting_point(state: BeadState, base: str) -> tuple[str, tuple[str, ...]]:
+    """The commit an attempt starts from, and what is merged into it (docs/pipeline.md, Places)."""
+    if state.snapshot is not None:
+        return state.snapshot, ((base,) if state.rework else ())
+    contract, implementation = state.contract, state.implementation
+    if state.phase is Phase.CONTRACT and not state.checking:
+        return base, ((contract,) if contract else ())
+    if state.phase is Phase.REVIEW:
+        return _known(implementation), ()
+    if state.phase is Phase.IMPLEMENTATION and state.rework:
+        return base, tuple(commit for commit in (contract, implementation) if commit)
+    if state.phase is Phase.IMPLEMENTATION and implementation:
+        return _known(contract), (implementation,)
+    return _known(contract), ()
+
+
+def _known(commit: str | None) -> str:
+    assert commit is not None, "the table lets nobody claim a phase before the work it builds on"
+    return commit
+
+
+class Attempt:
+    """The attempt of `claim`; used as an async context manager.
+
+    `beat(moment)` is told when the backend was last active. Inside, `prompt` runs one turn,
+    `head` commits what is there, `answer` reads the answer; each raises `AttemptOver`.
+    """
+
+    def __init__(self, parts: Parts, claim: Claim, beat: Callable[[float], None]) -> None:
+        self.parts = parts
+        self.claim = claim
+        self.state = claim.state
+        self.role = parts.role_of(claim)
+        self._beat = beat
+        self._session: AgentSession | None = None
+        self._workspace: Workspace | None = None
+        self._turn_seconds = 0.0
+        self.fixes = 0
+
+    @property
+    def workspace(self) -> Workspace:
+        """The folder of this attempt."""
+        assert self._workspace is not None
+        return self._workspace
+
+    @property
+    def base(self) -> str:
+        """The base that this attempt's work is judged against."""
+        state = self.state
+        fresh = (state.phase is Phase.CONTRACT and not state.checking) or state.rework
+        return self.claim.base if fresh or state.base is None else state.base
+
+    async def __aenter__(self) -> Attempt:
+        start, merge = starting_point(self.state, self.claim.base)
+        self._workspace = await self.parts.workspaces.create(
+            self.claim.bead, self.claim.epoch, start=start, merge=merge
+        )
+        await self.parts.describe(self.claim.bead, workspace=str(self._workspace.path))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close_session()
+
+    async def close_session(self) -> None:
+        """End the backend and all below it."""
+        session, self._session = self._session, None
+        if session is not None:
+            ended = await session.close()
+            self.parts.meter.add("agents", ended.seconds, ended.cpu_seconds)
+
+    async def briefing(self) -> Briefing:
+        """What the prompts say about this bead."""
+        return await brief(self.parts, self.claim, self.workspace, self.base)
+
+    async def prompt(self, text: str) -> None:
+        """One turn. Raises `AttemptOver` with the class of whatever ended it badly."""
+        session = self._session or await self._open()
+        execution = self.parts.settings.execution
+        allowed = self.parts.attempt_timeout(self.role) - self._turn_seconds
+        answer_path(self.workspace.path, self.role).unlink(missing_ok=True)
+        began = self.parts.clock.monotonic()
+        end = await self._with_heartbeat(
+            session.prompt(text, stall=execution.stall_timeout, deadline=max(allowed, 0.0)),
+            lambda: session.last_activity,
+        )
+        self._turn_seconds += self.parts.clock.monotonic() - began
+        self.parts.meter.usage(self.claim.backend, end.usage)
+        if end.failure is not None:
+            raise AttemptOver(end.failure, end.reason)
+
+    async def fix(self, findings: Sequence[str], failure: FailureClass) -> None:
+        """Say what is wrong in the same session; over `fix_rounds` the attempt has failed."""
+        if self.fixes >= self.parts.settings.execution.fix_rounds:
+            raise AttemptOver(failure, findings[0].splitlines()[0][:300], findings)
+        self.fixes += 1
+        await self.parts.note(
+            "findings", self.claim, reason=findings[0].splitlines()[0][:300], round=self.fixes
+        )
+        await self.prompt(self.parts.prompts.again(self.role, findings))
+
+    async def judge(self, judging: Awaitable[A]) -> A:
+        """Wait for oya's own gates: the lease is renewed, the attempt's clocks stand."""
+        return await self._with_heartbeat(judging, self.parts.clock.monotonic)
+
+    async def head(self) -> Head:
+        """Commit everything that is in the workspace, and hold it by the attempt's ref."""
+        return await self.parts.workspaces.commit(
+            self.workspace, f"{self.role} on {self.claim.bead}, attempt {self.claim.attempt}"
+        )
+
+    def answer(self, model: type[A]) -> A | None:
+        """The answer file, or None where there is none; `AnswerWrong` when it does not fit."""
+        return read_answer(self.workspace.path, self.role, model)  # type: ignore[type-var]
+
+    async def full_answer(self, model: type[A]) -> A:
+        """The answer; a wrong one goes back as a finding, none at all is `agent_empty`."""
+        while True:
+            try:
+                answer = self.answer(model)
+            except AnswerWrong as wrong:
+                await self.fix([str(wrong)], FailureClass.AGENT_EMPTY)
+                continue
+            if answer is None:
+                where = answer_path(self.workspace.path, self.role).name
+                raise AttemptOver(
+                    FailureClass.AGENT_EMPTY, f"ended its turn without an answer (.oya/out/{where})"
+                )
+            return answer
+
+    async def _open(self) -> AgentSession:
+        claim = self.claim
+        task = Task(
+            bead=claim.bead,
+            role=self.role,
+            attempt=claim.attempt,
+            epoch=claim.epoch,
+            workspace=self.workspace.path,
+            logs=self.parts.attempt_logs(claim),
+        )
+        try:
+            self._session = await self.parts.backends[claim.backend].open(task)
+        except BackendError as error:
+            raise AttemptOver(FailureClass.AGENT_CRASH, str(error)) from error
+        return self._session
+
+    async def _with_heartbeat(self, work: Awaitable[A], active: Callable[[], float]) -> A:
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait((task,), timeout=BEAT))[0]:
+                self._beat(active())
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+        return task.result()
+
+
+Working = Callable[[Attempt], Awaitable[Result]]
+
+
+async def run_attempt(
+    parts: Parts, claim: Claim, work: Working, beat: Callable[[float], None]
+) -> tuple[FailureClass | None, str]:
+    """Run one attempt to its recorded end; the class of its failure (None: a result), and why.
+
+    The result, or the failure with its snapshot, is in the store when this returns; the
+    workspace is gone. Cancelled, it does the same with class `cancelled` before it goes.
+    """
+    attempt = Attempt(parts, claim, beat)
+    task = asyncio.ensure_future(_tried(attempt, work))
+    try:
+        result = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait((task,), timeout=parts.settings.execution.grace)
+        if task.done() and not task.cancelled() and task.exception() is None:
+            await _settle(attempt, task.result())
+        else:
+            await _settle(attempt, AttemptOver(FailureClass.CANCELLED, "cancelled"))
+        raise
+    return await _settle(attempt, result)
+
+
+async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
+    try:
+        async with attempt:
+            return await work(attempt)
+    except AttemptOver as over:
+        return over
+    except Exception as error:
+        log.exception("attempt failed", bead=attempt.claim.bead, epoch=attempt.claim.epoch)
+        return AttemptOver(FailureClass.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+async def _settle(
+    attempt: Attempt, outcome: Result | AttemptOver
+) -> tuple[FailureClass | None, str]:
+    """Record the end. Snapshot first, then the event, then the folder goes."""
+    parts, claim = attempt.parts, attempt.claim
+    failure, reason = None, ""
+    if isinstance(outcome, AttemptOver):
+        failure, reason = outcome.failure, outcome.reason
+        outcome = await _failed(attempt, outcome)
+    try:
+        await parts.apply(
+            claim.bead, outcome.event, agent=claim.agent, also=outcome.also, data=outcome.data
+        )
+    except OyaError as refused:
+        # The bead has moved on (held, edited, lease lost): the work is kept, the result is not.
+        log.info("result refused", bead=claim.bead, epoch=claim.epoch, why=str(refused))
+        await parts.note("result_refused", claim, reason=str(refused))
+    if attempt._workspace is not None:
+        await parts.workspaces.remove(attempt._workspace)
+    return failure, reason
+
+
+async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
+    from oya.lifecycle.events import AttemptFailed
+
+    snapshot = None
+    if attempt._workspace is not None:
+        try:
+            head = await attempt.head()
+            snapshot = None if head.commit == attempt.workspace.start else head.commit
+        except OyaError as error:
+            log.warning("no snapshot", bead=attempt.claim.bead, why=str(error))
+    event = AttemptFailed(attempt.claim.epoch, over.failure, over.reason, over.findings, snapshot)
+    return Result(event)

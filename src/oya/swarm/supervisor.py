@@ -1,0 +1,145 @@
+"""SwarmSupervisor: thirteen agents, one-for-one, and the judgement when to stop trusting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from oya.actors import (
+    Actor,
+    ActorFailed,
+    ActorRef,
+    Backoff,
+    IntensityExceeded,
+    Restart,
+    SupervisionEvent,
+    Supervisor,
+)
+from oya.lifecycle.failures import RULES, FailureClass, Measure
+from oya.lifecycle.meltdown import Meltdown, Outcome
+from oya.lifecycle.model import Role
+from oya.swarm.agents.base import AgentActor
+from oya.swarm.agents.implementer import ImplementerActor
+from oya.swarm.agents.planner import PlannerActor
+from oya.swarm.agents.reviewer import ReviewerActor
+from oya.swarm.agents.test_writer import TestWriterActor
+from oya.swarm.assembly import Parts
+from oya.swarm.messages import (
+    AgentFailed,
+    BeadComplete,
+    Claim,
+    Melted,
+    ReleaseBead,
+    Shutdown,
+    SpawnAgents,
+    SwarmSupervisorMessage,
+)
+from oya.swarm.pool import AgentHandle, AgentPool, AgentState
+
+log = structlog.get_logger()
+
+ACTORS: dict[Role, type[AgentActor]] = {
+    Role.TEST_WRITER: TestWriterActor,
+    Role.IMPLEMENTER: ImplementerActor,
+    Role.REVIEWER: ReviewerActor,
+    Role.PLANNER: PlannerActor,
+}
+
+AGENT_RESTART = Restart(
+    intensity=5, period=600.0, backoff=Backoff(first=0.5, factor=2.0, limit=30.0, jitter=0.5)
+)
+"""An agent that crashes more than 5 times in 10 minutes is unhealthy and stays out."""
+
+
+CLEAN_UP = 10.0
+"""Seconds beyond the grace in which a cancelled attempt keeps its snapshot."""
+
+
+class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
+    """Owns the agents. A backend that dies is a result of its agent, not a crash of it."""
+
+    def __init__(self, parts: Parts, pool: AgentPool, orchestrator: ActorRef[Any]) -> None:
+        self._parts = parts
+        self._pool = pool
+        self._orchestrator = orchestrator
+        self._meltdown = Meltdown(parts.settings.execution.meltdown_window)
+        self._agents: Supervisor | None = None
+
+    async def pre_start(self) -> None:
+        deadline = self._parts.settings.execution.grace + CLEAN_UP
+        self._agents = await self.supervise(restart=AGENT_RESTART, name="agents", deadline=deadline)
+
+    async def handle(self, message: SwarmSupervisorMessage) -> None:
+        match message:
+            case SpawnAgents(role=role, count=count):
+                await self._resize(role, count)
+            case AgentFailed():
+                await self._failed(message)
+            case BeadComplete(claim=claim):
+                self._ended(claim, None)
+            case Shutdown(reply=reply):
+                await self._shutdown()
+                reply.send(None)
+
+    async def _resize(self, role: Role, count: int) -> None:
+        alive = self._pool.alive(role)
+        for handle in alive[count:]:
+            handle.state = AgentState.SHUTTING_DOWN
+            if handle.bead is None:
+                await self._end(handle)
+        made = sum(1 for handle in self._pool.all() if handle.role is role)
+        for number in range(made + 1, made + 1 + count - len(alive)):
+            await self._spawn(role, f"{role.replace('_', '-')}-{number}")
+
+    async def _spawn(self, role: Role, name: str) -> None:
+        assert self._agents is not None
+        backend = self._parts.backend_of(role)
+        handle = self._pool.add(AgentHandle(name, role, backend, since=self.clock.monotonic()))
+        make: Callable[[], AgentActor] = lambda: ACTORS[role](  # noqa: E731
+            self._parts, name, backend, self._orchestrator, self.ref
+        )
+        handle.ref = await self._agents.spawn(make, name=name, escalate=False)
+
+    async def _failed(self, message: AgentFailed) -> None:
+        handle = self._pool.get(message.agent)
+        if handle is not None and RULES[message.failure].measure is Measure.RESTART_AGENT:
+            handle.restarts += 1
+        self._ended(message.claim, message.failure)
+
+    def _ended(self, claim: Claim, failure: FailureClass | None) -> None:
+        role, now = self._parts.role_of(claim), self.clock.monotonic()
+        if not self._meltdown.ended(role, claim.backend, Outcome(now, claim.bead, failure)):
+            return
+        causes = self._meltdown.causes(role, claim.backend)
+        log.error("meltdown", role=role, backend=claim.backend, causes=causes)
+        self._orchestrator.try_tell(
+            Melted(role, claim.backend, tuple(causes.items())), control=True
+        )
+
+    async def handle_supervisor_event(self, event: SupervisionEvent) -> None:
+        if not isinstance(event, ActorFailed | IntensityExceeded):
+            return
+        handle = self._pool.get(event.ref.name)
+        if handle is None:
+            return
+        if isinstance(event, IntensityExceeded):
+            handle.state = AgentState.UNHEALTHY
+        handle.restarts += 1
+        log.error("agent crashed", agent=handle.id, error=repr(event.error))
+        self._orchestrator.try_tell(
+            ReleaseBead(handle.id, None, FailureClass.INTERNAL, repr(event.error)), control=True
+        )
+
+    async def _shutdown(self) -> None:
+        for handle in self._pool.alive():
+            handle.state = AgentState.SHUTTING_DOWN
+        await asyncio.gather(*(self._end(handle) for handle in self._pool.all()))
+
+    async def _end(self, handle: AgentHandle) -> None:
+        if handle.ref is not None and handle.state is not AgentState.TERMINATED:
+            # Snapshots are taken while the child task is cancelled: grace, and a little more.
+            await handle.ref.stop(timeout=self._parts.settings.execution.grace + CLEAN_UP)
+            handle.state = AgentState.TERMINATED

@@ -1,0 +1,233 @@
+"""UniverseSupervisor: the root of the tree, and the handle that the daemon holds.
+
+Universe
+├── orchestrator      hands out work
+├── supervisor        owns the agents, one-for-one
+├── lander            one per branch
+└── tracker           keeps the backlog in step
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from oya.actors import Backoff, Restart, Supervisor
+from oya.clock import Clock, stamp
+from oya.errors import BaseRed, OyaError, UsageError
+from oya.lifecycle.events import Event
+from oya.lifecycle.leases import Leases
+from oya.lifecycle.model import BeadState, Hold, Role, Status
+from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
+from oya.repository.places import Place
+from oya.store.store import Store
+from oya.swarm.admission import Admission, seats_by_memory
+from oya.swarm.assembly import Parts, build_parts
+from oya.swarm.config import Settings
+from oya.swarm.lander import LanderActor
+from oya.swarm.line import Line
+from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, Start, Stop, Sync
+from oya.swarm.orchestrator import Shared, SwarmOrchestratorActor
+from oya.swarm.pool import AgentPool
+from oya.swarm.report import Live
+from oya.swarm.resume import recover
+from oya.swarm.supervisor import SwarmSupervisor
+from oya.swarm.tracking import TrackerActor, Tracking
+from oya.trackers import detect
+
+log = structlog.get_logger()
+
+ASK = 20.0
+"""Seconds that a person's request may take until it has an answer."""
+
+ROOT_RESTART = Restart(
+    intensity=10, period=60.0, backoff=Backoff(first=0.05, factor=2.0, limit=5.0, jitter=0.5)
+)
+"""An actor of the root that crashes more than 10 times a minute ends the swarm."""
+
+
+class Universe:
+    """One swarm, from its preparation to its end."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        place: Place,
+        store: Store,
+        clock: Clock,
+        swarm: SwarmState,
+        only: tuple[str, ...] = (),
+    ) -> None:
+        self._swarm = swarm.id
+        self._clock = clock
+        self.parts: Parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
+        self.line = Line(self.parts.repo, swarm.branch)
+        self.tracking = Tracking(
+            self.parts, detect(place.main_root, settings.tracker.kind), self.line
+        )
+        used = {self.parts.backend_of(role) for role in settings.roles_in_use}
+        seats = {
+            name: settings.backends[name].max_sessions or seats_by_memory() for name in sorted(used)
+        }
+        self._shared = Shared(
+            pool=AgentPool(),
+            leases=Leases(settings.execution.lease),
+            admission=Admission(seats, clock),
+            line=self.line,
+            only=frozenset(only),
+        )
+        self._orchestrator: Any = None
+        self._lander: Any = None
+
+    async def run(self) -> SwarmState:
+        """Prepare, run, and wind down; returns when nothing of the swarm is left running.
+
+        `BaseRed`, with nothing claimed, when the tests fail on the untouched base.
+        """
+        try:
+            await self.prepare()
+        except BaseException as error:
+            await self._could_not_start(error)
+            raise
+        await self._run_tree()
+        return self._state
+
+    async def prepare(self) -> None:
+        """Everything before the first claim: recover, read the backlog, prove the base."""
+        await self.line.refresh()
+        await recover(self.parts, self.line)
+        await self.line.follow()
+        await self.tracking.refresh()
+        for warning in self.tracking.warnings():
+            await self._say("warning", warning)
+        await self._cap_target()
+        await self._require_green_base()
+
+    async def stop(self, *, now: bool) -> None:
+        """Graceful, or at once; `run` returns when it is done."""
+        if self._orchestrator is not None:
+            await self._orchestrator.tell(Stop(now), control=True)
+
+    async def pause(self) -> None:
+        """Stop claims; running turns go on."""
+        await self._orchestrator.tell(Pause("person", "paused by a person"), control=True)
+
+    async def resume(self) -> None:
+        """Claim again."""
+        await self._orchestrator.tell(Continue("person"), control=True)
+
+    async def set(self, changes: Mapping[str, str]) -> None:
+        """`target=N`, `implementers=N` …; `UsageError` on anything else."""
+        names = {
+            "test_writers": Role.TEST_WRITER,
+            "implementers": Role.IMPLEMENTER,
+            "reviewers": Role.REVIEWER,
+        }
+        numbers = {key.replace("-", "_"): _number(key, value) for key, value in changes.items()}
+        unknown = [key for key in numbers if key != "target" and key not in names]
+        if unknown:
+            raise UsageError(
+                f"{unknown[0]} cannot be set", hint=f"Known: target, {', '.join(names)}"
+            )
+        agents = tuple((names[key], count) for key, count in numbers.items() if key in names)
+        target = numbers.get("target")
+        await self._orchestrator.ask(lambda reply: Change(target, agents, reply), timeout=ASK)
+
+    async def person(self, bead: str, event: Event) -> BeadState:
+        """Approve, reject, retry, hold, release. `RefusedError` where the table has no such row."""
+        state: BeadState = await self._orchestrator.ask(
+            lambda reply: PersonSays(bead, event, reply), timeout=ASK
+        )
+        return state
+
+    async def sync(self) -> dict[str, Any]:
+        """Let the checkout follow now, or say what is in the way."""
+        found: dict[str, Any] = await self._lander.ask(Sync, timeout=ASK)
+        return found
+
+    async def live(self) -> Live:
+        """What is alive right now."""
+        found: Live = await self._orchestrator.ask(GetStatus, timeout=ASK)
+        return found
+
+    @property
+    def _state(self) -> SwarmState:
+        state = self.parts.store.swarms.get(self._swarm)
+        assert state is not None
+        return state
+
+    async def _run_tree(self) -> None:
+        shared = self._shared
+        async with Supervisor(clock=self._clock, restart=ROOT_RESTART, name="universe") as root:
+            orchestrator = await root.spawn(
+                lambda: SwarmOrchestratorActor(self.parts, shared), name="orchestrator"
+            )
+            shared.supervisor = await root.spawn(
+                lambda: SwarmSupervisor(self.parts, shared.pool, orchestrator), name="supervisor"
+            )
+            shared.lander = await root.spawn(
+                lambda: LanderActor(self.parts, self.line, self.tracking, orchestrator),
+                name="lander",
+            )
+            await root.spawn(lambda: TrackerActor(self.tracking, orchestrator), name="tracker")
+            self._orchestrator, self._lander = orchestrator, shared.lander
+            await orchestrator.tell(Start(), control=True)
+            await shared.done.wait()
+
+    async def _cap_target(self) -> None:
+        swarm = self._state
+        workable = sum(
+            1
+            for s in self.parts.store.beads.all().values()
+            if (not self._shared.only or s.id in self._shared.only)
+            and (s.workable or s.hold is Hold.APPROVAL)
+        )
+        cap = swarm.landed_beads + workable
+        if workable and cap < swarm.target_beads:
+            words = f"target {swarm.target_beads} capped at {cap}: no more beads can be worked on"
+            await self.parts.store.swarms.update(
+                self._swarm,
+                lambda s: replace(s, target_beads=cap),
+                event="target_capped",
+                reason=words,
+            )
+
+    async def _require_green_base(self) -> None:
+        open_work = any(s.status is Status.PENDING for s in self.parts.store.beads.all().values())
+        red = await self.parts.base_red(self.line.base) if open_work else []
+        if red:
+            raise BaseRed(
+                f"the base {self.line.base[:9]} is red: {', '.join(red[:10])}",
+                safe="Nothing was claimed and nothing was changed.",
+                hint="Make it green (oya doctor runs the gates), commit, then: oya swarm",
+            )
+
+    async def _could_not_start(self, error: BaseException) -> None:
+        """The swarm did not start: its state says why, so that nobody waits for it."""
+        log.error("not started", error=str(error))
+        reason = f"{'base_red: ' if isinstance(error, BaseRed) else ''}{error}"
+        try:
+            await self.parts.store.swarms.update(
+                self._swarm,
+                lambda s: replace(
+                    move(s, SwarmStatus.FAILED, reason), ended_at=stamp(self._clock.now())
+                ),
+                event="swarm_failed",
+                reason=reason,
+            )
+        except OyaError as also:
+            log.error("store", error=str(also))
+
+    async def _say(self, event: str, words: str) -> None:
+        log.warning(words)
+        await self.parts.store.events.append(event, swarm=self._swarm, reason=words)
+
+
+def _number(key: str, text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"{key}={text} is not a number above 0", safe="Nothing was changed.")

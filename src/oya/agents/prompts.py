@@ -70,7 +70,7 @@ class Prompts:
 
     @classmethod
     def load(cls, config: Mapping[str, SkillConfig], root: Path) -> Prompts:
-        """The built-in skills with what the configuration adds. `ConfigError` for a missing file."""
+        """The built-in skills with what the configuration adds. `ConfigError`: a missing file."""
         skills = {}
         for role in Role:
             own = config.get(str(role))

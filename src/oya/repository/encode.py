@@ -19,7 +19,7 @@ def encode(bead: str) -> str:
     Different ids give different names, except that what is longer than 160 bytes is
     cut and marked with a hash of the whole.
     """
-    data = bead.encode("utf-8", "surrogateescape")
+    data = bead.encode("utf-8", "surrogatepass")
     dots = {match.start() for match in _INNER_DOT.finditer(data)}
     if data.endswith(b".lock"):
         dots.discard(len(data) - len(b".lock"))
@@ -39,7 +39,7 @@ def decode(name: str) -> str:
         return ""
     if "%h" in name:
         return name
-    return unquote_to_bytes(name).decode("utf-8", "surrogateescape")
+    return unquote_to_bytes(name).decode("utf-8", "surrogatepass")
 
 
 def safe(bead: str, taken: Container[str]) -> str:
@@ -54,5 +54,5 @@ def safe(bead: str, taken: Container[str]) -> str:
 
 def _marked(name: str, bead: str) -> str:
     """`%h` is no percent code, so that this is no other id's name."""
-    digest = hashlib.sha256(bead.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(bead.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{name}%h{digest[:10]}"

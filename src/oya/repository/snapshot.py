@@ -1,4 +1,4 @@
-"""What an agent left in its folder, as a commit: its own commits, and the files as they lie there."""
+"""What an agent left in its folder, as a commit: its own commits, and its files as they lie."""
 
 from __future__ import annotations
 

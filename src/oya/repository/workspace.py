@@ -200,7 +200,7 @@ class Workspaces:
         there = await self._repo.list_files(commit)
         missing = [path for path in paths if path not in there]
         await asyncio.to_thread(_take_away_within, checkout.folder, missing)
-        await checkout.add(missing)
+        await checkout.put((None, "0" * len(ws.start), path) for path in missing)
         await checkout.restore(commit, [path for path in paths if path in there])
 
     async def remove(self, ws: Workspace) -> None:

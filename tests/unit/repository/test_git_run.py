@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from oya.errors import GitError
+from oya.repository.git import GitRepository
+
+
+@pytest.fixture
+def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git that leaves a child and never ends; writes both process ids to the file returned."""
+    pids = tmp_path / "pids"
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! $$ > {pids}.new\nmv {pids}.new {pids}\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return pids
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def until(condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_at_the_deadline_git_is_killed_with_all_its_children(
+    repo: GitRepository, slow_git: Path
+) -> None:
+    slow = GitRepository(repo.place)
+    task = asyncio.create_task(slow.git("version", timeout=3))
+    await until(slow_git.exists)
+    with pytest.raises(GitError, match="not done after 3 s"):
+        await task
+    pids = [int(word) for word in slow_git.read_text().split()]
+    await until(lambda: not any(alive(pid) for pid in pids))
+
+
+async def test_a_cancelled_call_kills_git_with_all_its_children(
+    repo: GitRepository, slow_git: Path
+) -> None:
+    slow = GitRepository(repo.place)
+    task = asyncio.create_task(slow.git("version"))
+    await until(slow_git.exists)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    pids = [int(word) for word in slow_git.read_text().split()]
+    await until(lambda: not any(alive(pid) for pid in pids))
+
+
+async def test_a_failure_says_what_git_said(repo: GitRepository) -> None:
+    with pytest.raises(GitError, match=r"git rev-parse .*ended with 128: fatal:"):
+        await repo.tree_of("no-such-thing")
+
+
+async def test_more_output_than_the_limit_is_an_error(repo: GitRepository) -> None:
+    with pytest.raises(GitError, match="more than 3 bytes"):
+        await repo.git("version", limit=3)
+
+
+async def test_input_that_git_does_not_read_is_no_error(repo: GitRepository) -> None:
+    out = await repo.git("version", stdin=b"x" * 5_000_000)
+    assert out.text.startswith("git version")
+
+
+async def test_git_missing_is_an_error_of_ours(
+    repo: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(GitError, match="could not be started"):
+        await GitRepository(repo.place).git("version")
+
+
+async def test_variables_of_the_shell_do_not_reach_git(
+    folder: Path, repo: GitRepository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.bare")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    again = GitRepository(repo.place)
+    assert await again.dirty_paths() == ()
+    assert await again.resolve("HEAD")

@@ -1,0 +1,443 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from repository_kit import commit, git, write
+
+from oya.errors import GitError
+from oya.repository.git import GitRepository
+from oya.repository.workspace import Workspace, Workspaces
+
+
+@pytest.fixture
+def spaces(repo: GitRepository) -> Workspaces:
+    return Workspaces(repo, repo.place, max_file=1000)
+
+
+async def make(repo: GitRepository, spaces: Workspaces, epoch: int = 1) -> Workspace:
+    start = await repo.resolve("refs/heads/main")
+    assert start
+    return await spaces.create("b-1", epoch, start=start)
+
+
+async def paths_of(repo: GitRepository, rev: str) -> set[str]:
+    return set(await repo.list_files(rev))
+
+
+async def test_a_workspace_is_a_clean_clone_on_a_branch_of_its_own(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    git(folder, "tag", "-m", "release", "v1.0")
+    ws = await make(repo, spaces)
+    assert ws.path.is_relative_to(repo.place.cache / "work")
+    assert (ws.path / "src" / "b.txt").read_text() == "two\n"
+    assert git(ws.path, "status", "--porcelain=v1", "--branch") == "## oya/b-1"
+    assert git(ws.path, "rev-parse", "HEAD") == ws.start
+    assert git(ws.path, "remote") == ""
+    assert git(ws.path, "describe") == "v1.0"
+    assert git(ws.path, "log", "--format=%s") == "first"
+    assert git(ws.path, "fsck") == ""
+    assert await repo.read_ref(spaces.base_ref("b-1", 1)) == ws.start
+    assert git(folder, "status", "--porcelain=v1", "--branch") == "## main"
+
+
+async def test_the_clone_commits_under_an_identity_of_its_own_without_hooks_or_signing(
+    repo: GitRepository, spaces: Workspaces, tmp_path: Path
+) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    (hooks / "pre-commit").chmod(0o755)
+    with (tmp_path / "home" / "gitconfig").open("a") as file:
+        file.write(f"[core]\n\thooksPath = {hooks}\n[commit]\n\tgpgSign = true\n")
+    ws = await make(repo, spaces)
+    commit(ws.path, {"n.txt": "n"})
+    assert git(ws.path, "show", "-s", "--format=%an %ae %cn") == "oya oya@localhost oya"
+
+
+async def test_what_is_uncommitted_becomes_the_head_of_the_attempt(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"a.txt": "new\n", "deep/er/n.txt": "n", "ü \n": "odd"})
+    (ws.path / "src" / "b.txt").unlink()
+    (ws.path / "link").symlink_to("a.txt")
+    (ws.path / "deep" / "run").write_text("#!/bin/sh\n")
+    (ws.path / "deep" / "run").chmod(0o755)
+    head = await spaces.commit(ws, "Snapshot of b-1")
+    assert head.left_out == ()
+    changes = {c.path: (c.status, c.mode) for c in await repo.diff(ws.start, head.commit)}
+    assert changes == {
+        "a.txt": ("M", "100644"),
+        "deep/er/n.txt": ("A", "100644"),
+        "deep/run": ("A", "100755"),
+        "link": ("A", "120000"),
+        "src/b.txt": ("D", "000000"),
+        "ü \n": ("A", "100644"),
+    }
+    assert await repo.parents(head.commit) == (ws.start,)
+    assert await repo.tree_of(head.commit) == head.tree
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
+    assert git(folder, "show", "-s", "--format=%an %s", head.commit) == "oya Snapshot of b-1"
+    assert git(folder, "status", "--porcelain=v1", "--branch") == "## main"
+
+
+async def test_nothing_done_is_the_start(repo: GitRepository, spaces: Workspaces) -> None:
+    ws = await make(repo, spaces)
+    head = await spaces.commit(ws, "m")
+    assert (head.commit, head.tree) == (ws.start, await repo.tree_of(ws.start))
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == ws.start
+
+
+async def test_snapshots_follow_each_other_and_the_agent_sees_a_clean_tree(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"a.txt": "2"})
+    first = await spaces.commit(ws, "one")
+    assert git(ws.path, "status", "--porcelain=v1", "--branch") == "## oya/b-1"
+    assert git(ws.path, "rev-parse", "HEAD") == first.commit
+    write(ws.path, {"a.txt": "3"})
+    second = await spaces.commit(ws, "two")
+    assert await repo.parents(second.commit) == (first.commit,)
+    assert await repo.read_file(second.commit, "a.txt") == b"3"
+    assert await spaces.commit(ws, "three") == second
+
+
+async def test_a_change_of_the_same_size_at_once_is_seen(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    for text in ("abc\n", "xyz\n", "one\n", "eno\n"):
+        write(ws.path, {"a.txt": text})
+        head = await spaces.commit(ws, "m")
+        assert await repo.read_file(head.commit, "a.txt") == text.encode()
+
+
+async def test_commits_of_the_agent_are_the_history_of_the_head(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    mine = commit(ws.path, {"n.txt": "committed"}, "by the agent")
+    head = await spaces.commit(ws, "m")
+    assert head.commit == mine
+    write(ws.path, {"n.txt": "more"})
+    further = await spaces.commit(ws, "m")
+    assert await repo.parents(further.commit) == (mine,)
+
+
+async def test_a_moved_branch_a_detached_head_and_a_merge_are_taken_as_they_are(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    git(ws.path, "switch", "-q", "-c", "mine")
+    commit(ws.path, {"x": "1"})
+    git(ws.path, "switch", "-q", "oya/b-1")
+    commit(ws.path, {"y": "1"})
+    git(ws.path, "merge", "-q", "mine", "-m", "merged")
+    git(ws.path, "switch", "-q", "--detach")
+    git(ws.path, "branch", "-q", "-D", "oya/b-1", "mine")
+    git(ws.path, "pack-refs", "--all")
+    git(ws.path, "repack", "-adq")
+    write(ws.path, {"z": "1"})
+    head = await spaces.commit(ws, "m")
+    assert await paths_of(repo, head.commit) == {"a.txt", "src/b.txt", "x", "y", "z"}
+    (merge,) = await repo.parents(head.commit)
+    assert len(await repo.parents(merge)) == 2
+
+
+async def test_a_rewritten_history_still_has_the_start_in_it(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    git(ws.path, "checkout", "-q", "--orphan", "new")
+    other = commit(ws.path, {"x": "1"}, "rootless")
+    head = await spaces.commit(ws, "m")
+    assert await repo.parents(head.commit) == (ws.start, other)
+    assert await paths_of(repo, head.commit) == {"a.txt", "src/b.txt", "x"}
+
+
+async def test_the_answer_and_the_tracker_never_get_into_the_head(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    commit(folder, {".beads/issues.jsonl": "{}\n", ".oya/swarm.toml": "x"})
+    ws = await make(repo, spaces)
+    edits = {".beads/issues.jsonl": "closed", ".beads/new": "x", ".oya/out/reviewer.json": "{}"}
+    write(ws.path, {**edits, "n": "1"})
+    (ws.path / ".beads" / "issues.jsonl").chmod(0o755)
+    head = await spaces.commit(ws, "m")
+    assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["n"]
+    git(ws.path, "add", "-f", "-A", ".")
+    commit(ws.path, {".beads/issues.jsonl": "again", "m": "1"}, "everything")
+    git(ws.path, "rm", "-q", "--cached", ".beads/issues.jsonl")
+    git(ws.path, "commit", "-q", "-m", "gone")
+    head = await spaces.commit(ws, "m")
+    assert {c.path for c in await repo.diff(ws.start, head.commit)} == {"n", "m"}
+    assert head.left_out == ()
+
+
+async def test_big_files_are_named_and_left_out_committed_or_not(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    commit(ws.path, {"committed.bin": "x" * 1001, "a.txt": "y" * 1001, "ok": "z" * 1000}, "big")
+    write(ws.path, {"loose.bin": "x" * 1001})
+    head = await spaces.commit(ws, "m")
+    assert set(head.left_out) == {"committed.bin", "a.txt", "loose.bin"}
+    assert await paths_of(repo, head.commit) == {"a.txt", "src/b.txt", "ok"}
+    assert await repo.read_file(head.commit, "a.txt") == b"one\n"
+    assert (ws.path / "loose.bin").exists()
+    again = await spaces.commit(ws, "m")
+    assert (again.commit, set(again.left_out)) == (head.commit, set(head.left_out))
+
+
+async def test_ignored_files_are_no_work(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    commit(folder, {".gitignore": "build/\n"})
+    (folder / ".git" / "info" / "exclude").write_text("private\n")
+    ws = await make(repo, spaces)
+    write(ws.path, {"build/x": "1", "private": "2", "n": "3"})
+    assert git(ws.path, "status", "--porcelain") == "?? n"
+    head = await spaces.commit(ws, "m")
+    assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["n"]
+
+
+async def test_an_ignored_file_that_the_agent_committed_is_kept(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    commit(folder, {".gitignore": "lib/\n"})
+    ws = await make(repo, spaces)
+    write(ws.path, {"lib/x": "1"})
+    git(ws.path, "add", "-f", "lib/x")
+    git(ws.path, "commit", "-q", "-m", "forced")
+    write(ws.path, {"lib/x": "22"})
+    head = await spaces.commit(ws, "m")
+    assert await repo.read_file(head.commit, "lib/x") == b"22"
+
+
+async def test_earlier_work_is_merged_in(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    start = await repo.resolve("main")
+    assert start
+    contract = await repo.commit_tree(
+        await repo.write_tree(start, {"test.txt": b"t"}), [start], "contract"
+    )
+    work = await repo.commit_tree(
+        await repo.write_tree(contract, {"impl.txt": b"i"}), [contract], "work"
+    )
+    base = commit(folder, {"base.txt": "b"})
+    ws = await spaces.create("b-1", 2, start=base, merge=[contract, work, start])
+    assert ws.conflicts == ()
+    assert {p.name for p in ws.path.glob("*.txt")} == {"a.txt", "base.txt", "impl.txt", "test.txt"}
+    assert await repo.is_ancestor(base, ws.start)
+    assert await repo.is_ancestor(work, ws.start)
+    assert await repo.read_ref(spaces.base_ref("b-1", 2)) == ws.start
+    assert git(ws.path, "status", "--porcelain") == ""
+    ahead = await spaces.create("b-2", 1, start=start, merge=[base])
+    assert ahead.start == base
+
+
+async def test_conflicts_stay_as_markers_on_a_clean_tree(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    start = await repo.resolve("main")
+    assert start
+    work = await repo.commit_tree(
+        await repo.write_tree(start, {"a.txt": b"work\n"}), [start], "work"
+    )
+    base = commit(folder, {"a.txt": "base\n"})
+    ws = await spaces.create("b-1", 1, start=base, merge=[work])
+    assert ws.conflicts == ("a.txt",)
+    assert "base\n=======\nwork\n" in (ws.path / "a.txt").read_text()
+    assert git(ws.path, "status", "--porcelain") == ""
+
+
+async def test_files_are_put_back_as_they_were(
+    repo: GitRepository, spaces: Workspaces, tmp_path: Path
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"a.txt": "edited", "new.txt": "n", "kept.txt": "k"})
+    frozen = (await spaces.commit(ws, "m")).commit
+    outside = tmp_path / "outside"
+    write(outside, {"b.txt": "mine", "c.txt": "mine"})
+    (ws.path / "src" / "b.txt").unlink()
+    (ws.path / "src").rmdir()
+    (ws.path / "src").symlink_to(outside)
+    write(ws.path, {"a.txt": "again", "late.txt": "x"})
+    (ws.path / "new.txt").unlink()
+    write(ws.path, {"new.txt/x": "a folder now"})
+    paths = ["a.txt", "new.txt", "src/b.txt", "src/c.txt", "late.txt", "never.txt", "../../x"]
+    await spaces.restore(ws, frozen, paths)
+    assert (ws.path / "a.txt").read_text() == "edited"
+    assert (ws.path / "new.txt").read_text() == "n"
+    assert (ws.path / "src" / "b.txt").read_text() == "two\n"
+    assert not (ws.path / "late.txt").exists()
+    assert (outside / "b.txt").read_text() == (outside / "c.txt").read_text() == "mine"
+    assert (await spaces.commit(ws, "m")).tree == await repo.tree_of(frozen)
+
+
+async def test_removed_is_removed_and_the_work_stays(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"n": "1"})
+    head = await spaces.commit(ws, "m")
+    await spaces.remove(ws)
+    assert not ws.path.exists()
+    assert list((repo.place.cache / "admin" / "work").iterdir()) == []
+    assert await repo.list_refs("refs/oya") == {spaces.attempt_ref("b-1", 1): head.commit}
+
+
+async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: Workspaces) -> None:
+    with pytest.raises(GitError):
+        await spaces.create("b-1", 1, start="1" * 40)
+    start = await repo.resolve("main")
+    assert start
+    tree = await repo.tree_of(start)
+    with pytest.raises(GitError):
+        await spaces.create("b-1", 1, start=start, merge=[tree])
+    assert await repo.list_refs("refs/oya") == {}
+    assert await spaces.leftovers() == []
+    assert await make(repo, spaces)
+
+
+async def test_one_attempt_has_one_workspace(repo: GitRepository, spaces: Workspaces) -> None:
+    ws = await make(repo, spaces)
+    with pytest.raises(GitError, match="already"):
+        await make(repo, spaces)
+    assert (ws.path / "a.txt").exists()
+    assert await repo.read_ref(spaces.base_ref("b-1", 1)) == ws.start
+
+
+async def test_preparing_is_not_the_agents_work(repo: GitRepository) -> None:
+    async def prepare(path: Path) -> None:
+        write(path, {"env/x": "made", "env/y": "made", "a.txt": "locked\n"})
+
+    spaces = Workspaces(repo, repo.place, prepare=("make env",), run_prepare=prepare)
+    ws = await make(repo, spaces)
+    assert (ws.path / "env" / "x").exists()
+    assert (await spaces.commit(ws, "m")).commit == ws.start
+    write(ws.path, {"env/y": "changed by the agent"})
+    head = await spaces.commit(ws, "m")
+    assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["env/y"]
+
+
+async def test_a_preparation_that_fails_leaves_nothing(repo: GitRepository) -> None:
+    async def prepare(path: Path) -> None:
+        raise GitError("no network")
+
+    spaces = Workspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
+    with pytest.raises(GitError, match="no network"):
+        await make(repo, spaces)
+    assert await spaces.leftovers() == []
+    assert await repo.list_refs("refs/oya") == {}
+
+
+async def test_many_at_once_do_not_disturb_each_other(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    async def one(epoch: int) -> bytes | None:
+        ws = await make(repo, spaces, epoch)
+        write(ws.path, {"n": str(epoch)})
+        head = await spaces.commit(ws, "m")
+        await spaces.remove(ws)
+        return await repo.read_file(head.commit, "n")
+
+    found = await asyncio.gather(*(one(epoch) for epoch in range(1, 9)))
+    assert found == [str(epoch).encode() for epoch in range(1, 9)]
+
+
+async def test_gc_in_the_main_repository_takes_nothing_from_a_workspace(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    ws = await make(repo, spaces)
+    git(folder, "commit", "-q", "--amend", "-m", "amended")
+    git(folder, "reflog", "expire", "--expire=now", "--all")
+    git(folder, "gc", "-q", "--prune=now")
+    commit(ws.path, {"n": "1"})
+    head = await spaces.commit(ws, "m")
+    assert await repo.is_ancestor(ws.start, head.commit)
+
+
+async def test_the_work_of_a_dead_daemon_is_harvested(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    commit(ws.path, {"committed": "1"})
+    write(ws.path, {"loose": "2"})
+    (repo.place.cache / "admin" / "work" / "b-1.1" / "index.lock").touch()
+    (ws.path / ".git" / "index.lock").touch()
+    later = Workspaces(repo, repo.place)
+    assert await spaces.leftovers() == []
+    assert await later.leftovers() == [("b-1", 1, ws.path)]
+    found = await later.harvest(ws.path)
+    assert found.head
+    assert await paths_of(repo, found.head.commit) == {"a.txt", "src/b.txt", "committed", "loose"}
+    assert await repo.list_refs("refs/oya") == {later.attempt_ref("b-1", 1): found.head.commit}
+    assert await later.leftovers() == []
+
+
+async def test_a_half_made_workspace_is_no_work(repo: GitRepository, spaces: Workspaces) -> None:
+    stop = asyncio.Event()
+
+    async def prepare(path: Path) -> None:
+        stop.set()
+        await asyncio.Event().wait()
+
+    dying = Workspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
+    task = asyncio.create_task(make(repo, dying))
+    await stop.wait()
+    (path,) = [p for _, _, p in await spaces.leftovers()]
+    (path / "a.txt").unlink()
+    found = await spaces.harvest(path)
+    assert (found.head, found.kept) == (None, None)
+    assert await repo.list_refs("refs/oya") == {}
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("lost", ["record.json", "index", "both"])
+async def test_what_oya_knew_of_it_may_be_lost(
+    repo: GitRepository, spaces: Workspaces, lost: str
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"n": "1"})
+    admin = repo.place.cache / "admin" / "work" / "b-1.1"
+    for name in ("record.json", "index") if lost == "both" else (lost,):
+        (admin / name).write_text("spoilt")
+    found = await Workspaces(repo, repo.place).harvest(ws.path)
+    assert found.head
+    assert await paths_of(repo, found.head.commit) == {"a.txt", "src/b.txt", "n"}
+
+
+async def test_a_folder_that_cannot_be_read_is_kept_and_named(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"n": "1"})
+    admin = repo.place.cache / "admin" / "work" / "b-1.1"
+    (admin / "record.json").unlink()
+    await repo.delete_ref(spaces.base_ref("b-1", 1))
+    later = Workspaces(repo, repo.place)
+    found = await later.harvest(ws.path)
+    assert found.head is None
+    assert found.kept
+    assert (found.kept / "n").read_text() == "1"
+    assert await later.leftovers() == []
+
+
+async def test_odd_ids_are_names_like_any_other(repo: GitRepository, spaces: Workspaces) -> None:
+    start = await repo.resolve("main")
+    assert start
+    bead = "../x y.lock"
+    ws = await spaces.create(bead, 3, start=start)
+    assert ws.path.parent == repo.place.cache / "work"
+    write(ws.path, {"n": "1"})
+    head = await spaces.commit(ws, "m")
+    assert await repo.read_ref("refs/oya/attempts/%2E%2E%2Fx%20y%2Elock/3") == head.commit
+    assert await Workspaces(repo, repo.place).leftovers() == [(bead, 3, ws.path)]

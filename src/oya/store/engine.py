@@ -1,7 +1,12 @@
 """The port under the store: what a database engine must do for the writer.
 
 The writer is the only caller of `commit`, one call at a time; nothing relies on the
-engine's isolation. Implementations: `surreal.SurrealEngine`; a simulated one for tests.
+engine's isolation. Implementations: `surreal.SurrealEngine`, and
+`oya.testing.engine.SimulatedEngine`; tests/contract/test_engines.py holds for both.
+
+A row is a JSON object and comes back exactly as it went in: null, U+0000 and integers of
+any size included. A key is a text of at least one character, without U+0000, that UTF-8
+can encode; the writer sees to both.
 """
 
 from __future__ import annotations
@@ -11,6 +16,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Row = dict[str, Any]
+
+TABLES = (
+    "beads",
+    "swarm_state",
+    "contracts",
+    "checkpoints",
+    "events",
+    "evidence",
+    "intents",
+    "meta",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,8 @@ class Engine(Protocol):
     async def commit(self, writes: Sequence[Write]) -> None:
         """All of it durably, or nothing. `StoreUnavailable`: surely nothing, or unknown.
 
-        After an error the caller must read back before it decides.
+        After an error the engine may take nothing more until it is opened anew, and the
+        caller must read back before it decides.
         """
         ...
 
@@ -52,9 +69,17 @@ class Engine(Protocol):
         ...
 
     def scan(
-        self, table: str, *, after: str = "", limit: int | None = None
+        self,
+        table: str,
+        *,
+        after: str = "",
+        limit: int | None = None,
+        where: tuple[str, str] | None = None,
     ) -> AsyncIterator[tuple[str, Row]]:
-        """Records by key in ascending order, keys greater than `after`; memory stays bounded."""
+        """Records by key in ascending order, keys greater than `after`; memory stays bounded.
+
+        `where`: only rows whose top-level field of that name is that text.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,181 @@
+"""Beads: their states change by the lifecycle's table alone, one event record each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from oya.errors import RefusedError
+from oya.lifecycle.events import Added, Event, name_of
+from oya.lifecycle.model import BeadState, Limits
+from oya.lifecycle.record import EventRecord
+from oya.lifecycle.swarm import SwarmState
+from oya.lifecycle.table import Effect, transition
+from oya.store.engine import Put, Row, Write
+from oya.store.head import BeadDetails, Draft, bead_row, plain
+from oya.store.swarms import known_swarm
+from oya.store.writer import Writer
+
+SIDE_TABLES = ("contracts", "checkpoints", "evidence", "intents")
+CONTRACT_FIELDS = ("error_variants", "preconditions", "postconditions", "test_plan")
+_REASONS = ("reason", "why", "question", "contradiction", "unchecked", "note")
+_OWN_FIELDS = ("epoch", "agent", "failure")
+_KEEP: Any = object()
+
+OnSwarm = Callable[[SwarmState], SwarmState]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An event that happened: the state after it, what must be done, and its record."""
+
+    state: BeadState
+    effects: tuple[Effect, ...]
+    record: EventRecord
+
+
+class BeadStore:
+    """The beads of a repository. Reads come from the head; changes are durable on return."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._all = MappingProxyType(writer.head.beads)
+
+    def get(self, bead: str) -> BeadState | None:
+        """The acknowledged state."""
+        return self._writer.head.beads.get(bead)
+
+    def all(self) -> Mapping[str, BeadState]:
+        """A live read-only view of all states, in the order in which beads were added."""
+        return self._all
+
+    def row(self, bead: str) -> Row | None:
+        """The record as it stands in the table `beads`."""
+        state = self.get(bead)
+        if state is None:
+            return None
+        row: Row = plain(bead_row(state, self._writer.head.details[bead]))
+        return row
+
+    async def apply(
+        self,
+        bead: str,
+        event: Event,
+        *,
+        swarm: str | None,
+        limits: Limits,
+        agent: str | None = None,
+        data: Mapping[str, Any] = MappingProxyType({}),
+        also: Sequence[Write] = (),
+        on_swarm: OnSwarm | None = None,
+    ) -> Applied:
+        """Change a bead by the table. State, record, `also` and the swarm go in one commit.
+
+        `also` may write the tables contracts, checkpoints, evidence and intents; a contract
+        put under the bead's id shows in the bead's row. `on_swarm` changes the row of
+        `swarm`. `RefusedError`: nothing was changed; also for an unknown bead, unless the
+        event is `Added`. `StoreUnavailable`: nothing was changed.
+        """
+
+        def decide(draft: Draft) -> Applied:
+            applied = _step(draft, bead, event, swarm, limits, agent, data, also)
+            if on_swarm is not None:
+                draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
+            return applied
+
+        return await self._writer.submit(decide)
+
+    async def apply_many(
+        self, items: Sequence[tuple[str, Event]], *, swarm: str | None, limits: Limits
+    ) -> list[Applied]:
+        """Several changes in one commit, in order: all of them, or the first refusal and none."""
+
+        def decide(draft: Draft) -> list[Applied]:
+            return [_step(draft, b, e, swarm, limits, None, {}, ()) for b, e in items]
+
+        return await self._writer.submit(decide)
+
+    async def describe(
+        self,
+        bead: str,
+        *,
+        title: str | None = _KEEP,
+        workspace: str | None = _KEEP,
+        test_results: Any = _KEEP,
+        contract: Any = _KEEP,
+    ) -> None:
+        """Set what the row holds beside the state; no event. `RefusedError`: unknown bead."""
+        given = {
+            "title": title,
+            "workspace": workspace,
+            "test_results": test_results,
+            "contract": contract,
+        }
+        changes = {name: plain(value) for name, value in given.items() if value is not _KEEP}
+
+        def decide(draft: Draft) -> None:
+            state = draft.beads.get(bead)
+            if state is None:
+                raise _unknown(bead)
+            draft.put_bead(state, replace(draft.details[bead], **changes))
+
+        await self._writer.submit(decide)
+
+
+def _step(
+    draft: Draft,
+    bead: str,
+    event: Event,
+    swarm: str | None,
+    limits: Limits,
+    agent: str | None,
+    data: Mapping[str, Any],
+    also: Sequence[Write],
+) -> Applied:
+    before = draft.beads.get(bead)
+    if before is None and not isinstance(event, Added):
+        raise _unknown(bead)
+    after, effects = transition(before or BeadState(bead), event, limits)
+    record = draft.record(
+        name_of(event),
+        swarm=swarm,
+        bead=bead,
+        from_=before.where if before else None,
+        to=after.where,
+        epoch=after.epoch,
+        agent=agent or (before.agent if before else None) or after.agent,
+        **_told(event, data),
+    )
+    details = draft.details.get(bead) or BeadDetails(record.seq, record.at, record.at)
+    if isinstance(event, Added):
+        details = replace(details, title=event.title)
+    for write in also:
+        if write.table not in SIDE_TABLES:
+            raise ValueError(f"{write.table} is written by its own store only")
+        draft.write(write)
+        if isinstance(write, Put) and (write.table, write.key) == ("contracts", bead):
+            contract = {name: write.row[name] for name in CONTRACT_FIELDS if name in write.row}
+            details = replace(details, contract=plain(contract))
+    draft.put_bead(after, details)
+    return Applied(after, effects, record)
+
+
+def _told(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Class, reason and data of a record, out of the event's fields."""
+    fields = asdict(event)
+    failure = fields.get("failure")
+    name = next((name for name in _REASONS if fields.get(name)), None)
+    rest = {k: v for k, v in fields.items() if k not in _OWN_FIELDS and k != name}
+    return {
+        "class_": str(failure) if failure else None,
+        "reason": fields[name] if name else None,
+        "data": rest | dict(data),
+    }
+
+
+def _unknown(bead: str) -> RefusedError:
+    return RefusedError(
+        f"there is no bead {bead}", safe="Nothing was changed.", hint="Type: oya beads"
+    )

@@ -1,0 +1,105 @@
+"""Tables of rows by key: contracts, evidence, intents, checkpoints."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oya.lifecycle.record import EventRecord
+from oya.store.engine import Delete, Put, Row, Write
+from oya.store.head import Draft, plain
+from oya.store.writer import Writer
+
+CACHED = 500
+
+
+class Documents:
+    """One table. Rows are JSON objects and belong to the caller; a get by key never scans.
+
+    What was read or written lately is kept in memory, at most 500 rows.
+    """
+
+    def __init__(self, table: str, writer: Writer) -> None:
+        self._table = table
+        self._writer = writer
+        self._cache: OrderedDict[str, Row] = OrderedDict()
+        self._commits = 0
+        writer.listeners.append(self._committed)
+
+    async def get(self, key: str) -> Row | None:
+        """The acknowledged row. `StoreUnavailable` while the engine cannot be read."""
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return _copy(self._cache[key])
+        before = self._commits
+        row = await self._writer.engine.get(self._table, key)
+        if row is not None and before == self._commits:
+            self._keep(key, row)
+        return _copy(row) if row is not None else None
+
+    async def put(
+        self,
+        key: str,
+        row: Mapping[str, Any],
+        *,
+        event: str | None = None,
+        swarm: str | None = None,
+        bead: str | None = None,
+        reason: str | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Set the row, whole; with `event`, an event record in the same commit."""
+
+        def decide(draft: Draft) -> None:
+            draft.write(Put(self._table, key, dict(row)))
+            if event is not None:
+                draft.record(event, swarm=swarm, bead=bead, reason=reason, data=data or {})
+
+        await self._writer.submit(decide)
+
+    async def delete(self, key: str) -> None:
+        """Remove the row, if it is there."""
+        await self._writer.submit(lambda draft: draft.write(Delete(self._table, key)))
+
+    async def all(self) -> list[tuple[str, Row]]:
+        """Every row, by key: for tables that stay small."""
+        return [found async for found in self._writer.engine.scan(self._table)]
+
+    def _committed(self, _: Sequence[EventRecord], writes: Sequence[Write]) -> None:
+        for write in writes:
+            if write.table != self._table:
+                continue
+            self._commits += 1
+            if isinstance(write, Put):
+                self._keep(write.key, write.row)
+            else:
+                self._cache.pop(write.key, None)
+
+    def _keep(self, key: str, row: Row) -> None:
+        self._cache[key] = row
+        self._cache.move_to_end(key)
+        if len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
+
+
+class CheckpointStore(Documents):
+    """Where a swarm stands, one checkpoint a swarm, besides other rows by key."""
+
+    async def save(self, swarm: str, row: Mapping[str, Any]) -> None:
+        """Replace the swarm's checkpoint; `swarm`, `seq` and `at` are added to the row."""
+
+        def decide(draft: Draft) -> None:
+            about = {"swarm": swarm, "seq": draft.seq, "at": draft.now}
+            draft.write(Put(self._table, f"swarm:{swarm}", {**row, **about}))
+
+        await self._writer.submit(decide)
+
+    async def latest(self, swarm: str) -> Row | None:
+        """The swarm's last checkpoint."""
+        return await self.get(f"swarm:{swarm}")
+
+
+def _copy(row: Row) -> Row:
+    copied: Row = plain(row)
+    return copied

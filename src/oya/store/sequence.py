@@ -1,0 +1,99 @@
+"""The small file that says how far the state had come when it was last acknowledged.
+
+Two slots in two blocks, written in turn and each with its checksum, so that a torn write
+costs at most the newest; the file is never replaced, so a full disk does not stop it.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from oya.errors import StoreDamaged
+
+_BLOCK = 4096
+_SLOT = 96
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """How far a state has come: the last event's number, the last group's, the schema's."""
+
+    seq: int = 0
+    group: int = 0
+    schema: int = 0
+
+
+class SequenceFile:
+    """The open file. `position` is what it says."""
+
+    def __init__(self, path: Path, *, sync: bool) -> None:
+        self.path = path
+        self._sync = sync
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._turn = 0
+        self.position = Position()
+
+    @classmethod
+    def create(cls, path: Path, *, sync: bool) -> SequenceFile:
+        """A new one, at the very beginning. `OSError` where it cannot be written."""
+        file = cls(path, sync=sync)
+        try:
+            os.pwrite(file._fd, bytes(_BLOCK + _SLOT), 0)
+            file.write(Position())
+            sync_directory(path.parent)
+        except OSError:
+            file.close()
+            raise
+        return file
+
+    @classmethod
+    def load(cls, path: Path, *, sync: bool) -> SequenceFile:
+        """The existing one. `StoreDamaged` if neither slot can be read."""
+        file = cls(path, sync=sync)
+        slots = [_parse(os.pread(file._fd, _SLOT, turn * _BLOCK)) for turn in (0, 1)]
+        found = [(p, turn) for turn, p in enumerate(slots) if p is not None]
+        if not found:
+            file.close()
+            raise StoreDamaged(f"{path} cannot be read")
+        file.position, newest = max(found)
+        file._turn = 1 - newest
+        return file
+
+    def write(self, position: Position) -> None:
+        """Durable on return, if `sync`. `OSError`: the older position stays readable."""
+        os.pwrite(self._fd, _format(position), self._turn * _BLOCK)
+        if self._sync:
+            os.fdatasync(self._fd)
+        self._turn = 1 - self._turn
+        self.position = position
+
+    def close(self) -> None:
+        """Let go of the file; idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _format(position: Position) -> bytes:
+    text = f"oya {position.schema} {position.seq:020d} {position.group:020d}".encode()
+    return (text + f" {zlib.crc32(text):08x}".encode()).ljust(_SLOT - 1) + b"\n"
+
+
+def _parse(slot: bytes) -> Position | None:
+    body, _, checksum = slot.rstrip().rpartition(b" ")
+    if checksum != f"{zlib.crc32(body):08x}".encode():
+        return None
+    _, schema, seq, group = body.split()
+    return Position(int(seq), int(group), int(schema))

@@ -1,0 +1,198 @@
+"""Opening and closing the state of one repository.
+
+    async with contextlib.aclosing(await Store.open(directory, clock=SystemClock())) as store:
+        await store.beads.apply("a-1", Added("a title"), swarm=None, limits=Limits())
+
+In `directory`: `data` (the engine's files), `sequence` (how far the acknowledged state goes),
+`lock`, `clean` (what the data looked like at the last clean end), `copies` (the newest three
+made before openings after an unclean end), `damaged` (why it is not opened any more), and
+`backups`, whose newest file is named when the state is damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from oya.clock import Clock
+from oya.errors import StoreDamaged, StoreNewer, StoreUnavailable
+from oya.store.beads import BeadStore
+from oya.store.copies import Beside
+from oya.store.documents import CheckpointStore, Documents
+from oya.store.engine import Engine
+from oya.store.events import EventLog
+from oya.store.head import Head
+from oya.store.lock import Lock
+from oya.store.migrations import SCHEMA, migrate, schema_of
+from oya.store.sequence import Position, SequenceFile
+from oya.store.surreal import SurrealEngine
+from oya.store.swarms import SwarmStore
+from oya.store.writer import Writer, position_of
+
+
+class Store:
+    """The open state of one repository; one process at a time, one writer."""
+
+    def __init__(self, writer: Writer, file: SequenceFile, beside: Beside, lock: Lock) -> None:
+        self.beads = BeadStore(writer)
+        self.swarms = SwarmStore(writer)
+        self.events = EventLog(writer)
+        self.contracts = Documents("contracts", writer)
+        self.evidence = Documents("evidence", writer)
+        self.intents = Documents("intents", writer)
+        self.checkpoints = CheckpointStore("checkpoints", writer)
+        self._writer = writer
+        self._file = file
+        self._beside = beside
+        self._lock = lock
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path,
+        *,
+        clock: Clock,
+        sync: bool = True,
+        engine: Callable[[Path], Engine] | None = None,
+        wait: float = 0.0,
+    ) -> Store:
+        """Open or create, waiting at most `wait` seconds for another process to let go.
+
+        `sync`: what is acknowledged survives power loss too. `engine` makes the engine over
+        a directory (default: SurrealDB); it is called again whenever the engine must be
+        opened anew. Raises `StoreLocked`, which names the holder; `StoreNewer`, with nothing
+        touched; `StoreDamaged`, when less is there than was acknowledged, with the files as
+        they were kept aside; `StoreUnavailable`, when the disk refuses.
+        """
+        beside = Beside(directory)
+        make = engine or (lambda path: SurrealEngine(path, sync=sync))
+        try:
+            beside.make()
+            lock = await Lock.take(beside.lock, clock, wait)
+            try:
+                return await _opened(cls, beside, make, clock, sync, lock)
+            except BaseException:
+                lock.release()
+                raise
+        except OSError as error:
+            raise StoreUnavailable(
+                f"the state in {directory} cannot be opened: {error}",
+                safe="Nothing acknowledged is lost.",
+                hint="Look for space and permissions on this disk.",
+            ) from error
+
+    async def close(self) -> None:
+        """Finish what was submitted, mark the end as clean, let go; idempotent."""
+        if self.events.closed:
+            return
+        self.events.close()
+        await self._writer.stop()
+        try:
+            await self._writer.engine.close()
+            if self._writer.settled:
+                self._beside.mark_clean()
+        except OSError:
+            pass  # A full disk: the next opening takes this for an unclean end, and copies.
+        finally:
+            self._file.close()
+            self._lock.release()
+
+    aclose = close
+
+
+async def _opened(
+    kind: type[Store],
+    beside: Beside,
+    make: Callable[[Path], Engine],
+    clock: Clock,
+    sync: bool,
+    lock: Lock,
+) -> Store:
+    file = _sequence(beside, sync)
+    opened: Engine | None = None
+    try:
+        copy = beside.copy() if beside.data.exists() and not beside.ended_cleanly() else None
+        beside.mark_open()
+        opened = make(beside.data)
+        await opened.open()
+        head = await _checked(opened, file, beside)
+    except StoreDamaged as error:
+        await _close_quietly(opened)
+        file.close()
+        raise _refused(beside, str(error), copy) from error
+    except BaseException:
+        await _close_quietly(opened)
+        file.close()
+        raise
+    writer = Writer(head, opened, lambda: make(beside.data), file, clock)
+    return kind(writer, file, beside, lock)
+
+
+def _sequence(beside: Beside, sync: bool) -> SequenceFile:
+    """The sequence file, looked at before anything is touched."""
+    told = beside.damage()
+    if told is not None:
+        raise StoreDamaged(told, hint=_way_out(beside))
+    if not beside.sequence.exists():
+        if beside.data.exists():
+            raise _refused(beside, f"{beside.sequence} is missing", None)
+        return SequenceFile.create(beside.sequence, sync=sync)
+    try:
+        file = SequenceFile.load(beside.sequence, sync=sync)
+    except StoreDamaged as error:
+        raise _refused(beside, str(error), None) from error
+    if file.position.schema > SCHEMA:
+        file.close()
+        raise _newer(beside, file.position.schema)
+    return file
+
+
+async def _checked(engine: Engine, file: SequenceFile, beside: Beside) -> Head:
+    version = await schema_of(engine)
+    if version > SCHEMA:
+        raise _newer(beside, version)
+    seq, group = position_of(await engine.get("meta", "group"))
+    told = file.position
+    if seq < told.seq or group < told.group:
+        raise StoreDamaged(
+            f"the state in {beside.directory} goes to event {seq} (group {group}), "
+            f"but event {told.seq} (group {told.group}) was acknowledged"
+        )
+    schema = await migrate(engine)
+    found = Position(seq, group, schema)
+    if found != told:
+        file.write(found)
+    return await Head.load(engine, seq, group)
+
+
+def _refused(beside: Beside, words: str, copy: Path | None) -> StoreDamaged:
+    """Keep the evidence, see to it that nothing opens this again, and say both."""
+    copy = copy or beside.copy()
+    backup = beside.last_backup()
+    kept = f"the files as they were are in {copy}"
+    kept += f"; the last backup is {backup}" if backup else "; there is no backup"
+    beside.mark_damaged(f"{words}; {kept}")
+    return StoreDamaged(words, safe=f"{kept[0].upper()}{kept[1:]}.", hint=_way_out(beside))
+
+
+def _way_out(beside: Beside) -> str:
+    there = beside.directory
+    return f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
+
+
+def _newer(beside: Beside, version: int) -> StoreNewer:
+    return StoreNewer(
+        f"the state in {beside.directory} has schema {version}; this oya knows {SCHEMA}",
+        safe="Nothing was touched.",
+        hint="Type: pip install --upgrade oya",
+    )
+
+
+async def _close_quietly(engine: Engine | None) -> None:
+    """What is being raised matters more than what closing says."""
+    if engine is None:
+        return
+    try:
+        await engine.close()
+    except StoreUnavailable:
+        return

@@ -1,0 +1,132 @@
+"""A database engine in memory that fails on demand, for tests of the store on any clock.
+
+    disk = Disk()
+    disk.outcomes.extend([Outcome.OK, Outcome.LOST, Outcome.KEPT])
+    store = await Store.open(path, clock=clock, engine=lambda _: SimulatedEngine(disk))
+
+The disk outlives the engine, as a real one does: opening again over the same disk is what
+happens after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from oya.errors import StoreUnavailable
+from oya.store.engine import TABLES, Put, Row, Write
+
+Tables = dict[str, dict[str, str]]
+
+
+class Outcome(StrEnum):
+    """What becomes of a commit.
+
+    `FAILED`: refused before anything was written. `LOST` and `KEPT`: the same error, and the
+    caller cannot tell that the group is (not) on the disk.
+    """
+
+    OK = "ok"
+    FAILED = "failed"
+    LOST = "lost"
+    KEPT = "kept"
+
+
+@dataclass(slots=True)
+class Disk:
+    """What a power loss leaves (`durable`), and what is only in caches (`volatile`).
+
+    `outcomes` are used up, one a commit, and then all is well; `refusals` likewise, one an
+    opening. `lying`: commits are acknowledged before they are durable. `commits` counts
+    those that were made.
+    """
+
+    durable: Tables = field(default_factory=lambda: {table: {} for table in TABLES})
+    volatile: Tables = field(default_factory=lambda: {table: {} for table in TABLES})
+    outcomes: deque[Outcome] = field(default_factory=deque)
+    refusals: deque[bool] = field(default_factory=deque)
+    lying: bool = False
+    commits: int = 0
+
+    def lose_power(self) -> None:
+        """Forget what was only in caches."""
+        self.volatile = _copied(self.durable)
+
+    def flush(self) -> None:
+        """Make everything durable."""
+        self.durable = _copied(self.volatile)
+
+
+class SimulatedEngine:
+    """An engine over a `Disk`. Each call gives other tasks a turn before it does anything."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._open = False
+        self._sick = False
+
+    async def open(self) -> None:
+        await asyncio.sleep(0)
+        if self._disk.refusals and self._disk.refusals.popleft():
+            raise StoreUnavailable("the simulated disk cannot be opened")
+        self._open = True
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        await self._turn()
+        outcome = self._disk.outcomes.popleft() if self._disk.outcomes else Outcome.OK
+        if outcome in (Outcome.OK, Outcome.KEPT):
+            self._write(writes)
+        if outcome is not Outcome.OK:
+            self._sick = True
+            raise StoreUnavailable("the simulated disk refused the commit")
+
+    async def get(self, table: str, key: str) -> Row | None:
+        await self._turn()
+        text = self._disk.volatile[table].get(key)
+        return None if text is None else json.loads(text)
+
+    async def scan(
+        self,
+        table: str,
+        *,
+        after: str = "",
+        limit: int | None = None,
+        where: tuple[str, str] | None = None,
+    ) -> AsyncIterator[tuple[str, Row]]:
+        await self._turn()
+        left = limit
+        for key in sorted(key for key in self._disk.volatile[table] if key > after):
+            if left is not None and left <= 0:
+                return
+            row: Row = json.loads(self._disk.volatile[table][key])
+            if where is None or row.get(where[0]) == where[1]:
+                left = None if left is None else left - 1
+                yield key, row
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+        self._open = False
+
+    async def _turn(self) -> None:
+        await asyncio.sleep(0)
+        if not self._open or self._sick:
+            raise StoreUnavailable("the simulated engine is not open")
+
+    def _write(self, writes: Sequence[Write]) -> None:
+        texts = [json.dumps(w.row) if isinstance(w, Put) else None for w in writes]
+        halves = [self._disk.volatile] + ([] if self._disk.lying else [self._disk.durable])
+        for half in halves:
+            for write, text in zip(writes, texts, strict=True):
+                if text is None:
+                    half[write.table].pop(write.key, None)
+                else:
+                    half[write.table][write.key] = text
+        self._disk.commits += 1
+
+
+def _copied(tables: Tables) -> Tables:
+    return {name: dict(rows) for name, rows in tables.items()}

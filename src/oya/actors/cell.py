@@ -148,7 +148,8 @@ class Cell(Generic[M]):
         return actor
 
     async def _serve(self, actor: Actor[M]) -> None:
-        mailbox, handle, turns = self.mailbox, actor.handle, 0
+        mailbox, handle, open_questions = self.mailbox, actor.handle, self._open_questions
+        turns = 0
         while not self.ending:
             item = mailbox.take()
             if item is NOTHING:
@@ -157,39 +158,36 @@ class Cell(Generic[M]):
                 await mailbox.arrival()
                 turns = 0
                 continue
-            kind = type(item)
-            if kind is Notice or kind is Question:
-                await self._handle_special(actor, item)
-            else:
-                self._in_hand = item
-                try:
-                    await handle(item)
-                except ActorDead as error:
-                    if not self._met_own_end(error):
-                        raise
+            message, question = item, None
+            if type(item) is Question:
+                message, question = item.message, item.future
+                if question.done():
+                    continue
+                open_questions[question] = message
+            elif type(item) is Notice:
+                message = item.event
+            self._in_hand = message
+            try:
+                if type(item) is Notice:
+                    await actor.handle_supervisor_event(message)
+                else:
+                    await handle(message)
+            except ActorDead as error:
+                if not self._met_own_end(error):
+                    raise
             self._in_hand = None
+            if question is not None:
+                self._settle(question)
             turns += 1
             if turns == _IN_A_ROW:
                 turns = 0
                 await asyncio.sleep(0)
 
-    async def _handle_special(self, actor: Actor[M], item: Any) -> None:
-        try:
-            if type(item) is Notice:
-                self._in_hand = item.event
-                await actor.handle_supervisor_event(item.event)
-            elif not item.future.done():
-                self._in_hand = item.message
-                self._open_questions[item.future] = item.message
-                await actor.handle(item.message)
-        except ActorDead as error:
-            if not self._met_own_end(error):
-                raise
-        if type(item) is Question:
-            if item.future.done():
-                self._open_questions.pop(item.future, None)
-            else:
-                item.future.add_done_callback(self._forget_question)
+    def _settle(self, question: asyncio.Future[Any]) -> None:
+        if question.done():
+            self._open_questions.pop(question, None)
+        else:
+            question.add_done_callback(self._forget_question)
 
     def _met_own_end(self, error: BaseException) -> bool:
         """Told itself, or a parent that stops too, while it was stopping: no crash."""

@@ -384,3 +384,28 @@ def test_while_it_stops_its_own_closed_mailbox_crashes_nobody() -> None:
     log, seen = virtual(body)
     assert log == ["pre_start", "post_stop"]
     assert seen == ["ActorStarted(a)", "ActorTerminated(a)"]
+
+
+def test_a_handler_that_swallows_the_failure_of_a_child_task_does_not_hide_it() -> None:
+    async def fails() -> None:
+        raise Boom("child")
+
+    async def stubborn(actor: Any) -> None:
+        actor.start(fails(), name="fails")
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            actor.log.append("swallowed")
+
+    async def body() -> list[Any]:
+        events: list[Any] = []
+        async with root(events=events) as supervisor:
+            ref = await supervisor.spawn(lambda: Notebook([]), name="a")
+            await ref.tell(Do(stubborn))
+            await asyncio.sleep(5)
+        return events
+
+    failed = virtual(body)[1]
+    assert isinstance(failed, ActorFailed)
+    assert isinstance(failed.error, Boom)
+    assert failed.restarting

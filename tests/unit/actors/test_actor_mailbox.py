@@ -198,3 +198,21 @@ def test_an_actor_that_never_runs_out_of_work_lets_others_live() -> None:
             await ref.stop(timeout=1)
 
     virtual(body)
+
+
+def test_room_that_comes_in_the_moment_of_the_deadline_goes_to_the_next_who_waits() -> None:
+    async def body() -> list[Any]:
+        log: list[Any] = []
+        async with root() as supervisor:
+            ref = await busy(supervisor, log, seconds=3)
+            for number in range(4):
+                await ref.tell(number)
+            late = asyncio.create_task(ref.tell("late", timeout=3))
+            patient = asyncio.create_task(ref.tell("patient", timeout=4))
+            await asyncio.wait([late, patient])
+            assert isinstance(late.exception(), MailboxFull)
+            assert now() == 3
+            await asyncio.sleep(1)
+        return log
+
+    assert virtual(body) == ["pre_start", 0, 1, 2, 3, "patient", "post_stop"]

@@ -17,7 +17,7 @@ from oya.actors import (
     Supervisor,
 )
 from oya.clock import LoopClock
-from oya.errors import ActorError
+from oya.errors import ActorError, MailboxFull
 
 
 def times(intensity: int, period: float = 60.0, first: float = 1.0, limit: float = 60) -> Restart:
@@ -478,6 +478,30 @@ def test_killing_a_parent_kills_its_children_at_once() -> None:
     virtual(body)
 
 
+def test_a_second_cancel_does_not_wait_for_anybodys_deadline() -> None:
+    async def tree() -> None:
+        async with root() as supervisor:
+            ref = await supervisor.spawn(lambda: Parent([], []), name="parent")
+            await ref.tell(Do(keep_a_child_busy))
+            last = await supervisor.spawn(lambda: Notebook([]), name="stopped first")
+            await last.tell(Do(lambda actor: sleeps(1000)))
+            await asyncio.sleep(1000)
+
+    async def keep_a_child_busy(actor: Any) -> None:
+        await actor.children.children[0].tell(Do(lambda child: sleeps(1000)))
+
+    async def body() -> None:
+        task = asyncio.create_task(tree())
+        for _ in range(2):
+            await asyncio.sleep(1)
+            task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert now() == 2
+
+    virtual(body)
+
+
 def test_children_of_a_stopping_parent_do_not_start_anew_nor_escalate() -> None:
     async def work(actor: Any) -> None:
         child = actor.children.children[0]
@@ -513,11 +537,12 @@ def test_a_watcher_that_lets_events_pile_up_crashes_instead_of_growing() -> None
             await asyncio.sleep(0)
             ended = await supervisor.spawn(lambda: Notebook([]), name="a")
             await ended.stop(timeout=1)
-            for _ in range(1025):
+            for _ in range(1030):
                 ended.monitor(watcher)
             await asyncio.sleep(1)
             failed = [e for e in events if isinstance(e, ActorFailed)]
             assert [e.ref.name for e in failed] == ["watcher"]
+            assert isinstance(failed[0].error, MailboxFull)
             assert watcher.alive
 
     virtual(body)
@@ -543,3 +568,23 @@ def test_the_same_seed_gives_the_same_events_and_another_seed_another_order() ->
 
     assert run(1) == run(1)
     assert len({tuple(run(seed)) for seed in range(4)}) > 1
+
+
+def test_a_crash_over_an_event_names_the_event_that_was_in_hand() -> None:
+    class Nervous(Notebook):
+        async def handle_supervisor_event(self, event: Any) -> None:
+            raise Boom("too much")
+
+    async def body() -> None:
+        events: list[Any] = []
+        async with root(events=events) as supervisor:
+            watcher = await supervisor.spawn(lambda: Nervous([]), name="watcher")
+            ref = await supervisor.spawn(lambda: Notebook([]), name="a")
+            ref.monitor(watcher)
+            await ref.stop(timeout=1)
+            await asyncio.sleep(1)
+        assert [e.message for e in events if isinstance(e, ActorFailed)] == [
+            ActorTerminated(ref, "stopped", 0)
+        ]
+
+    virtual(body)

@@ -60,7 +60,7 @@ def excerpt(text: str, *, ok: bool, limit: int = TAIL_LIMIT) -> str:
     start = text.rfind("\n", 0, found.start()) + 1 if found else len(text)
     end = text[-limit // 3 :]
     if start >= len(text) - limit:
-        return clip(text[-limit:], limit)
+        return text[-limit:]
     mark = "\n[…]\n"
     return text[start : start + limit - len(end) - len(mark)] + mark + end
 

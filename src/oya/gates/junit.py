@@ -11,8 +11,6 @@ a classname (as measured with pytest 8 and 9).
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +21,7 @@ from junitparser import Attr, Error, Failure, JUnitXml, JUnitXmlError, Skipped, 
 
 from oya.gates import reason
 from oya.gates.feedback import clip
+from oya.gates.files import NotAFile, read_regular
 from oya.gates.model import Broken, BrokenKind, Case, Outcome, Report
 from oya.gates.reason import ProjectNames, Reason
 
@@ -74,15 +73,10 @@ def parse_report(data: bytes, root: Path, project: ProjectNames) -> Report:
 
 
 def _read(path: Path) -> bytes:
-    """The bytes of a regular file: a link, a pipe or a device in its place is not followed."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise Unreadable("the runner wrote no report") from error
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Unreadable("the report is not a regular file")
-        data = file.read(SIZE_LIMIT + 1)
+        data = read_regular(path, SIZE_LIMIT + 1)
+    except NotAFile as problem:
+        raise Unreadable(f"the runner's report is {problem}") from problem
     if len(data) > SIZE_LIMIT:
         raise Unreadable(f"the report is larger than {SIZE_LIMIT // 1_000_000} MB")
     return data

@@ -16,6 +16,7 @@ from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig, fill
 from oya.gates.evidence import evidence_key, from_row, to_row
 from oya.gates.feedback import clip, excerpt, failures, plain
+from oya.gates.files import NotAFile, read_regular, remove
 from oya.gates.junit import Unreadable, read_report
 from oya.gates.model import EXIT_ONLY, TAIL_LIMIT, Case, Evidence, Outcome, Report
 from oya.gates.port import Checkout, EvidenceBook, SlotLike, Trees
@@ -53,9 +54,9 @@ class _Files:
         return self.stem.with_name(f"{self.stem.name}.xml")
 
     def remove(self, *, logs: bool) -> None:
-        self.xml.unlink(missing_ok=True)
+        remove(self.xml)
         for log in self.stem.parent.glob(f"{self.stem.name}-*.log") if logs else ():
-            log.unlink(missing_ok=True)
+            remove(log)
 
 
 class Gates:
@@ -273,9 +274,11 @@ def _by_exit(evidence: Evidence, shown: str) -> Report:
 
 def _shown(log: Path, root: Path) -> str:
     """A log as text, the slot's path taken out: it means nothing elsewhere."""
-    if not log.is_file():
+    try:
+        output = read_regular(log, 2 * LOG_LIMIT)
+    except NotAFile:
         return ""
-    return plain(log.read_bytes()).replace(f"{root}{os.sep}", "").replace(str(root), ".")
+    return plain(output).replace(f"{root}{os.sep}", "").replace(str(root), ".")
 
 
 def _nothing_run(key: str, tree: str, job: _Job) -> Evidence:

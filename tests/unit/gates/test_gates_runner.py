@@ -90,15 +90,27 @@ async def test_a_suite_without_tests_is_empty_and_says_so(world: World) -> None:
 async def test_without_a_report_the_gate_is_red(world: World) -> None:
     evidence = await world.gates(tests_command="echo fine; : {report}").tests("a")
     assert (evidence.exit, evidence.ok, evidence.report) == (0, False, None)
-    assert "wrote no report" in evidence.tail
+    assert "report is not written" in evidence.tail
     assert "fine" in evidence.tail
 
 
-@pytest.mark.parametrize("trick", ["ln -s /dev/zero {report}", "mkfifo {report}"])
-async def test_what_is_no_file_is_no_report(world: World, trick: str) -> None:
-    evidence = await world.gates(tests_command=trick).tests("a")
+@pytest.mark.parametrize(
+    ("trick", "word"),
+    [
+        ("rm -f $LOGS/*.log; ln -s /dev/zero {report}", "report is not written"),
+        ("ln -s /dev/zero {report}", "report is not written"),
+        ("echo '<testsuites/>' > real; ln -s $PWD/real {report}", "report is not written"),
+        ("mkfifo {report}", "not a regular file"),
+        ("mkdir {report}", "not a regular file"),
+    ],
+)
+async def test_what_is_no_file_is_no_report(world: World, trick: str, word: str) -> None:
+    gates = world.gates(tests_command=trick, env={**ENV, "LOGS": str(world.logs)})
+    evidence = await gates.tests("a")
     assert evidence.exit == 0
     assert evidence.report is None
+    assert not list(world.logs.glob("*.xml"))
+    assert word in evidence.tail
     assert not list(world.logs.glob("*.xml"))
 
 

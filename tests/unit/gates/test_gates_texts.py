@@ -115,6 +115,7 @@ def test_an_excerpt_shows_where_trouble_begins_and_the_end(before: int) -> None:
 def test_an_excerpt_of_trouble_at_the_end_is_the_end() -> None:
     kept = excerpt("fine\n" * 5_000 + "fatal: no\nbye", ok=False, limit=500)
     assert kept.endswith("fatal: no\nbye")
+    assert kept.count("fatal") == 1
     assert len(excerpt("no word\n" * 5_000 + "bye", ok=False, limit=500)) <= 500
     assert excerpt("no word\n" * 5_000 + "bye", ok=False, limit=500).endswith("bye")
 

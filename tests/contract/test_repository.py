@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from repository_kit import commit, git, isolate, make_repository, opened
 
 from oya.errors import GitError, RepositoryUnfit
 from oya.repository.port import Identity, Repository
+from repository_kit import commit, git, isolate, make_repository, opened
 
 IMPLEMENTATIONS: list[Callable[[Path], Repository]] = [opened]
 LINE = "refs/oya/line/main"
@@ -204,7 +204,13 @@ async def test_files_are_replaced_removed_and_added_modes_kept(
     (folder / "run.sh").chmod(0o755)
     (folder / "link").symlink_to("a.txt")
     at = commit(folder, {"crlf.txt": "x"})
-    changes = {"run.sh": b"new", "src/b.txt": None, "crlf.txt": b"1\r\n", "n/e/w": b"\0", "no": None}
+    changes = {
+        "run.sh": b"new",
+        "src/b.txt": None,
+        "crlf.txt": b"1\r\n",
+        "n/e/w": b"\0",
+        "no": None,
+    }
     tree = await repo.write_tree(at, changes)
     assert {c.path: (c.status, c.mode) for c in await repo.diff(at, tree)} == {
         "run.sh": ("M", "100755"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from oya.errors import RepositoryUnfit
 from oya.repository.follow import busy
 from oya.repository.git import GitRepository
+from oya.repository.run import both
 
 OLDEST_GIT = (2, 38)
 _UNTOUCHED = "Nothing was changed."
@@ -49,7 +49,8 @@ async def fitness(repo: GitRepository) -> Fitness:
             safe=_UNTOUCHED,
             hint='git add -A && git commit -m "First commit"',
         )
-    await asyncio.gather(_whole(repo), _plain(repo, f"refs/heads/{branch}"))
+    await _whole(repo)
+    await _plain(repo, f"refs/heads/{branch}")
     await repo.require_identity()
     return Fitness(branch, version, tuple(await _warnings(repo, branch)))
 
@@ -111,7 +112,7 @@ async def _speaks_of_lfs(repo: GitRepository, blobs: list[str]) -> bool:
 
 async def _warnings(repo: GitRepository, branch: str) -> list[str]:
     root = repo.place.root
-    out, dirty = await asyncio.gather(
+    out, dirty = await both(
         repo.git("rev-parse", "--absolute-git-dir", cwd=root), repo.dirty_paths(root)
     )
     stays = f"{branch} will not be moved there until that is over"

@@ -11,7 +11,7 @@ from pathlib import Path
 from oya.errors import GitError, RepositoryUnfit
 from oya.repository.places import Place
 from oya.repository.port import FileChange, Identity, Merged
-from oya.repository.run import Git
+from oya.repository.run import Git, both
 
 _EPOCH = "2000-01-01T00:00:00Z"  # synthetic merge bases: the same trees give the same ids
 
@@ -108,8 +108,7 @@ class GitRepository:
     async def _related(self, base: str, ours: str, theirs: str) -> tuple[str, str]:
         """Two commits whose only common ancestor is the base (git < 2.40 takes no base)."""
         root = await self._synthetic(base)
-        a, b = await asyncio.gather(self._synthetic(ours, root), self._synthetic(theirs, root))
-        return a, b
+        return await both(self._synthetic(ours, root), self._synthetic(theirs, root))
 
     async def _synthetic(self, rev: str, *parents: str) -> str:
         tree = await self.tree_of(rev)
@@ -150,7 +149,7 @@ class GitRepository:
 
     async def write_tree(self, tree: str, changes: Mapping[str, bytes | None]) -> str:
         kept = {path: data for path, data in changes.items() if data is not None}
-        blobs, there = await asyncio.gather(self._write_blobs(kept), self._entries(tree, changes))
+        blobs, there = await both(self._write_blobs(kept), self._entries(tree, changes))
         entries: list[Entry] = [
             (there[path][0] if path in there else "100644", blob, path)
             for path, blob in blobs.items()

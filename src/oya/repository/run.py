@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Container, Mapping
+import subprocess
+from collections.abc import Awaitable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TypeVar, cast
 
 from oya.errors import GitError
 from oya.repository.environment import git_environment
@@ -17,6 +19,9 @@ DEADLINE = 120.0
 _OUTPUT_LIMIT = 256_000_000
 _STDERR_KEPT = 64_000
 _CHUNK = 1 << 18
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,15 @@ class Output:
     def fields(self) -> list[str]:
         """stdout split at its NULs."""
         return self.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+
+async def both(first: Awaitable[_A], second: Awaitable[_B]) -> tuple[_A, _B]:
+    """Wait for both at once; if one fails, not before the other one has ended as well."""
+    a, b = await asyncio.gather(first, second, return_exceptions=True)
+    for result in (a, b):
+        if isinstance(result, BaseException):
+            raise result
+    return cast("tuple[_A, _B]", (a, b))
 
 
 class Git:
@@ -67,15 +81,19 @@ class Git:
         environment = {**self._environment, **(env or {})}
         if cwd is None or "GIT_WORK_TREE" in environment:
             environment["GIT_DIR"] = str(self._common_dir)
-        git = await _start(args, environment, cwd or self._common_dir, stdin is not None)
         seconds = timeout or self._timeout
         try:
+            git = _Process(("git", *args), environment, cwd or self._common_dir, stdin, limit)
+        except OSError as error:
+            raise GitError(f"git could not be started: {error.strerror}") from error
+        try:
             async with asyncio.timeout(seconds):
-                output = await _talk(git, stdin, limit)
+                await git.over
         except TimeoutError:
             raise GitError(f"git {args[0]} was not done after {seconds:g} s") from None
         finally:
-            await _end(git)
+            await git.end()
+        output = git.output()
         if output.cut and not cut:
             raise GitError(f"git {args[0]} said more than {limit} bytes")
         if output.code not in ok and not output.cut:
@@ -84,67 +102,133 @@ class Git:
         return output
 
 
-async def _start(
-    args: tuple[str, ...], env: Mapping[str, str], cwd: Path, speaks: bool
-) -> asyncio.subprocess.Process:
-    try:
-        return await asyncio.create_subprocess_exec(
-            "git",
-            *args,
-            stdin=asyncio.subprocess.PIPE if speaks else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+class _Process:
+    """A running program. asyncio's own cannot be cancelled safely while it starts.
+
+    (Python 3.11: a cancelled `create_subprocess_exec` waits for pipes that it never
+    connected.) This one has started when it is there, and takes no thread.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        stdin: bytes | None,
+        limit: int,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[None] = self._loop.create_future()
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=env,
             cwd=cwd,
-            limit=_CHUNK,
+            bufsize=0,
             start_new_session=True,
         )
-    except OSError as error:
-        raise GitError(f"git could not be started in {cwd}: {error.strerror}") from error
+        assert self._process.stdout and self._process.stderr
+        self._out = _Heard(self._process.stdout, limit)
+        self._err = _Heard(self._process.stderr, _STDERR_KEPT)
+        self._unsaid = memoryview(stdin or b"")
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._pidfd, self._exited)
+        for heard in (self._out, self._err):
+            self._loop.add_reader(heard.fd, self._hear, heard)
+        if self._process.stdin:
+            os.set_blocking(self._process.stdin.fileno(), False)
+            self._loop.add_writer(self._process.stdin.fileno(), self._say)
+
+    def output(self) -> Output:
+        stderr = self._err.data().decode("utf-8", "replace")
+        return Output(self._process.returncode, self._out.data(), stderr, self._out.over_limit)
+
+    async def end(self) -> None:
+        """Nothing of it is left afterwards: neither its group nor a descriptor."""
+        for heard in (self._out, self._err):
+            self._stop_hearing(heard)
+        self._stop_saying()
+        if not self._gone.done():
+            self._kill()
+            await self._gone
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _hear(self, heard: _Heard) -> None:
+        if not heard.more():
+            self._stop_hearing(heard)
+            self._check()
+        elif self._out.over_limit:
+            self._kill()
+
+    def _say(self) -> None:
+        assert self._process.stdin
+        try:
+            written = os.write(self._process.stdin.fileno(), self._unsaid[:_CHUNK])
+        except BlockingIOError:
+            return
+        except OSError:  # git may end without reading all of it
+            self._unsaid = self._unsaid[:0]
+        else:
+            self._unsaid = self._unsaid[written:]
+        if not self._unsaid:
+            self._stop_saying()
+
+    def _exited(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._process.wait()
+        self._gone.set_result(None)
+        self._check()
+
+    def _check(self) -> None:
+        if self._gone.done() and self._out.closed and self._err.closed and not self.over.done():
+            self.over.set_result(None)
+
+    def _stop_hearing(self, heard: _Heard) -> None:
+        if not heard.closed:
+            self._loop.remove_reader(heard.fd)
+            heard.close()
+
+    def _stop_saying(self) -> None:
+        if self._process.stdin and not self._process.stdin.closed:
+            self._loop.remove_writer(self._process.stdin.fileno())
+            self._process.stdin.close()
 
 
-async def _talk(git: asyncio.subprocess.Process, stdin: bytes | None, limit: int) -> Output:
-    assert git.stdout and git.stderr
-    feeding = asyncio.create_task(_feed(git, stdin)) if stdin is not None else None
-    listening = asyncio.create_task(_read(git.stderr, _STDERR_KEPT, drain=True))
-    try:
-        stdout, cut = await _read(git.stdout, limit, drain=False)
-        if cut:
-            _kill(git)
-        stderr, _ = await listening
-        code = await git.wait()
-    finally:
-        for task in (feeding, listening):
-            if task:
-                task.cancel()
-    return Output(code, stdout, stderr.decode("utf-8", "replace"), cut)
+class _Heard:
+    """One pipe and what came out of it, up to a limit."""
 
+    def __init__(self, pipe: IO[bytes], limit: int) -> None:
+        self._pipe = pipe
+        self.fd = pipe.fileno()
+        os.set_blocking(self.fd, False)
+        self._chunks: list[bytes] = []
+        self._room = limit
+        self.over_limit = False
 
-async def _feed(git: asyncio.subprocess.Process, stdin: bytes) -> None:
-    assert git.stdin
-    with contextlib.suppress(ConnectionError):  # git may end without reading all of it
-        git.stdin.write(stdin)
-        await git.stdin.drain()
-    git.stdin.close()
+    @property
+    def closed(self) -> bool:
+        return self._pipe.closed
 
+    def more(self) -> bool:
+        """Read once; False at the end."""
+        try:
+            chunk = os.read(self.fd, _CHUNK)
+        except BlockingIOError:
+            return True
+        self.over_limit |= len(chunk) > self._room
+        self._chunks.append(chunk[: self._room])
+        self._room -= len(self._chunks[-1])
+        return bool(chunk)
 
-async def _read(stream: asyncio.StreamReader, limit: int, *, drain: bool) -> tuple[bytes, bool]:
-    chunks, size = [], 0
-    while chunk := await stream.read(_CHUNK):
-        if size < limit:
-            chunks.append(chunk[: limit - size])
-        size += len(chunk)
-        if size > limit and not drain:
-            break
-    return b"".join(chunks), size > limit
+    def data(self) -> bytes:
+        return b"".join(self._chunks)
 
-
-def _kill(git: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(git.pid, signal.SIGKILL)
-
-
-async def _end(git: asyncio.subprocess.Process) -> None:
-    if git.returncode is None:
-        _kill(git)
-        await git.wait()
+    def close(self) -> None:
+        self._pipe.close()

@@ -13,6 +13,7 @@ from oya.repository.checkout import Checkout, tags_of
 from oya.repository.folders import open_up, take_away
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
+from oya.repository.run import both
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Slots:
 
     async def _fill(self, checkout: Checkout, commit: str) -> None:
         await asyncio.to_thread(checkout.make_usable)
-        tags, _ = await asyncio.gather(tags_of(self._repo), checkout.clean())
+        tags, _ = await both(tags_of(self._repo), checkout.clean())
         await checkout.fill(commit)
         await asyncio.to_thread(checkout.lay_git, commit, None, tags)
 

@@ -13,6 +13,7 @@ from oya.repository.checkout import Checkout
 from oya.repository.git import Entry, GitRepository
 from oya.repository.port import OYA, FileChange
 from oya.repository.record import Record, fingerprint
+from oya.repository.run import both
 
 _NEVER_TAKEN = (".beads", ".oya/out")
 _REPOSITORY = "160000"
@@ -72,10 +73,9 @@ class Snapshot:
         self, checkout: Checkout, record: Record, agents: str
     ) -> tuple[list[str], list[str]]:
         """Load the agent's own head without what must not be in it: parents, and what that was."""
-        changes, follows, _ = await asyncio.gather(
-            self._repo.diff(record.start, agents),
-            self._repo.is_ancestor(record.head, agents),
-            checkout.load(agents),
+        await checkout.load(agents)
+        changes, follows = await both(
+            self._repo.diff(record.start, agents), self._repo.is_ancestor(record.head, agents)
         )
         never = [change for change in changes if _is_never_taken(change.path)]
         added = [change for change in changes if change.status != "D" and change not in never]

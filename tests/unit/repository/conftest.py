@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from repository_kit import isolate, make_repository, opened
 
 from oya.repository.git import GitRepository
+from repository_kit import isolate, make_repository, opened
 
 
 @pytest.fixture(autouse=True)

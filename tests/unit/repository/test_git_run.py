@@ -16,7 +16,9 @@ def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pids = tmp_path / "pids"
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! $$ > {pids}.new\nmv {pids}.new {pids}\nwait\n")
+    program.write_text(
+        f"#!/bin/sh\nsleep 600 &\necho $! $$ > {pids}.new\nmv {pids}.new {pids}\nwait\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     return pids
@@ -41,9 +43,9 @@ async def test_at_the_deadline_git_is_killed_with_all_its_children(
     repo: GitRepository, slow_git: Path
 ) -> None:
     slow = GitRepository(repo.place)
-    task = asyncio.create_task(slow.git("version", timeout=3))
+    task = asyncio.create_task(slow.git("version", timeout=2))
     await until(slow_git.exists)
-    with pytest.raises(GitError, match="not done after 3 s"):
+    with pytest.raises(GitError, match="not done after 2 s"):
         await task
     pids = [int(word) for word in slow_git.read_text().split()]
     await until(lambda: not any(alive(pid) for pid in pids))
@@ -96,3 +98,25 @@ async def test_variables_of_the_shell_do_not_reach_git(
     again = GitRepository(repo.place)
     assert await again.dirty_paths() == ()
     assert await again.resolve("HEAD")
+
+
+async def test_a_call_may_be_cancelled_at_any_moment(repo: GitRepository) -> None:
+    for turns in range(40):
+        task = asyncio.create_task(repo.git("version", stdin=b"x"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.wait([task])
+        assert task.cancelled() or task.result().code == 0
+    assert (await repo.git("version")).code == 0
+
+
+async def test_calls_leave_no_descriptors_open(repo: GitRepository) -> None:
+    await repo.git("version")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        await repo.git("version", stdin=b"x")
+        with pytest.raises(GitError):
+            await repo.git("rev-parse", "--verify", "nothing")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

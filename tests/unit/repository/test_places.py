@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from repository_kit import git, make_repository
 
 from oya.errors import RepositoryUnfit, UsageError
 from oya.repository.places import find_place
+from repository_kit import git, make_repository
 
 
 def test_a_subfolder_and_a_linked_worktree_are_the_same_repository(

@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from repository_kit import commit, git, write
 
 from oya.errors import GitError
 from oya.repository.git import GitRepository
 from oya.repository.workspace import Workspace, Workspaces
+from repository_kit import commit, git, write
 
 
 @pytest.fixture

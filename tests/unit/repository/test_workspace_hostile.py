@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from repository_kit import commit, git, make_repository, write
 
 from oya.repository.git import GitRepository
 from oya.repository.workspace import Workspace, Workspaces
+from repository_kit import commit, git, make_repository, write
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ async def test_nothing_of_the_agents_configuration_runs(
         "credential.helper": str(trap),
     }
     config = "".join(
-        f'[{section}{f" {chr(34)}{rest[0]}{chr(34)}" if rest else ""}]\n\t{key} = {value}\n'
+        f"[{section}{f' {chr(34)}{rest[0]}{chr(34)}' if rest else ''}]\n\t{key} = {value}\n"
         for name, value in settings.items()
         for section, *rest, key in [name.split(".")]
     )

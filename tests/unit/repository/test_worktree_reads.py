@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repository_kit import commit, git, write
-
 from oya.repository.git import GitRepository
+from repository_kit import commit, git, write
 
 
 async def test_dirty_paths_are_tracked_ones_only(repo: GitRepository, folder: Path) -> None:

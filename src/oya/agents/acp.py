@@ -7,23 +7,31 @@ terminal are offered. Its stop reason is reported and never believed.
 from __future__ import annotations
 
 import asyncio
+import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oya.agents.classify import by_error, by_text
+import oya
+from oya.agents.classify import BackendRefused, by_chat, by_error, by_text
+from oya.agents.listen import Listener, Meter, tokens_of
 from oya.agents.port import AgentSession, Task, TurnEnd, Usage
+from oya.agents.transport import LineTransport
 from oya.agents.watch import Stuck, Vital, watched
 from oya.clock import Clock
-from oya.errors import BackendError, ProcessError
+from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
 from oya.processes.port import Command, Ended, Processes, Session
 
 if TYPE_CHECKING:
-    from acp import ClientSideConnection
+    from acp.core import Connection
 
 START = 60.0
 """Seconds until a program must have answered `initialize` and `session/new`."""
-KEEP = 4000
-LINE_LIMIT = 64 * 2**20
+GRACE = 0.5
+"""Seconds that a program has to end by itself, once it was told to."""
+PROTOCOL = 1
+MAX_REASON = 4000
+TAIL = 500
 
 
 class AcpBackend:
@@ -47,28 +55,38 @@ class AcpBackend:
         self._env = env
 
     async def open(self, task: Task) -> AgentSession:
-        """A new process and session for this attempt alone."""
+        """A new process and session for this attempt alone. `BackendRefused` if there is none."""
+        # The SDK takes a second or two to import: not on the loop's time, and not at start.
+        await asyncio.to_thread(importlib.import_module, "acp.core")
         task.logs.mkdir(parents=True, exist_ok=True)
+        stderr = task.logs / "stderr.log"
         command = Command(self._command, cwd=task.workspace, env=self._env | task_env(task))
         try:
-            process = await self._processes.open(command, stderr=task.logs / "stderr.log")
+            process = await self._processes.open(command, stderr=stderr)
         except ProcessError as error:
-            raise BackendError(f"{self.name} could not be started: {error}") from error
-        session = AcpSession(process, task, self._clock)
+            what = f"{self.name} could not be started: {error}"
+            raise BackendRefused(what, FailureClass.AGENT_CRASH, hint=error.hint) from error
+        session = AcpSession(process, task, self._clock, stderr)
         try:
             async with asyncio.timeout(START):
                 await session.begin()
         except Exception as error:
-            await process.close(grace=0.0)
-            raise _not_begun(self.name, error) from error
+            await session.close()
+            raise _not_begun(self.name, error, tail(stderr, TAIL)) from error
         except BaseException:
-            await process.close(grace=0.0)
+            await session.close()
             raise
         return session
 
 
-def _not_begun(name: str, error: Exception) -> BackendError:
-    return BackendError(f"{name} did not begin a session: {type(error).__name__}: {error}")
+def _not_begun(name: str, error: Exception, said: str) -> BackendRefused:
+    data = getattr(error, "data", None)
+    code = getattr(error, "code", None)
+    failure = by_error(str(error), data, code) or by_text(said) or FailureClass.AGENT_CRASH
+    words = " · ".join(str(part) for part in (error, data, said) if part)[:MAX_REASON]
+    return BackendRefused(
+        f"{name} did not begin a session: {words or type(error).__name__}", failure
+    )
 
 
 def task_env(task: Task) -> dict[str, str]:
@@ -83,18 +101,30 @@ def task_env(task: Task) -> dict[str, str]:
     }
 
 
+def tail(file: Path, size: int) -> str:
+    """The last `size` bytes of a text file; empty where there is none."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - size))
+            return stream.read(size).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
 class AcpSession:
     """One ACP session. Implements `AgentSession`."""
 
-    def __init__(self, process: Session, task: Task, clock: Clock) -> None:
+    def __init__(self, process: Session, task: Task, clock: Clock, stderr: Path) -> None:
         self._process = process
         self._task = task
         self._clock = clock
-        self._vital = Vital(clock, task.workspace, process.activity)
-        self._client = _Client(self._vital)
-        self._connection: ClientSideConnection | None = None
+        self._stderr = stderr
+        self._vital = Vital(clock, task.workspace, cpu=process.activity, log=stderr)
+        self._listener = Listener(self._vital)
+        self._lines = LineTransport(process.stdout, process.stdin, self._vital.sign)
+        self._meter = Meter()
+        self._connection: Connection | None = None
         self._session = ""
-        self._tokens: int | None = None
 
     @property
     def last_activity(self) -> float:
@@ -102,144 +132,105 @@ class AcpSession:
 
     async def begin(self) -> None:
         """initialize, session/new. Raises whatever the protocol raises."""
-        from acp import PROTOCOL_VERSION, connect_to_agent
-        from acp.schema import ClientCapabilities, Implementation
+        from acp.core import Connection
 
-        self._connection = connect_to_agent(
-            self._client,
-            self._process.stdin,
-            self._process.stdout,  # type: ignore[arg-type]
+        self._connection = Connection(self._listener, self._lines)
+        answer = await self._connection.send_request(
+            "initialize",
+            {
+                "protocolVersion": PROTOCOL,
+                "clientCapabilities": {
+                    "fs": {"readTextFile": False, "writeTextFile": False},
+                    "terminal": False,
+                },
+                "clientInfo": {"name": "oya", "version": oya.__version__},
+            },
         )
-        await self._connection.initialize(
-            protocol_version=PROTOCOL_VERSION,
-            client_capabilities=ClientCapabilities(),
-            client_info=Implementation(name="oya", version="0.1.0"),
+        speaks = answer.get("protocolVersion") if isinstance(answer, dict) else None
+        if speaks != PROTOCOL:
+            raise ConnectionError(f"it speaks version {speaks} of the protocol, not {PROTOCOL}")
+        self._session = await self._new_session(self._connection)
+
+    async def _new_session(self, connection: Connection) -> str:
+        opened = await connection.send_request(
+            "session/new", {"cwd": str(self._task.workspace), "mcpServers": []}
         )
-        opened = await self._connection.new_session(cwd=str(self._task.workspace), mcp_servers=[])
-        self._session = opened.session_id
+        session = opened.get("sessionId") if isinstance(opened, dict) else None
+        if not isinstance(session, str):
+            raise ConnectionError("its answer to session/new names no session")
+        return session
 
     async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
-        """See `AgentSession.prompt`."""
-        self._client.new_turn()
+        """See `AgentSession.prompt`. A session whose program was ended here is over."""
+        self._listener.new_turn()
         try:
             return await watched(
                 self._turn(text), self._vital, self._clock, stall=stall, deadline=deadline
             )
         except Stuck as stuck:
-            await self._end_turn()
+            await self._cancel_turn()
+            await self._process.close(grace=GRACE)
             return self._failed(FailureClass.AGENT_STUCK, str(stuck))
         except asyncio.CancelledError:
-            await self._end_turn()
+            await self._cancel_turn()
             raise
 
     async def close(self) -> Ended:
         """See `AgentSession.close`."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            try:
-                async with asyncio.timeout(2.0):
-                    await connection.close()
-            except Exception:  # noqa: S110 (whatever it says: the process goes now)
-                pass
-        return await self._process.close(grace=0.2)
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            ended = await self._process.close(grace=GRACE)
+        return ended
 
     async def _turn(self, text: str) -> TurnEnd:
-        from acp import RequestError, text_block
+        from acp import RequestError
 
-        assert self._connection is not None
+        if self._connection is None:
+            return self._failed(FailureClass.AGENT_CRASH, "the session is closed")
+        prompt = [{"type": "text", "text": text}]
         try:
-            answer = await self._connection.prompt(
-                session_id=self._session, prompt=[text_block(text)]
+            answer = await self._connection.send_request(
+                "session/prompt", {"sessionId": self._session, "prompt": prompt}
             )
         except RequestError as error:
-            failure = by_error(str(error), error.data) or FailureClass.AGENT_CRASH
-            return self._failed(failure, f"{error} {error.data or ''}".strip()[:KEEP])
-        except Exception as error:
-            return self._failed(FailureClass.AGENT_CRASH, await self._last_words(error))
-        return self._ended(str(answer.stop_reason), _usage(answer))
+            failure = by_error(str(error), error.data, error.code) or FailureClass.AGENT_CRASH
+            return self._failed(failure, f"{error} {error.data or ''}".strip())
+        except ConnectionError:
+            return self._failed(FailureClass.AGENT_CRASH, await self._last_words())
+        return self._ended(answer)
 
-    def _ended(self, stop_reason: str, usage: Usage) -> TurnEnd:
-        client = self._client
-        if client.tools == 0 and len(client.text) <= KEEP:
-            failure = by_text(client.text)
-            if failure is not None:
-                return self._failed(failure, client.text.strip())
-        return TurnEnd(stop_reason, client.text, usage=usage)
+    def _ended(self, answer: Any) -> TurnEnd:
+        listener = self._listener
+        usage = self._meter.turn(tokens_of(answer), listener.cost_usd)
+        reason = answer.get("stopReason") if isinstance(answer, dict) else None
+        if not isinstance(reason, str):
+            what = "the answer to the prompt names no stop reason"
+            return self._failed(FailureClass.AGENT_CRASH, what, usage)
+        failure = by_chat(listener.last)
+        if failure is not None:
+            return self._failed(failure, listener.last.strip(), usage)
+        return TurnEnd(reason[:100], listener.text, usage=usage)
 
-    def _failed(self, failure: FailureClass, reason: str) -> TurnEnd:
-        return TurnEnd("error", self._client.text, failure, reason[:KEEP])
+    def _failed(self, failure: FailureClass, why: str, usage: Usage | None = None) -> TurnEnd:
+        return TurnEnd("error", self._listener.text, failure, why[:MAX_REASON], usage or Usage())
 
-    async def _last_words(self, error: Exception) -> str:
-        ended = await self._process.close(grace=0.5)
+    async def _last_words(self) -> str:
+        ended = await self._process.close(grace=GRACE)
         how = f"signal {ended.signal}" if ended.signal else f"exit {ended.exit}"
-        return f"the program ended ({how}) in the middle of a turn ({type(error).__name__})"
+        said = tail(self._stderr, TAIL)
+        return f"the program ended in the middle of a turn ({how}){': ' if said else ''}{said}"
 
-    async def _end_turn(self) -> None:
-        """Ask it to stop; closing the session afterwards is what makes sure."""
+    async def _cancel_turn(self) -> None:
+        """Ask it to stop; ending its processes afterwards is what makes sure."""
         if self._connection is None:
             return
         try:
             async with asyncio.timeout(1.0):
-                await self._connection.cancel(session_id=self._session)
-        except Exception:  # noqa: S110 (a dead agent cannot be told)
-            pass
-
-
-def _usage(answer: Any) -> Usage:
-    usage = getattr(answer, "usage", None)
-    return Usage(tokens=getattr(usage, "total_tokens", None))
-
-
-class _Client:
-    """Our side of the protocol: listens, allows, and offers nothing."""
-
-    def __init__(self, vital: Vital) -> None:
-        self._vital = vital
-        self._open: set[str] = set()
-        self.text = ""
-        self.tools = 0
-
-    def new_turn(self) -> None:
-        self.text, self.tools = "", 0
-        self._open.clear()
-        self._vital.counts_cpu = False
-
-    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
-        self._vital.sign()
-        kind = getattr(update, "session_update", "")
-        if kind == "agent_message_chunk":
-            self.text = (self.text + (getattr(update.content, "text", "") or ""))[-2 * KEEP :]
-        elif kind in ("tool_call", "tool_call_update"):
-            self._tool(update)
-
-    def _tool(self, update: Any) -> None:
-        self.tools += 1
-        if getattr(update, "status", None) in ("completed", "failed"):
-            self._open.discard(update.tool_call_id)
-        elif len(self._open) < 1000:
-            self._open.add(update.tool_call_id)
-        self._vital.counts_cpu = bool(self._open)
-
-    async def request_permission(
-        self, session_id: str, tool_call: Any, options: list[Any], **_: Any
-    ) -> Any:
-        from acp.schema import AllowedOutcome, DeniedOutcome, RequestPermissionResponse
-
-        self._vital.sign()
-        for wanted in ("allow_always", "allow_once"):
-            for option in options:
-                if option.kind == wanted:
-                    outcome = AllowedOutcome(option_id=option.option_id, outcome="selected")
-                    return RequestPermissionResponse(outcome=outcome)
-        return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-
-    async def ext_method(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        from acp import RequestError
-
-        raise RequestError.method_not_found(method)
-
-    async def ext_notification(self, method: str, params: dict[str, Any]) -> None:
-        self._vital.sign()
-
-    def on_connect(self, conn: Any) -> None:
-        return None
+                await self._connection.send_notification(
+                    "session/cancel", {"sessionId": self._session}
+                )
+        except (OSError, TimeoutError):
+            pass  # a dead agent cannot be told

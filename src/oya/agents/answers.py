@@ -7,6 +7,9 @@ every list has a bound.
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeVar
 
@@ -20,14 +23,29 @@ OUT = ".oya/out"
 
 def _relative(path: str) -> str:
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in path:
+    if pure.is_absolute() or not {"..", ".git"}.isdisjoint(pure.parts) or not pure.parts:
         raise ValueError("must be a path inside the workspace")
     return str(pure)
 
 
-Text = Annotated[str, Field(max_length=20_000)]
-Name = Annotated[str, Field(min_length=1, max_length=500)]
-FilePath = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_relative)]
+def _one_line(text: str) -> str:
+    if not text.strip() or any(ord(char) < 32 for char in text):
+        raise ValueError("must be one line of text")
+    return text
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    return text
+
+
+Text = Annotated[str, Field(max_length=20_000), AfterValidator(_no_nul)]
+Name = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
+FilePath = Annotated[
+    str, Field(max_length=1000), AfterValidator(_one_line), AfterValidator(_relative)
+]
+Line = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_no_nul)]
 Texts = Annotated[list[Text], Field(max_length=200)]
 
 
@@ -49,8 +67,8 @@ class PlanItem(_Model):
 class Challenge(_Model):
     """A command and the exit code it must have; `clause` names what it tests."""
 
-    command: Annotated[str, Field(min_length=1, max_length=10_000)]
-    expect: int = 0
+    command: Line
+    expect: Annotated[int, Field(ge=0, le=255)] = 0
     why: Text = ""
     clause: Text = ""
     contradicts: Name | None = None
@@ -66,14 +84,14 @@ class Change(_Model):
 class Discovered(_Model):
     """Other work that was noticed; nobody works on it until a person opens it."""
 
-    title: Annotated[str, Field(min_length=1, max_length=500)]
+    title: Name
     description: Text = ""
 
 
 class Split(_Model):
     """One part of a bead that is too large; `depends_on` are indexes into the list."""
 
-    title: Annotated[str, Field(min_length=1, max_length=500)]
+    title: Name
     description: Text = ""
     depends_on: Annotated[list[int], Field(max_length=20)] = []
 
@@ -139,6 +157,8 @@ class PlannerAnswer(_Answer):
     def _whole(self) -> PlannerAnswer:
         if self.verdict is None and not self.cannot:
             raise ValueError("`verdict` is missing: accept or revise")
+        if self.verdict == "revise" and not (self.findings or self.why):
+            raise ValueError("verdict revise needs `findings`: what to do about the contract")
         return self
 
 
@@ -162,17 +182,54 @@ def answer_path(workspace: Path, role: Role) -> Path:
     return workspace / OUT / f"{role}.json"
 
 
+def make_room(workspace: Path, role: Role) -> None:
+    """See that the folder of the answer is there and really in the workspace, and empty of it.
+
+    Whatever a backend put in the way, a link or a file, is removed. `OSError` if the disk refuses.
+    """
+    folder = workspace
+    for part in PurePosixPath(OUT).parts:
+        folder = folder / part
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            folder.unlink()
+        folder.mkdir(exist_ok=True)
+    answer = answer_path(workspace, role)
+    if answer.is_dir() and not answer.is_symlink():
+        shutil.rmtree(answer)
+    answer.unlink(missing_ok=True)
+
+
 def read_answer(workspace: Path, role: Role, model: type[T]) -> T | None:
-    """The answer, or None where there is no file. `AnswerWrong` when it does not fit."""
-    path = answer_path(workspace, role)
-    if path.is_symlink() or not path.is_file():
+    """The answer, or None where there is no file. `AnswerWrong` when it does not fit.
+
+    No link is followed: an answer is a file that the backend has written in its workspace.
+    """
+    data = _read(workspace, role)
+    if data is None:
         return None
-    if path.stat().st_size > MAX_BYTES:
+    if len(data) > MAX_BYTES:
         raise AnswerWrong(f"{OUT}/{role}.json is larger than {MAX_BYTES} bytes")
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(data)
     except ValidationError as error:
         raise AnswerWrong(_said(role, error)) from None
+
+
+def _read(workspace: Path, role: Role) -> bytes | None:
+    path = answer_path(workspace, role)
+    if any(folder.is_symlink() for folder in (path.parent, path.parent.parent)):
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _said(role: Role, error: ValidationError) -> str:

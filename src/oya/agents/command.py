@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
-from oya.agents.acp import task_env
-from oya.agents.answers import answer_path
-from oya.agents.classify import by_text
+from oya.agents.acp import tail, task_env
+from oya.agents.answers import answer_path, make_room
+from oya.agents.classify import by_chat, by_text
 from oya.agents.port import AgentSession, Task, TurnEnd
 from oya.agents.watch import Stuck, Vital, watched
 from oya.clock import Clock
-from oya.errors import BackendError, ProcessError
+from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
 from oya.processes.port import Command, Ended, Processes
 
 TAIL = 4000
+EVIDENCE = 500
+"""Bytes of the last output in which a program that failed is taken at its word."""
 
 
 class CommandBackend:
@@ -65,8 +67,8 @@ class CommandSession:
         self._task = task
         self._turn = 0
         self._seconds = self._cpu = 0.0
-        self._log = task.logs / "output.log"
-        self._vital = Vital(clock, task.workspace, self._signs)
+        # A run tells its CPU only at its end; what lives is seen by its output and its files.
+        self._vital = Vital(clock, task.workspace, cpu=lambda: 0.0, log=task.logs / "output.log")
 
     @property
     def last_activity(self) -> float:
@@ -75,17 +77,16 @@ class CommandSession:
     async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
         """See `AgentSession.prompt`. The exit code is not judged."""
         self._turn += 1
-        self._log = self._task.logs / f"output-{self._turn}.log"
-        # Neither output nor CPU arrive by themselves here; both are looked for.
-        self._vital.counts_cpu = True
+        self._vital.log = self._task.logs / f"output-{self._turn}.log"
         try:
             ended = await watched(
                 self._run(text, deadline), self._vital, self._clock, stall=stall, deadline=deadline
             )
         except Stuck as stuck:
-            return TurnEnd("error", self._tail(), FailureClass.AGENT_STUCK, str(stuck))
+            return self._failed(FailureClass.AGENT_STUCK, str(stuck))
         except ProcessError as error:
-            raise BackendError(f"{self._name} could not be started: {error}") from error
+            what = f"{self._name} could not be started: {error}"
+            return self._failed(FailureClass.AGENT_CRASH, what)
         return self._end(ended)
 
     async def close(self) -> Ended:
@@ -98,7 +99,7 @@ class CommandSession:
         prompt_file = task.logs / f"prompt-{self._turn}.md"
         prompt_file.write_text(text, encoding="utf-8", errors="replace")
         answer = answer_path(task.workspace, task.role)
-        answer.parent.mkdir(parents=True, exist_ok=True)
+        make_room(task.workspace, task.role)
         env = self._env | task_env(task)
         env |= {"OYA_OUTPUT": str(answer), "OYA_PROMPT_FILE": str(prompt_file)}
         ended = await self._processes.run(
@@ -107,7 +108,7 @@ class CommandSession:
                 cwd=task.workspace,
                 env=env,
                 stdin=text.encode("utf-8", "replace"),
-                output=self._log,
+                output=self._vital.log,
                 timeout=deadline + 60.0,
             )
         )
@@ -116,26 +117,14 @@ class CommandSession:
         return ended
 
     def _end(self, ended: Ended) -> TurnEnd:
-        tail = self._tail()
         if ended.signal is not None:
-            reason = f"the program died of signal {ended.signal}"
-            return TurnEnd("error", tail, FailureClass.AGENT_CRASH, reason)
-        if not ended.ok:
-            failure = by_text(tail)
-            if failure is not None:
-                return TurnEnd("error", tail, failure, tail.strip()[-500:])
-        return TurnEnd("end_turn", tail)
+            what = f"the program died of signal {ended.signal}"
+            return self._failed(FailureClass.AGENT_CRASH, what)
+        said = tail(self._vital.log, EVIDENCE)
+        failure = by_chat(said) if ended.ok else by_text(said)
+        if failure is not None:
+            return self._failed(failure, said)
+        return TurnEnd("end_turn", tail(self._vital.log, TAIL))
 
-    def _tail(self) -> str:
-        try:
-            data = self._log.read_bytes()[-TAIL:]
-        except OSError:
-            return ""
-        return data.decode("utf-8", "replace")
-
-    def _signs(self) -> float:
-        """The size of the output stands for the CPU here: it only has to grow."""
-        try:
-            return float(self._log.stat().st_size)
-        except OSError:
-            return 0.0
+    def _failed(self, failure: FailureClass, why: str) -> TurnEnd:
+        return TurnEnd("error", tail(self._vital.log, TAIL), failure, why)

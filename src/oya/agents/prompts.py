@@ -7,7 +7,8 @@ or replaces the built-in one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,9 @@ from oya.errors import ConfigError
 from oya.lifecycle.model import Role
 
 MAX_SKILL = 100_000
+MAX_PART = 60_000
+"""Characters of one section; of a longer one the middle is left out, and said to be."""
+MAX_FINDING = 8000
 HERE = Path(__file__).parent / "skills"
 
 
@@ -40,7 +44,10 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """Everything that is known about a bead and this attempt at it."""
+    """Everything that is known about a bead and this attempt at it.
+
+    `gates` are the command lines that will judge the work, each with its name before it.
+    """
 
     bead: str
     title: str
@@ -60,6 +67,7 @@ class Briefing:
     diff: str = ""
     files: tuple[str, ...] = ()
     files_total: int = 0
+    gates: tuple[str, ...] = ()
 
 
 class Prompts:
@@ -86,7 +94,7 @@ class Prompts:
 
     def again(self, role: Role, findings: Sequence[str]) -> str:
         """A further prompt in the same session: what was found, and what to do about it."""
-        listed = "\n\n".join(f"{n}. {text.strip()}" for n, text in enumerate(findings, 1))
+        listed = _cut(_listed((f"{n}.", text) for n, text in enumerate(findings, 1)), MAX_PART)
         return (
             "Your work was checked by running it. This is what was found:\n\n"
             f"{listed}\n\n"
@@ -103,7 +111,9 @@ def _read(root: Path, name: str) -> str:
         raise ConfigError(
             f"[skills] {name} cannot be read: {error}", hint="Paths start at the repository's root."
         ) from error
-    return text[:MAX_SKILL]
+    if len(text) > MAX_SKILL:
+        raise ConfigError(f"[skills] {name} is longer than {MAX_SKILL} characters")
+    return text
 
 
 def _sections(role: Role, b: Briefing) -> list[str]:
@@ -113,28 +123,45 @@ def _sections(role: Role, b: Briefing) -> list[str]:
         _part("Design", b.design),
         _part("Notes in the tracker", b.tracker_notes),
         _part(
-            "Acceptance criteria", "\n".join(f"- AC{n}: {c}" for n, c in enumerate(b.criteria, 1))
+            "Acceptance criteria", _listed((f"- AC{n}:", c) for n, c in enumerate(b.criteria, 1))
         ),
         _part("Comments", "\n\n".join(b.comments)),
         _part("What it builds on", "\n".join(_dependency(d) for d in b.depends)),
-        _part("What a person says about it", "\n".join(f"- {n}" for n in b.notes)),
-        _part("What was found before", "\n\n".join(f"- {f}" for f in b.findings)),
+        _part("What a person says about it", _listed(("-", n) for n in b.notes)),
+        _part("What was found before", _listed(("-", f) for f in b.findings)),
         _state(b),
         _contract(b.contract) if role is not Role.TEST_WRITER or b.contract else "",
         _part(
             "The change to attack" if role is Role.REVIEWER else "The change",
             _fence(b.diff, "diff"),
         ),
+        _part("What will judge it", _listed(("-", f"`{gate}`") for gate in b.gates)),
         _map(b),
     ]
 
 
 def _part(title: str, text: str) -> str:
-    return f"## {title}\n\n{text.strip()}" if text.strip() else ""
+    return f"## {title}\n\n{_cut(text.strip(), MAX_PART)}" if text.strip() else ""
+
+
+def _listed(items: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"{mark} {_cut(text.strip(), MAX_FINDING)}" for mark, text in items)
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n\n[… {len(text) - 2 * half} characters left out …]\n\n{text[-half:]}"
 
 
 def _fence(text: str, language: str) -> str:
-    return f"````{language}\n{text.rstrip()}\n````" if text.strip() else ""
+    """A fenced block whose fence is longer than any in the text."""
+    if not text.strip():
+        return ""
+    text = _cut(text.rstrip(), MAX_PART - 100)
+    ticks = "`" * max(4, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{ticks}{language}\n{text}\n{ticks}"
 
 
 def _dependency(d: Dependency) -> str:

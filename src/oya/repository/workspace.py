@@ -21,6 +21,7 @@ from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.repository.port import OYA
 from oya.repository.record import Record, fingerprint, load
+from oya.repository.run import both
 from oya.repository.snapshot import Head, Snapshot
 
 _EXCLUDE = "/.oya/out/"
@@ -149,11 +150,10 @@ class Workspaces:
     async def _fill(self, checkout: Checkout, record: Record) -> None:
         """A clean checkout of the newest head, where there was nothing."""
         await asyncio.to_thread(checkout.make_usable)
-        await checkout.fill(record.head)
-        await self._lay(checkout, record)
+        _, tags = await both(checkout.fill(record.head), tags_of(self._repo))
+        await self._lay(checkout, record, tags)
 
-    async def _lay(self, checkout: Checkout, record: Record) -> None:
-        tags = await tags_of(self._repo)
+    async def _lay(self, checkout: Checkout, record: Record, tags: str) -> None:
         branch = f"refs/heads/{record.branch}"
         await asyncio.to_thread(checkout.lay_git, record.head, branch, tags, _EXCLUDE)
 
@@ -175,18 +175,21 @@ class Workspaces:
         if not is_real_folder(ws.path):
             await self._refill(checkout, record)
         await asyncio.to_thread(checkout.make_usable)
+        head, tags = await both(self._read(checkout, record, message), tags_of(self._repo))
+        record = record.at(head.commit, head.tree)
+        record.save(self._admin / key)
+        await self._lay(checkout, record, tags)
+        return head
+
+    async def _read(self, checkout: Checkout, record: Record, message: str) -> Head:
         ref = self.attempt_ref(record.bead, record.epoch)
         try:
-            head = await self._snapshot(checkout, record, ref, message)
+            return await self._snapshot(checkout, record, ref, message)
         except GitError:
             # An index that a crash has spoilt: once more, from the newest head.
             checkout.forget_index()
             await checkout.load(record.head)
-            head = await self._snapshot(checkout, record, ref, message)
-        record = record.at(head.commit, head.tree)
-        record.save(self._admin / key)
-        await self._lay(checkout, record)
-        return head
+            return await self._snapshot(checkout, record, ref, message)
 
     async def _refill(self, checkout: Checkout, record: Record) -> None:
         """The agent deleted the folder itself: that is no work, so the newest head is back."""

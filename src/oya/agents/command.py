@@ -121,7 +121,7 @@ class CommandSession:
             what = f"the program died of signal {ended.signal}"
             return self._failed(FailureClass.AGENT_CRASH, what)
         said = tail(self._vital.log, EVIDENCE)
-        failure = by_chat(said) if ended.ok else by_text(said)
+        failure = by_chat(said.rpartition("\n")[2]) if ended.ok else by_text(said)
         if failure is not None:
             return self._failed(failure, said)
         return TurnEnd("end_turn", tail(self._vital.log, TAIL))

@@ -39,10 +39,13 @@ class SequenceFile:
     @classmethod
     def create(cls, path: Path, *, sync: bool) -> SequenceFile:
         """A new one, at the very beginning. `OSError` where it cannot be written."""
-        file = cls(path, sync=sync)
+        partial = path.with_name(f"{path.name}.partial")
+        file = cls(partial, sync=sync)
         try:
             os.pwrite(file._fd, bytes(_BLOCK + _SLOT), 0)
             file.write(Position())
+            partial.rename(path)
+            file.path = path
             sync_directory(path.parent)
         except OSError:
             file.close()

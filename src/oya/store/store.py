@@ -111,7 +111,8 @@ async def _opened(
     file = _sequence(beside, sync)
     opened: Engine | None = None
     try:
-        copy = beside.copy() if beside.data.exists() and not beside.ended_cleanly() else None
+        used = beside.data.exists() or file.position.group > 0
+        copy = beside.copy() if used and not beside.ended_cleanly() else None
         beside.mark_open()
         opened = make(beside.data)
         await opened.open()

@@ -1,0 +1,387 @@
+"""Beads, swarms, events and documents, as their users see them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oya.clock import SystemClock
+from oya.errors import RefusedError
+from oya.lifecycle.events import (
+    Added,
+    AttemptFailed,
+    CannotDo,
+    Claimed,
+    ContractAccepted,
+    Event,
+    HeldByPerson,
+    Landed,
+    Removed,
+)
+from oya.lifecycle.failures import FailureClass, Measure
+from oya.lifecycle.model import Limits, Status, state_from_json
+from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
+from oya.lifecycle.table import Take
+from oya.store import Store
+from oya.store.beads import Applied
+from oya.store.engine import Delete, Put
+from oya.store.events import RECENT
+from oya.testing.engine import Disk, SimulatedEngine
+
+LIMITS = Limits()
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, disk: Disk) -> AsyncIterator[Store]:
+    store = await again(tmp_path, disk)
+    yield store
+    await store.close()
+
+
+async def again(place: Path, disk: Disk) -> Store:
+    return await Store.open(
+        place, clock=SystemClock(), sync=False, engine=lambda _: SimulatedEngine(disk)
+    )
+
+
+async def apply(store: Store, bead: str, event: Any, **how: Any) -> Applied:
+    return await store.beads.apply(bead, event, **({"swarm": None, "limits": LIMITS} | how))
+
+
+def row(disk: Disk, table: str, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(disk.durable[table][key])
+    return found
+
+
+class TestBeads:
+    async def test_an_unknown_bead_is_accepted_only_when_added(self, store: Store) -> None:
+        with pytest.raises(RefusedError, match="no bead a"):
+            await apply(store, "a", HeldByPerson())
+        with pytest.raises(RefusedError, match="no bead a"):
+            await store.beads.describe("a", title="x")
+        assert store.beads.get("a") is None
+
+        added = await apply(store, "a", Added("A title"))
+        assert store.beads.get("a") == added.state
+        with pytest.raises(RefusedError):
+            await apply(store, "a", Added("again"))
+
+    async def test_the_row_has_the_fields_of_the_design_and_the_state(
+        self, store: Store, disk: Disk
+    ) -> None:
+        await apply(store, "a", Added("A title"))
+        await apply(store, "a", Claimed("tw-1", "codex", "base"))
+        await store.beads.describe("a", workspace="/w", test_results={"passed": 3})
+        contract = {"error_variants": ["E"], "preconditions": [], "other": 1}
+        await apply(
+            store,
+            "a",
+            ContractAccepted(1, "c1", "b1", "behaviour"),
+            also=[Put("contracts", "a", contract)],
+        )
+
+        found = row(disk, "beads", "a")
+        assert list(found)[:12] == [
+            "id",
+            "title",
+            "status",
+            "assigned_to",
+            "phase",
+            "contract",
+            "workspace",
+            "test_results",
+            "commit_hash",
+            "retry_count",
+            "created_at",
+            "updated_at",
+        ]
+        assert found == store.beads.row("a")
+        assert (found["id"], found["title"], found["workspace"]) == ("a", "A title", "/w")
+        assert found["contract"] == {"error_variants": ["E"], "preconditions": []}
+        assert found["test_results"] == {"passed": 3}
+        assert found["created_at"] < found["updated_at"]
+        assert state_from_json(found["state"]) == store.beads.get("a")
+        assert await store.contracts.get("a") == contract
+
+    async def test_the_record_tells_what_happened_to_whom_and_why(self, store: Store) -> None:
+        await apply(store, "a", Added("A title"), swarm="s")
+        claimed = (await apply(store, "a", Claimed("tw-1", "codex", "base"), swarm="s")).record
+        assert (claimed.event, claimed.swarm, claimed.bead) == ("claimed", "s", "a")
+        assert (claimed.from_, claimed.to) == ("contract/pending", "contract/in_progress")
+        assert (claimed.epoch, claimed.agent) == (1, "tw-1")
+        assert claimed.data == {"backend": "codex", "base": "base"}
+
+        failed = AttemptFailed(1, FailureClass.AGENT_CRASH, "died", ("f",), "snap")
+        applied = await apply(store, "a", failed, data={"extra": 1})
+        record = applied.record
+        assert (record.class_, record.reason, record.agent) == ("agent_crash", "died", "tw-1")
+        assert record.data == {"findings": ["f"], "snapshot": "snap", "extra": 1}
+        assert applied.effects == (Take(Measure.RESTART_AGENT, "died"),)
+
+        await apply(store, "a", Claimed("tw-2", "codex", "base"))
+        cannot = (await apply(store, "a", CannotDo(2, "unclear", "why so", "what?"))).record
+        assert (cannot.reason, cannot.agent) == ("why so", "tw-2")
+        assert cannot.data == {"cannot": "unclear", "question": "what?", "snapshot": None}
+        given = (await apply(store, "a", Removed("gone"), agent="tracker")).record
+        assert (given.agent, given.reason, given.data) == ("tracker", "gone", {})
+        assert await store.events.since(0, bead="a") == await store.events.since(0)
+
+    async def test_state_event_side_writes_and_swarm_are_one_commit(
+        self, store: Store, disk: Disk
+    ) -> None:
+        await store.swarms.put(SwarmState("s"), event="swarm_started")
+        await apply(store, "a", Added("A title"))
+        await store.intents.put("old", {"n": 1})
+        before = disk.commits
+
+        await apply(
+            store,
+            "a",
+            Claimed("x", "b", "c"),
+            swarm="s",
+            also=[Put("intents", "a", {"candidate": "c"}), Delete("intents", "old")],
+            on_swarm=lambda swarm: replace(swarm, gate_runs=swarm.gate_runs + 1),
+        )
+
+        assert disk.commits == before + 1
+        assert list(disk.durable["intents"]) == ["a"]
+        assert row(disk, "swarm_state", "s")["gate_runs"] == 1
+        assert store.swarms.get("s") == SwarmState("s", gate_runs=1)
+
+    async def test_a_refusal_takes_everything_of_its_request_with_it(
+        self, store: Store, disk: Disk
+    ) -> None:
+        await apply(store, "a", Added("A title"))
+        before = dict(store.beads.all()), store.events.last, disk.commits
+
+        with pytest.raises(RefusedError):
+            await apply(store, "a", Landed("c"), also=[Put("intents", "a", {})])
+        with pytest.raises(RefusedError, match="no swarm s"):
+            await apply(store, "a", HeldByPerson(), swarm="s", on_swarm=lambda swarm: swarm)
+        with pytest.raises(ValueError, match="beads is written by its own store"):
+            await apply(store, "a", HeldByPerson(), also=[Put("beads", "b", {})])
+
+        assert (dict(store.beads.all()), store.events.last, disk.commits) == before
+        assert disk.durable["intents"] == {}
+
+    async def test_many_are_applied_together_or_not_at_all(self, store: Store, disk: Disk) -> None:
+        many: list[tuple[str, Event]] = [
+            ("a", Added("A")),
+            ("b", Added("B")),
+            ("a", Claimed("x", "y", "z")),
+        ]
+        before = disk.commits
+        done = await store.beads.apply_many(many, swarm=None, limits=LIMITS)
+        assert [applied.record.seq for applied in done] == [1, 2, 3]
+        assert disk.commits == before + 1
+
+        with pytest.raises(RefusedError):
+            await store.beads.apply_many(
+                [("c", Added("C")), ("b", Landed("x"))], swarm=None, limits=LIMITS
+            )
+        assert list(store.beads.all()) == ["a", "b"]
+        assert await store.beads.apply_many([], swarm=None, limits=LIMITS) == []
+        assert store.events.last == 3
+
+    async def test_the_view_of_all_is_live_and_read_only(self, store: Store) -> None:
+        view: Any = store.beads.all()
+        await apply(store, "b", Added("B"))
+        await apply(store, "a", Added("A"))
+        await apply(store, "b", HeldByPerson("why"))
+        assert [(s.id, s.status) for s in view.values()] == [
+            ("b", Status.HELD),
+            ("a", Status.PENDING),
+        ]
+        with pytest.raises(TypeError):
+            view["c"] = view["a"]
+
+
+class TestSwarms:
+    async def test_the_newest_swarm_is_current_whatever_its_name(
+        self, store: Store, tmp_path: Path, disk: Disk
+    ) -> None:
+        assert store.swarms.current() is None
+        for name in ("swarm-9", "swarm-10", "swarm-2"):
+            await store.swarms.put(SwarmState(name), event="swarm_started")
+        await store.swarms.update("swarm-9", lambda s: replace(s, gate_runs=1), event=None)
+        await store.close()
+
+        reopened = await again(tmp_path, disk)
+        assert list(reopened.swarms.all()) == ["swarm-9", "swarm-10", "swarm-2"]
+        assert reopened.swarms.current() == SwarmState("swarm-2")
+        assert reopened.swarms.get("swarm-9") == SwarmState("swarm-9", gate_runs=1)
+        await reopened.close()
+
+    async def test_a_change_of_status_is_an_event_and_a_counter_need_not_be(
+        self, store: Store
+    ) -> None:
+        started = await store.swarms.put(SwarmState("s"), event="swarm_started", data={"n": 1})
+        assert (started.swarm, started.from_, started.to) == ("s", None, "starting")
+        changed = await store.swarms.update(
+            "s", lambda s: move(s, SwarmStatus.RUNNING), event="swarm_running", reason="ready"
+        )
+        assert changed.status is SwarmStatus.RUNNING
+        await store.swarms.update("s", lambda s: replace(s, gate_runs=4), event=None)
+        same = await store.swarms.put(replace(changed, gate_runs=5), event="noted")
+
+        assert (same.from_, same.to) == (None, None)
+        records = await store.events.since(1)
+        assert [(r.event, r.from_, r.to, r.reason) for r in records] == [
+            ("swarm_running", "starting", "running", "ready"),
+            ("noted", None, None, None),
+        ]
+
+    async def test_counters_of_many_at_once_add_up(self, store: Store) -> None:
+        await store.swarms.put(SwarmState("s"), event="swarm_started")
+        one_more = [
+            store.swarms.update("s", lambda s: replace(s, gate_runs=s.gate_runs + 1), event=None)
+            for _ in range(50)
+        ]
+        assert [s.gate_runs for s in await asyncio.gather(*one_more)] == list(range(1, 51))
+
+    async def test_what_the_swarm_refuses_changes_nothing(self, store: Store) -> None:
+        with pytest.raises(RefusedError, match="no swarm s"):
+            await store.swarms.update("s", lambda s: s, event=None)
+        await store.swarms.put(SwarmState("s"), event="swarm_started")
+        with pytest.raises(RefusedError):
+            await store.swarms.update(
+                "s", lambda s: move(s, SwarmStatus.COMPLETED), event="swarm_completed"
+            )
+        assert store.swarms.current() == SwarmState("s")
+        assert store.events.last == 1
+
+
+class TestEvents:
+    async def test_young_and_old_records_read_the_same(
+        self, store: Store, tmp_path: Path, disk: Disk
+    ) -> None:
+        for n in range(6):
+            await store.events.append(f"e{n}", bead=f"b{n % 2}", data={"n": n})
+        reads = [
+            (0, 1000, None),
+            (3, 2, None),
+            (6, 5, None),
+            (9, 5, None),
+            (1, 2, "b0"),
+            (-1, 9, None),
+        ]
+        young = [await store.events.since(*read) for read in reads]
+        await store.close()
+        reopened = await again(tmp_path, disk)
+        assert [await reopened.events.since(*read) for read in reads] == young
+        await reopened.events.append("e6")
+        assert [r.seq for r in await reopened.events.since(4)] == [5, 6, 7]
+        await reopened.close()
+        assert [[r.seq for r in found] for found in young] == [
+            [1, 2, 3, 4, 5, 6],
+            [4, 5],
+            [],
+            [],
+            [3, 5],
+            [1, 2, 3, 4, 5, 6],
+        ]
+
+    async def test_readers_hear_what_comes_in_order_and_the_end(self, store: Store) -> None:
+        await store.events.append("before")
+        with store.events.subscribe() as news, store.events.subscribe(after=0) as whole:
+            await store.events.append("one")
+            assert [(await anext(news)).event] == ["one"]
+            waiting = asyncio.ensure_future(anext(news))
+            await store.events.append("two")
+            assert (await waiting).event == "two"
+            await store.events.append("three")
+            await store.close()
+            assert [r.event async for r in news] == ["three"]
+            assert [r.event async for r in whole] == ["before", "one", "two", "three"]
+
+    async def test_a_reader_that_falls_behind_misses_nothing_and_holds_up_nobody(
+        self, store: Store
+    ) -> None:
+        many = RECENT + 300
+        with store.events.subscribe() as reader:
+            await asyncio.gather(*(store.events.append(f"e{n}") for n in range(many)))
+            assert [(await anext(reader)).seq for _ in range(many)] == list(range(1, many + 1))
+
+    async def test_a_reader_that_closes_ends(self, store: Store) -> None:
+        reader = store.events.subscribe()
+        waiting = asyncio.ensure_future(anext(reader, None))
+        await store.events.append("heard")
+        assert await waiting is not None
+        waiting = asyncio.ensure_future(anext(reader, None))
+        await asyncio.sleep(0)
+        reader.close()
+        await store.events.append("not heard")
+        assert await waiting is None
+
+
+class TestDocuments:
+    async def test_rows_belong_to_the_caller(self, store: Store) -> None:
+        mine: dict[str, Any] = {"list": [1]}
+        await store.evidence.put("k", mine)
+        mine["list"].append(2)
+        found = await store.evidence.get("k")
+        assert found == {"list": [1]}
+        found["list"].append(3)
+        assert await store.evidence.get("k") == {"list": [1]}
+
+    async def test_what_is_deleted_or_replaced_is_gone_from_memory_too(self, store: Store) -> None:
+        await store.intents.put("a", {"n": 1})
+        await apply(store, "b", Added("B"))
+        await apply(store, "b", HeldByPerson(), also=[Put("intents", "a", {"n": 2})])
+        assert await store.intents.get("a") == {"n": 2}
+        await apply(store, "b", Removed("x"), also=[Delete("intents", "a")])
+        assert await store.intents.get("a") is None
+        await store.intents.put("c", {})
+        await store.intents.put("b", {})
+        assert await store.intents.all() == [("b", {}), ("c", {})]
+        await store.intents.delete("c")
+        assert await store.intents.all() == [("b", {})]
+
+    async def test_a_lately_read_row_costs_no_engine(self, store: Store, disk: Disk) -> None:
+        await store.evidence.put("k", {"n": 1})
+        disk.volatile["evidence"].clear()
+        assert await store.evidence.get("k") == {"n": 1}
+        for n in range(600):
+            await store.evidence.put(f"other-{n}", {})
+        assert await store.evidence.get("k") is None
+
+    async def test_a_read_that_a_write_overtakes_leaves_no_old_row_behind(
+        self, store: Store, tmp_path: Path, disk: Disk
+    ) -> None:
+        await store.contracts.put("k", {"n": 1})
+        await store.close()
+        reopened = await again(tmp_path, disk)
+        for _ in range(8):
+            reading = asyncio.ensure_future(reopened.contracts.get("k"))
+            await reopened.contracts.put("k", {"n": 2})
+            await reading
+            assert await reopened.contracts.get("k") == {"n": 2}
+        await reopened.close()
+
+    async def test_a_row_can_come_with_its_event(self, store: Store, disk: Disk) -> None:
+        before = disk.commits
+        await store.evidence.put("k", {}, event="gate_ran", bead="a", reason="ci", data={"x": 1})
+        (record,) = await store.events.since(0)
+        assert (record.event, record.bead, record.reason) == ("gate_ran", "a", "ci")
+        assert disk.commits == before + 1
+
+    async def test_a_swarm_has_one_checkpoint_the_newest(self, store: Store) -> None:
+        assert await store.checkpoints.latest("s") is None
+        await store.events.append("e")
+        await store.checkpoints.save("s", {"hand": ["a"]})
+        await store.checkpoints.save("s", {"hand": ["b"]})
+        await store.checkpoints.save("t", {})
+        found = await store.checkpoints.latest("s")
+        assert found is not None
+        assert (found["hand"], found["swarm"], found["seq"]) == (["b"], "s", 1)

@@ -1,0 +1,336 @@
+"""The writer's promises, on a simulated engine and virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oya.clock import LoopClock
+from oya.errors import RefusedError, StoreDamaged, StoreUnavailable
+from oya.lifecycle.events import Added, Claimed, ContractAccepted, HeldByPerson
+from oya.lifecycle.model import Limits, Status
+from oya.lifecycle.record import EventRecord
+from oya.store import Store
+from oya.testing.engine import Disk, Outcome, SimulatedEngine
+from oya.testing.loop import run_virtual
+
+LIMITS = Limits()
+
+
+def on_disk(disk: Disk) -> list[EventRecord]:
+    rows = disk.durable["events"]
+    return [EventRecord.from_json(json.loads(rows[key])) for key in sorted(rows)]
+
+
+def simulate(
+    disk: Disk,
+    story: Callable[[Store], Awaitable[Any]],
+    *,
+    where: Path | None = None,
+    seed: int | None = None,
+) -> Any:
+    async def run(directory: Path) -> Any:
+        store = await Store.open(
+            directory, clock=LoopClock(), sync=False, engine=lambda _: SimulatedEngine(disk)
+        )
+        try:
+            return await story(store)
+        finally:
+            await store.close()
+
+    if where is not None:
+        return run_virtual(lambda: run(where), seed=seed)
+    with tempfile.TemporaryDirectory() as fresh:
+        return run_virtual(lambda: run(Path(fresh)), seed=seed)
+
+
+async def settled(*work: Awaitable[Any]) -> list[Any]:
+    return await asyncio.gather(*work, return_exceptions=True)
+
+
+outcomes = st.lists(st.sampled_from([Outcome.OK, *Outcome]), max_size=12)
+rounds = st.lists(st.lists(st.sampled_from(["note", "add", "wrong"]), max_size=6), max_size=6)
+
+
+@settings(max_examples=80, deadline=None)
+@given(rounds=rounds, outcomes=outcomes, refusals=st.lists(st.booleans(), max_size=12))
+def test_acknowledged_is_durable_refused_is_nothing_and_seq_has_no_gaps(
+    rounds: list[list[str]], outcomes: list[Outcome], refusals: list[bool]
+) -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        disk.outcomes = deque(outcomes)
+        disk.refusals = deque(refusals)
+        said: dict[str, Any] = {}
+        for n, kinds in enumerate(rounds):
+            names = [f"{n}-{m}-{kind}" for m, kind in enumerate(kinds)]
+            said |= zip(names, await settled(*map(doing(store), names)), strict=True)
+            check(said, final=False)
+        disk.outcomes.clear()
+        disk.refusals.clear()
+        await store.events.append("last")
+        check(said, final=True)
+        assert dict(store.beads.all()) == await reloaded()
+
+    def doing(store: Store) -> Callable[[str], Awaitable[Any]]:
+        def do(name: str) -> Awaitable[Any]:
+            if name.endswith("note"):
+                return store.events.append(name)
+            if name.endswith("add"):
+                return store.beads.apply(name, Added(name), swarm=None, limits=LIMITS)
+            return store.beads.apply(name, HeldByPerson(), swarm=None, limits=LIMITS)
+
+        return do
+
+    def check(said: dict[str, Any], *, final: bool) -> None:
+        records = on_disk(disk)
+        assert [r.seq for r in records] == list(range(1, len(records) + 1))
+        names = [r.bead or r.event for r in records if r.event != "last"]
+        order = [name for name in said if name in names]
+        assert names == order, "events stand in the order of submission"
+        for name, answer in said.items():
+            if not isinstance(answer, Exception):
+                assert name in names
+            elif isinstance(answer, RefusedError):
+                assert name.endswith("wrong")
+                assert name not in names
+            else:
+                assert isinstance(answer, StoreUnavailable)
+                if "Nothing was changed" in answer.safe:
+                    assert name not in names
+
+    async def reloaded() -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as other:
+            again = await Store.open(
+                Path(other), clock=LoopClock(), sync=False, engine=lambda _: SimulatedEngine(disk)
+            )
+            found = dict(again.beads.all())
+            await again.close()
+            return found
+
+    simulate(disk, story)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**16), callers=st.integers(2, 40))
+def test_one_of_many_claims_wins(seed: int, callers: int) -> None:
+    async def story(store: Store) -> None:
+        await store.beads.apply("a", Added("t"), swarm=None, limits=LIMITS)
+        claims = [Claimed(f"agent-{n}", "b", "c") for n in range(callers)]
+        said = await settled(
+            *(store.beads.apply("a", claim, swarm=None, limits=LIMITS) for claim in claims)
+        )
+        won = [s for s in said if not isinstance(s, Exception)]
+        assert len(won) == 1
+        assert all(isinstance(s, RefusedError) for s in said if s is not won[0])
+        state = store.beads.get("a")
+        assert state is not None
+        assert (state.agent, state.epoch) == (won[0].state.agent, 1)
+
+    simulate(Disk(), story, seed=seed)
+
+
+def test_what_waits_goes_in_one_commit() -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        before = disk.commits
+        await settled(*(store.events.append(f"e{n}") for n in range(201)))
+        assert disk.commits - before == 2  # a group takes 200
+
+    simulate(disk, story)
+
+
+def test_a_request_sees_what_is_before_it_in_the_group_and_a_refused_one_leaves_no_trace() -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        def apply(event: Any) -> Awaitable[Any]:
+            return store.beads.apply("a", event, swarm=None, limits=LIMITS)
+
+        said = await settled(
+            store.events.append("first"),
+            apply(Added("t")),
+            apply(Claimed("x", "b", "c")),
+            apply(ContractAccepted(7, "c1", "b1", "behaviour")),
+            apply(ContractAccepted(1, "c1", "b1", "behaviour")),
+        )
+        assert isinstance(said[3], RefusedError)
+        events = [r.event for r in on_disk(disk)]
+        assert events == ["first", "added", "claimed", "contract_accepted"]
+        assert said[4].record.seq == 4
+
+    simulate(disk, story)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "there"), [(Outcome.FAILED, False), (Outcome.LOST, False), (Outcome.KEPT, True)]
+)
+def test_an_unknown_outcome_is_looked_up(outcome: Outcome, there: bool) -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        disk.outcomes.append(outcome)
+        (said,) = await settled(store.beads.apply("a", Added("t"), swarm=None, limits=LIMITS))
+        assert isinstance(said, StoreUnavailable) is not there
+        assert (store.beads.get("a") is not None) is there
+        assert (await store.events.append("next")).seq == 1 + there
+
+    simulate(disk, story)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.KEPT])
+def test_while_the_outcome_cannot_be_looked_up_nothing_else_is_decided(outcome: Outcome) -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        disk.outcomes.append(outcome)
+        disk.refusals.extend([True] * 8)
+        first, second = [(await settled(store.events.append(f"e{n}")))[0] for n in range(2)]
+        assert isinstance(first, StoreUnavailable)
+        assert isinstance(second, StoreUnavailable)
+        assert "looked at before any other" in first.safe
+        assert store.events.last == 0
+        record = await store.events.append("e2")
+        assert record.seq == (2 if outcome is Outcome.KEPT else 1)
+        heard = [r.event for r in await store.events.since(0)]
+        assert heard == (["e0", "e2"] if outcome is Outcome.KEPT else ["e2"])
+
+    simulate(disk, story)
+
+
+def test_an_engine_that_went_back_is_damage_and_nothing_more_is_taken(tmp_path: Path) -> None:
+    disk = Disk(lying=True)
+
+    async def story(store: Store) -> None:
+        await store.events.append("kept")
+        disk.flush()
+        await store.events.append("lost")
+        disk.lose_power()
+        disk.outcomes.append(Outcome.LOST)
+        for _ in range(2):
+            with pytest.raises(StoreDamaged):
+                await store.events.append("next")
+
+    simulate(disk, story, where=tmp_path)
+    with pytest.raises(StoreDamaged, match=r"goes to event 1 .* event 2 .* was acknowledged"):
+        simulate(disk, story, where=tmp_path)
+
+
+def test_a_cancelled_caller_neither_loses_nor_doubles_a_commit() -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        for turns in range(12):
+            caller = asyncio.ensure_future(store.events.append(f"cancelled-{turns}"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            caller.cancel()
+            await store.events.append(f"after-{turns}")
+        names = [r.event for r in on_disk(disk)]
+        assert len(names) == len(set(names))
+        assert [n for n in names if n.startswith("after")] == [f"after-{n}" for n in range(12)]
+        assert "cancelled-0" not in names
+        assert "cancelled-11" in names
+        assert store.events.last == len(names)
+
+    simulate(disk, story)
+
+
+def test_a_defective_request_fails_alone() -> None:
+    async def story(store: Store) -> None:
+        said = await settled(
+            store.events.append("a"),
+            store.events.append("b", data={"no json": object()}),
+            store.events.append("c", data={"nan": float("nan")}),
+            store.contracts.put("", {}),
+            store.contracts.put("zero\0byte", {}),
+            store.contracts.put("\ud800", {}),
+            store.events.append("d"),
+        )
+        assert [isinstance(s, ValueError | TypeError) for s in said] == [0, 1, 1, 1, 1, 1, 0]
+        assert said[-1].seq == 2
+
+    simulate(Disk(), story)
+
+
+def test_closing_finishes_what_was_submitted_and_takes_nothing_more() -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        work = [asyncio.ensure_future(store.events.append(f"e{n}")) for n in range(5)]
+        await asyncio.sleep(0)
+        await store.close()
+        assert [(await w).seq for w in work] == [1, 2, 3, 4, 5]
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.events.append("late")
+
+    simulate(disk, story)
+
+
+def test_an_engine_that_never_answers_ends_in_an_error() -> None:
+    class Silent(SimulatedEngine):
+        silent = False
+
+        async def commit(self, writes: Any) -> None:
+            if Silent.silent:
+                await asyncio.Event().wait()
+            await super().commit(writes)
+
+    async def run() -> None:
+        disk = Disk()
+        with tempfile.TemporaryDirectory() as place:
+            store = await Store.open(
+                Path(place), clock=LoopClock(), sync=False, engine=lambda _: Silent(disk)
+            )
+            Silent.silent = True
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match="not answered for 60 s"):
+                    await store.events.append("x")
+            await store.close()
+
+    run_virtual(run)
+
+
+def test_the_same_seed_gives_the_same_log() -> None:
+    def log(seed: int) -> list[EventRecord]:
+        disk = Disk()
+
+        async def story(store: Store) -> None:
+            disk.outcomes = deque([Outcome.OK, Outcome.LOST, Outcome.KEPT, Outcome.FAILED])
+            for n in range(4):
+                await settled(*(store.events.append(f"{n}-{m}") for m in range(5)))
+
+        simulate(disk, story, seed=seed)
+        return on_disk(disk)
+
+    assert log(3) == log(3)
+    assert any(log(3) != log(seed) for seed in range(4, 14))
+
+
+def test_the_state_after_an_outage_is_the_one_acknowledged(tmp_path: Path) -> None:
+    disk = Disk()
+
+    async def outage(store: Store) -> None:
+        await store.beads.apply("a", Added("t"), swarm=None, limits=LIMITS)
+        disk.outcomes.append(Outcome.LOST)
+        with pytest.raises(StoreUnavailable, match="refused the commit"):
+            await store.beads.apply("a", HeldByPerson(), swarm=None, limits=LIMITS)
+
+    async def after(store: Store) -> Status:
+        state = store.beads.get("a")
+        assert state is not None
+        return state.status
+
+    simulate(disk, outage, where=tmp_path)
+    assert simulate(disk, after, where=tmp_path) is Status.PENDING

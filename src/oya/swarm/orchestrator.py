@@ -362,9 +362,14 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             await self._say_backend(claim.backend)
         if failure is FailureClass.BASE_RED:
             await self._base_is_red(claim.base, message.reason)
-        if shared.lander is not None:
-            shared.lander.try_tell(LookForReviewed())
+        state = self._parts.store.beads.get(claim.bead)
+        if state is not None and state.phase is Phase.LANDING:
+            self._tell_lander()
         await self._hand_out()
+
+    def _tell_lander(self) -> None:
+        if self._shared.lander is not None:
+            self._shared.lander.try_tell(LookForReviewed())
 
     async def _crashed(self, message: ReleaseBead) -> None:
         """An actor crashed with a bead in hand: the lease ends now, not when it runs out."""
@@ -432,8 +437,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             if isinstance(effect, CancelAttempt):
                 self._cancel(bead, effect.epoch, "a person took it")
         reply.send(applied.state)
-        if self._shared.lander is not None:
-            self._shared.lander.try_tell(LookForReviewed())
+        self._tell_lander()
         await self._hand_out()
 
     def _cancel(self, bead: str, epoch: int, why: str) -> None:

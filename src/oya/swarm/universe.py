@@ -9,6 +9,7 @@ Universe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -208,16 +209,18 @@ class Universe:
 
     async def _could_not_start(self, error: BaseException) -> None:
         """The swarm did not start: its state says why, so that nobody waits for it."""
-        log.error("not started", error=str(error))
-        reason = f"{'base_red: ' if isinstance(error, BaseRed) else ''}{error}"
+        stopped = isinstance(error, asyncio.CancelledError)
+        reason = "stopped by a person" if stopped else str(error)
+        end = SwarmStatus.STOPPED if stopped else SwarmStatus.FAILED
+        log.error("not started", error=reason)
+
+        def ended(swarm: SwarmState) -> SwarmState:
+            stopping = move(swarm, SwarmStatus.STOPPING, reason)
+            return replace(move(stopping, end, reason), ended_at=stamp(self._clock.now()))
+
         try:
             await self.parts.store.swarms.update(
-                self._swarm,
-                lambda s: replace(
-                    move(s, SwarmStatus.FAILED, reason), ended_at=stamp(self._clock.now())
-                ),
-                event="swarm_failed",
-                reason=reason,
+                self._swarm, ended, event=f"swarm_{end}", reason=reason
             )
         except OyaError as also:
             log.error("store", error=str(also))

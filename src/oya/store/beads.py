@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ from oya.lifecycle.record import EventRecord
 from oya.lifecycle.swarm import SwarmState
 from oya.lifecycle.table import Effect, transition
 from oya.store.engine import Put, Row, Write
-from oya.store.head import BeadDetails, Draft, bead_row, plain
+from oya.store.head import BeadDetails, Draft, bead_row, fields_of, plain
 from oya.store.swarms import known_swarm
 from oya.store.writer import Writer
 
@@ -164,7 +164,7 @@ def _step(
 
 def _told(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
     """Class, reason and data of a record, out of the event's fields."""
-    fields = asdict(event)
+    fields = fields_of(event)
     failure = fields.get("failure")
     name = next((name for name in _REASONS if fields.get(name)), None)
     rest = {k: v for k, v in fields.items() if k not in _OWN_FIELDS and k != name}

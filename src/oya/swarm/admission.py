@@ -77,10 +77,10 @@ class Admission:
         access.state, access.until, access.reason = "disabled", None, reason
         return changed
 
-    def next_change(self) -> float | None:
-        """When, in monotonic time, the next backend may be tried again."""
-        times = [a.until for a in self.backends.values() if a.until is not None]
-        return min(times, default=None)
+    def enable_all(self) -> None:
+        """A person says that it is worth trying again."""
+        for access in self.backends.values():
+            access.state, access.until, access.reason, access.refusals = "ok", None, None, 0
 
     def _park(self, access: Access, state: str, reason: str) -> bool:
         if access.state == "disabled":

@@ -77,17 +77,17 @@ def _known(commit: str | None) -> str:
 class Attempt:
     """The attempt of `claim`; used as an async context manager.
 
-    `beat(moment)` is told when the backend was last active. Inside, `prompt` runs one turn,
-    `head` commits what is there, `answer` reads the answer; each raises `AttemptOver`.
+    Inside, `prompt` runs one turn, `head` commits what is there, `answer` reads the answer;
+    each raises `AttemptOver` where the attempt cannot go on.
     """
 
-    def __init__(self, parts: Parts, claim: Claim, beat: Callable[[float], None]) -> None:
+    def __init__(self, parts: Parts, claim: Claim) -> None:
         self.parts = parts
         self.claim = claim
         self.state = claim.state
         self.role = parts.role_of(claim)
-        self._beat = beat
         self._session: AgentSession | None = None
+        self._turn: AgentSession | None = None
         self._workspace: Workspace | None = None
         self._turn_seconds = 0.0
         self.fixes = 0
@@ -97,6 +97,11 @@ class Attempt:
         """The folder of this attempt."""
         assert self._workspace is not None
         return self._workspace
+
+    @property
+    def active(self) -> float:
+        """When the backend last did something; now, while no turn of it is open."""
+        return self._turn.last_activity if self._turn else self.parts.clock.monotonic()
 
     @property
     def base(self) -> str:
@@ -134,10 +139,13 @@ class Attempt:
         allowed = self.parts.attempt_timeout(self.role) - self._turn_seconds
         answer_path(self.workspace.path, self.role).unlink(missing_ok=True)
         began = self.parts.clock.monotonic()
-        end = await self._with_heartbeat(
-            session.prompt(text, stall=execution.stall_timeout, deadline=max(allowed, 0.0)),
-            lambda: session.last_activity,
-        )
+        self._turn = session
+        try:
+            end = await session.prompt(
+                text, stall=execution.stall_timeout, deadline=max(allowed, 0.0)
+            )
+        finally:
+            self._turn = None
         self._turn_seconds += self.parts.clock.monotonic() - began
         self.parts.meter.usage(self.claim.backend, end.usage)
         if end.failure is not None:
@@ -152,10 +160,6 @@ class Attempt:
             "findings", self.claim, reason=findings[0].splitlines()[0][:300], round=self.fixes
         )
         await self.prompt(self.parts.prompts.again(self.role, findings))
-
-    async def judge(self, judging: Awaitable[A]) -> A:
-        """Wait for oya's own gates: the lease is renewed, the attempt's clocks stand."""
-        return await self._with_heartbeat(judging, self.parts.clock.monotonic)
 
     async def head(self) -> Head:
         """Commit everything that is in the workspace, and hold it by the attempt's ref."""
@@ -198,17 +202,6 @@ class Attempt:
             raise AttemptOver(FailureClass.AGENT_CRASH, str(error)) from error
         return self._session
 
-    async def _with_heartbeat(self, work: Awaitable[A], active: Callable[[], float]) -> A:
-        task = asyncio.ensure_future(work)
-        try:
-            while not (await asyncio.wait((task,), timeout=BEAT))[0]:
-                self._beat(active())
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
-        return task.result()
-
 
 Working = Callable[[Attempt], Awaitable[Result]]
 
@@ -220,20 +213,25 @@ async def run_attempt(
 
     The result, or the failure with its snapshot, is in the store when this returns; the
     workspace is gone. Cancelled, it does the same with class `cancelled` before it goes.
+    `beat(moment)` is called every second with when the backend was last active: the lease
+    is renewed while the attempt lives, gates and waiting included.
     """
-    attempt = Attempt(parts, claim, beat)
+    attempt = Attempt(parts, claim)
     task = asyncio.ensure_future(_tried(attempt, work))
     try:
-        result = await asyncio.shield(task)
+        while not (await asyncio.wait((task,), timeout=BEAT))[0]:
+            beat(attempt.active)
     except asyncio.CancelledError:
         task.cancel()
         await asyncio.wait((task,), timeout=parts.settings.execution.grace)
-        if task.done() and not task.cancelled() and task.exception() is None:
-            await _settle(attempt, task.result())
-        else:
-            await _settle(attempt, AttemptOver(FailureClass.CANCELLED, "cancelled"))
+        over = AttemptOver(FailureClass.CANCELLED, "cancelled")
+        await _settle(attempt, over if _unfinished(task) else task.result())
         raise
-    return await _settle(attempt, result)
+    return await _settle(attempt, task.result())
+
+
+def _unfinished(task: asyncio.Task[Result | AttemptOver]) -> bool:
+    return not task.done() or task.cancelled()
 
 
 async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:

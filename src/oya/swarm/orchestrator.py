@@ -186,6 +186,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     async def _continue(self, reason: str) -> None:
         self._shared.paused.pop(reason, None)
+        if reason == "person":  # who continues has logged in again, or means to try
+            self._shared.admission.enable_all()
+            self._shared.paused.pop("no backend", None)
         if self._swarm.status is not SwarmStatus.PAUSED:
             return
         if self._shared.paused:
@@ -242,7 +245,6 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     async def _look(self) -> None:
         for lease in self._shared.leases.expired(self.clock.monotonic()):
             await self._expire(lease.bead, lease.epoch, f"{lease.agent} gave no sign of life")
-        await self._backends_changed()
         await self._hand_out()
 
     async def _hand_out(self) -> None:
@@ -254,6 +256,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 for role in HAND_OUT:
                     await self._hand_out_role(role)
                 self._finish_if_done()
+                await self._pause_without_backend()
         finally:
             self._looking = False
 
@@ -276,9 +279,10 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         return handle is not None and handle.state is AgentState.IDLE
 
     def _claimable(self, role: Role) -> Iterator[BeadState]:
-        for state in self._mine():
-            if state.status is Status.PENDING and state.role is role and not state.blocked:
-                yield state
+        return (s for s in self._mine() if s.role is role and self._is_claimable(s))
+
+    def _is_claimable(self, state: BeadState) -> bool:
+        return state.status is Status.PENDING and state.role is not None and not state.blocked
 
     def _mine(self) -> Iterator[BeadState]:
         only = self._shared.only
@@ -397,18 +401,19 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             reason=access.reason,
             data={"backend": name},
         )
-        await self._backends_changed()
 
-    async def _backends_changed(self) -> None:
-        """With no backend to work with the swarm pauses; parked ones come back by themselves."""
-        states = [a.state for a in self._shared.admission.backends.values()]
-        usable = list(self._shared.admission.backends.values())
-        if usable and all(a.state == "disabled" for a in usable):
-            reasons = "; ".join(f"{a.name}: {a.reason}" for a in usable)
-            if "no backend" not in self._shared.paused:
-                await self._pause("no backend", f"no backend left ({reasons})")
-        elif "no backend" in self._shared.paused and "ok" in states:
-            await self._continue("no backend")
+    async def _pause_without_backend(self) -> None:
+        """Where all that could be handed out waits for a disabled backend, a person is needed."""
+        if self._shared.pool.working() or "no backend" in self._shared.paused:
+            return
+        waiting = {state.role for state in self._mine() if self._is_claimable(state)}
+        names = {self._parts.backend_of(role) for role in waiting if role is not None}
+        disabled = [self._shared.admission.backends[name] for name in sorted(names)]
+        if disabled and all(access.state == "disabled" for access in disabled):
+            reasons = "; ".join(f"{access.name}: {access.reason}" for access in disabled)
+            await self._pause(
+                "no backend", f"no backend left ({reasons}); then: oya swarm continue"
+            )
 
     async def _base_is_red(self, base: str, reason: str) -> None:
         if "base_red" in self._shared.paused:

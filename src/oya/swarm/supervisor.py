@@ -142,4 +142,4 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
         if handle.ref is not None and handle.state is not AgentState.TERMINATED:
             # Snapshots are taken while the child task is cancelled: grace, and a little more.
             await handle.ref.stop(timeout=self._parts.settings.execution.grace + CLEAN_UP)
-            handle.state = AgentState.TERMINATED
+            handle.state, handle.bead, handle.epoch = AgentState.TERMINATED, None, None

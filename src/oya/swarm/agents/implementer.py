@@ -118,19 +118,19 @@ async def _gates(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
     gates = attempt.parts.gates
     findings: list[str] = []
     if contract.kind == "behaviour":
-        evidence = await attempt.judge(gates.tests(head.commit))
-        expected = await attempt.judge(passing(attempt.parts, attempt.base, contract))
+        evidence = await gates.tests(head.commit)
+        expected = await passing(attempt.parts, attempt.base, contract)
         if evidence.report is None:
             return [feedback(evidence)]
         findings += judge_implementation(
             evidence.report, contract.fail_to_pass, contract.guards, expected, contract.changes
         )
     checks = (*contract.checks, *attempt.state.checks)
-    findings += await attempt.judge(failing_checks(attempt.parts, head.commit, checks))
+    findings += await failing_checks(attempt.parts, head.commit, checks)
     if findings:
         return findings
     for gate in (gates.quick, gates.ci):
-        evidence = await attempt.judge(gate(head.commit))
+        evidence = await gate(head.commit)
         if not evidence.ok:
             return [feedback(evidence)]
     return []
@@ -150,7 +150,7 @@ async def _repeat(attempt: Attempt, contract: Contract, head: Head) -> None:
     gates = attempt.parts.gates
     times = attempt.parts.settings.contract.repeat - 1  # the first run was the gate's own
     first = (await gates.tests(head.commit)).report
-    again = await attempt.judge(gates.repeats(head.commit, contract.fail_to_pass, times))
+    again = await gates.repeats(head.commit, contract.fail_to_pass, times)
     flaky = unstable([first, *(evidence.report for evidence in again)], contract.fail_to_pass)
     if flaky:
         why = f"flaky, green once and then not on the same tree: {', '.join(flaky[:5])}"

@@ -75,11 +75,11 @@ async def _survivors(attempt: Attempt, answer: ReviewerAnswer) -> list[Survivor]
         if not challenge.clause:
             continue
         for _ in range(2):
-            ran = await attempt.judge(run(commit, challenge.command))
+            ran = await run(commit, challenge.command)
             if judge_check(ran, challenge.expect):
                 break
         else:
-            base = await attempt.judge(run(attempt.base, challenge.command))
+            base = await run(attempt.base, challenge.command)
             found.append(Survivor(challenge, ran, same_result(base, ran)))
     return found
 

@@ -107,10 +107,7 @@ async def _judge_checks(
 async def _run_checks(attempt: Attempt, checks: list[Challenge]) -> list[tuple[Check, Ran]]:
     """The checks on the base, one after the other."""
     run = attempt.parts.check
-    return [
-        (Check(c.command, c.expect), await attempt.judge(run(attempt.base, c.command)))
-        for c in checks
-    ]
+    return [(Check(c.command, c.expect), await run(attempt.base, c.command)) for c in checks]
 
 
 async def _judge_tests(
@@ -159,7 +156,7 @@ async def _accept(
 
 
 async def _report(attempt: Attempt, commit: str) -> Report:
-    evidence = await attempt.judge(attempt.parts.gates.tests(commit))
+    evidence = await attempt.parts.gates.tests(commit)
     if evidence.report is None:
         why = f"the tests gate gave no report: {evidence.tail[-300:]}"
         raise AttemptOver(FailureClass.GATE_RED, why)
@@ -168,6 +165,6 @@ async def _report(attempt: Attempt, commit: str) -> Report:
 
 async def _require_green_base(attempt: Attempt) -> None:
     """Nobody writes a contract on a base that is red: the difference could not be told."""
-    red = await attempt.judge(attempt.parts.base_red(attempt.base))
+    red = await attempt.parts.base_red(attempt.base)
     if red:
         raise AttemptOver(FailureClass.BASE_RED, f"the base is red: {', '.join(red[:5])}", red)

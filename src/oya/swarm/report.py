@@ -263,24 +263,26 @@ def exit_code(swarm: SwarmState) -> int:
 
 
 def end_lines(
-    final: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], branch: str
+    final: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], running: int
 ) -> list[str]:
-    """How it ended, for people: what landed, what is kept where, what waits for whom, that
-    nothing is left running, how to go on. `final` is the last status object."""
+    """How it ended, for people: what landed, what is kept where, what waits for whom, what is
+    left running, how to go on. `final` is the last status object, `running` counts processes."""
     landed, target, ended = final["landed_beads"], final["target_beads"], final["status"]
     said = [_headline(final, landed, target)]
     if final["reason"] and ended != "completed":
         said.append(f"Because: {final['reason']}")
-    if landed:
-        said.append(f"Landed on {branch}: git log {branch}")
-    behind = {name: n for name, n in final["landing"]["behind"].items() if n}
-    said += [f"{name} is {n} behind: oya sync" for name, n in behind.items()]
+    for branch, behind in final["landing"]["behind"].items():
+        if landed:
+            said.append(f"It is on {branch}: git log {branch}")
+        if behind:
+            said.append(f"{branch} is {behind} behind: oya sync")
     waiting = [row for row in rows if row["status"] in ("held", "failed")]
     said += _waiting(waiting)
     kept = final["beads"]["in_progress"]
     if kept:
         said.append(f"{kept} {_beads(kept)} under way, with all work kept under refs/oya/attempts.")
-    said.append("Nothing is left running.")
+    left = f"{running} processes are left running!" if running else "Nothing is left running."
+    said.append(left)
     said.append(_how_to_go_on(ended, kept + final["beads"]["pending"], bool(waiting)))
     return [line for line in said if line]
 

@@ -1,0 +1,132 @@
+"""`oya swarm`: start, go on, or attach, and say which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oya.cli.output import Format, data, say
+from oya.daemon.client import Client, NoDaemon
+from oya.daemon.request import Request
+from oya.errors import DaemonSilent, UsageError
+from oya.repository.places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was typed: `flags` by dotted TOML key, only those that were given."""
+
+    flags: Mapping[str, Any]
+    beads: tuple[str, ...]
+    resume: str
+    new: bool
+
+    def request(self, cwd: Path) -> Request:
+        """The same for a daemon."""
+        return Request(str(cwd), dict(self.flags), self.beads, self.resume, self.new)
+
+
+def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool) -> int:
+    """Start a swarm, go on with one, or attach to the running one; the exit code."""
+    if wish.new and wish.resume:
+        raise UsageError("--new and --resume do not go together.", safe="Nothing was started.")
+    if dry_run:
+        from oya.cli.dry_run import explain
+
+        return explain(place, wish.request(Path.cwd()), form)
+    running = _running(Client(place.socket))
+    if running is not None:
+        return _attach(place, wish, running, form, detach)
+    from oya.daemon.launch import Locked, launch
+
+    try:
+        started = launch(place, wish.request(Path.cwd()))
+    except Locked:
+        running = _running(Client(place.socket))
+        if running is None:
+            raise _held() from None
+        return _attach(place, wish, running, form, detach)
+    for warning in started.warnings:
+        say(f"Warning: {warning}")
+    say(started.words)
+    if detach:
+        return _leave(place, form)
+    from oya.cli.attached import stay
+
+    return stay(place, form, since=started.since, ours=True)
+
+
+def watch_running(place: Place, form: Format) -> int | None:
+    """Stay with the running swarm; None where none runs."""
+    client = Client(place.socket)
+    running = _running(client)
+    if running is None:
+        return None
+    from oya.cli.attached import stay
+
+    stay(place, form, since=_last(client), ours=False)
+    return 0
+
+
+def pairs(changes: Iterable[str]) -> dict[str, str]:
+    """`KEY=VALUE` words by key."""
+    found = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not (key and equals and value):
+            raise UsageError(
+                f"{change!r} is not KEY=VALUE.",
+                safe="Nothing was changed.",
+                hint="For example: oya swarm set target=10",
+            )
+        found[key] = value
+    return found
+
+
+def _running(client: Client) -> dict[str, Any] | None:
+    try:
+        status = client.get("status")
+    except NoDaemon:
+        return None
+    return status
+
+
+def _last(client: Client) -> int:
+    last: int = client.get("events", limit=1)["last"]
+    return last
+
+
+def _attach(
+    place: Place, wish: Wish, running: Mapping[str, Any], form: Format, detach: bool
+) -> int:
+    swarm = running["id"]
+    if wish.flags or wish.beads or wish.new or wish.resume not in ("", "last", swarm):
+        raise UsageError(
+            f"{swarm} is running here already; what you typed would change nothing.",
+            safe="It goes on as it is.",
+            hint="Attach: oya swarm. Change it: oya swarm set target=N. End it: oya swarm stop.",
+        )
+    done, target = running["landed_beads"], running["target_beads"]
+    say(f"Attached to {swarm}, which is {running['status']}: {done}/{target} landed.")
+    if detach:
+        return _leave(place, form)
+    from oya.cli.attached import stay
+
+    return stay(place, form, since=_last(Client(place.socket)), ours=False)
+
+
+def _leave(place: Place, form: Format) -> int:
+    if form is Format.JSON:
+        data(Client(place.socket).get("status"))
+    say("It runs in the background: oya swarm status, oya swarm stop.")
+    return 0
+
+
+def _held() -> DaemonSilent:
+    return DaemonSilent(
+        "Another process holds the state of this repository, and no daemon answers.",
+        safe="Nothing was started.",
+        hint="If it is a command of yours, let it end and try again.",
+    )

@@ -1,0 +1,105 @@
+"""What must be so before anything is started: said now, with nothing changed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oya.agents.prompts import Prompts
+from oya.beads import Backlog
+from oya.errors import ConfigError, UsageError
+from oya.repository.checks import fitness
+from oya.repository.git import GitRepository
+from oya.repository.places import Place
+from oya.swarm.config import BackendSettings, Settings
+from oya.trackers import detect
+
+NOTHING = "Nothing was started."
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """`branch` is the one to land on; `warnings` are what work goes on with."""
+
+    branch: str
+    backlog: Backlog
+    warnings: tuple[str, ...] = ()
+
+
+async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) -> Preflight:
+    """Look at repository, backends, skills and tracker; writes nothing.
+
+    `UsageError` in one of its forms for the first thing that cannot be worked with.
+    """
+    repo = GitRepository(place)
+    fit = await fitness(repo)
+    branch = settings.landing.branch or fit.branch
+    if await repo.read_ref(f"refs/heads/{branch}") is None:
+        raise ConfigError(
+            f"`landing.branch`: there is no branch {branch}.",
+            safe=NOTHING,
+            hint=f"git branch {branch}",
+        )
+    check_backends(settings, place.root)
+    Prompts.load(settings.skills, place.root)
+    backlog = (await detect(place.root, settings.tracker.kind).read()).backlog
+    _check_beads(backlog, only)
+    return Preflight(branch, backlog, (*fit.warnings, *_unsandboxed(settings)))
+
+
+def check_backends(settings: Settings, root: Path) -> None:
+    """`ConfigError` for a backend in use whose program or scenario is not there."""
+    used = dict.fromkeys(settings.backend_of(role) for role in settings.roles_in_use)
+    for name in used:
+        if name is not None:
+            _check_backend(name, settings.backends[name], root)
+
+
+def _check_backend(name: str, backend: BackendSettings, root: Path) -> None:
+    if backend.scenario is not None:
+        if not (root / backend.scenario).is_file():
+            raise ConfigError(
+                f"Backend `{name}`: there is no scenario {backend.scenario}.",
+                safe=NOTHING,
+                hint="Paths start at the root of the repository.",
+            )
+        return
+    program = backend.command[0]
+    if not find_program(program, root):
+        raise ConfigError(
+            f"Backend `{name}`: the command `{program}` is not found.",
+            safe=NOTHING,
+            hint="Install it, or name it with its path in .oya/swarm.toml "
+            f"([backends.{name}] command).",
+        )
+
+
+def find_program(program: str, root: Path) -> str | None:
+    """Where a command is: on PATH, or with a slash from the root of the repository."""
+    if "/" in program:
+        path = root / program
+        return str(path) if path.is_file() and os.access(path, os.X_OK) else None
+    return shutil.which(program)
+
+
+def _check_beads(backlog: Backlog, only: Sequence[str]) -> None:
+    for bead in only:
+        if bead not in backlog:
+            near = difflib.get_close_matches(bead, [one.id for one in backlog.beads], 1, 0.5)
+            raise UsageError(
+                f"The backlog has no bead {bead}.",
+                safe=NOTHING,
+                hint=f"Did you mean {near[0]}?" if near else "oya beads lists them.",
+            )
+
+
+def _unsandboxed(settings: Settings) -> list[str]:
+    used = dict.fromkeys(settings.backend_of(role) for role in settings.roles_in_use)
+    names = [n for n in used if n is not None and settings.backends[n].kind != "scripted"]
+    if not names:
+        return []
+    return [f"{', '.join(names)} run without a sandbox, with all your rights (sandbox.kind = none)"]

@@ -1,0 +1,188 @@
+"""`python -m oya.daemon REQUEST READY`: one swarm, from the lock to its last word.
+
+It is a session of its own, so closing a terminal never reaches it. SIGTERM (or SIGINT) is a
+graceful stop, a second one stops now, SIGHUP is nothing. What it is asked stands in REQUEST
+(`oya.daemon.request`); on the descriptor READY it says in one JSON line how starting went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from oya.clock import Clock, SystemClock
+from oya.daemon.api import Followers, create_app
+from oya.daemon.choose import Choice, choose
+from oya.daemon.desk import LiveDesk
+from oya.daemon.logs import log_to
+from oya.daemon.preflight import preflight
+from oya.daemon.request import Request
+from oya.daemon.server import serving
+from oya.daemon.state import open_store
+from oya.errors import OyaError, StoreLocked
+from oya.repository.places import Place, find_place
+from oya.store.store import Store
+from oya.swarm.config import Settings, load
+
+log = structlog.get_logger()
+
+LINGER = 5.0
+"""Seconds that followers get to read the final status."""
+
+
+@dataclass
+class Ready:
+    """Tells whoever started the daemon how that went; once."""
+
+    fd: int
+
+    def say(self, words: dict[str, Any]) -> None:
+        """One line, then nothing more."""
+        if self.fd < 0:
+            return
+        with suppress(OSError):  # nobody waits for it any more
+            os.write(self.fd, json.dumps(words).encode() + b"\n")
+        with suppress(OSError):
+            os.close(self.fd)
+        self.fd = -1
+
+
+def main(argv: list[str]) -> int:
+    """Run the daemon; its exit code is the swarm's."""
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    os.umask(0o077)
+    request, ready = Request.from_json(argv[1]), Ready(int(argv[2]) if len(argv) > 2 else -1)
+    try:
+        return asyncio.run(_daemon(request, ready, SystemClock()))
+    except OyaError as error:
+        log.error("not started", error=str(error))
+        ready.say({"error": error_to_json(error), "locked": isinstance(error, StoreLocked)})
+        return error.exit_code
+    except Exception as error:
+        log.exception("defect")
+        ready.say(
+            {
+                "error": {
+                    "what": f"A defect of oya: {type(error).__name__}: {error}",
+                    "safe": "Nothing was claimed.",
+                    "hint": "The traceback is in `oya logs`.",
+                    "exit": 1,
+                }
+            }
+        )
+        return 1
+
+
+def error_to_json(error: OyaError) -> dict[str, Any]:
+    """An error as it travels: {"what", "safe", "hint", "exit"}."""
+    return {
+        "what": str(error),
+        "safe": error.safe,
+        "hint": error.hint,
+        "exit": error.exit_code,
+    }
+
+
+async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
+    place = find_place(Path(request.cwd))
+    settings = load(place.root / ".oya/swarm.toml", request.flags)
+    before = await preflight(place, settings, request.beads)
+    place.make_folders()
+    log_to(place.state / "logs" / "daemon.log")
+    store = await open_store(place, clock, sync=settings.store.sync)
+    pid = place.state / "daemon.pid"
+    try:
+        pid.write_text(f"{os.getpid()}\n")
+        choice = choose(
+            tuple(store.swarms.all().values()), request, settings, before.branch, clock.now()
+        )
+        return await _swarm(request, ready, clock, place, settings, store, choice, before.warnings)
+    finally:
+        pid.unlink(missing_ok=True)
+        await store.close()
+
+
+async def _swarm(
+    request: Request,
+    ready: Ready,
+    clock: Clock,
+    place: Place,
+    settings: Settings,
+    store: Store,
+    choice: Choice,
+    warnings: tuple[str, ...],
+) -> int:
+    from oya.swarm.universe import Universe
+
+    since = store.events.last
+    await record(store, choice)
+    universe = Universe(
+        settings=settings,
+        place=place,
+        store=store,
+        clock=clock,
+        swarm=choice.swarm,
+        only=request.beads,
+    )
+    desk = LiveDesk(store, place, settings.limits, universe, clock)
+    followers = Followers()
+    async with serving(create_app(desk, followers), place.socket):
+        _on_signals(desk)
+        ready.say(
+            {
+                "swarm": choice.swarm.id,
+                "words": choice.words,
+                "since": since,
+                "warnings": list(warnings),
+                "pid": os.getpid(),
+            }
+        )
+        final = await desk.run()
+        log.info("ended", status=final["status"], exit=final["exit"])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                await followers.none.wait()
+    code: int = final["exit"]
+    return code
+
+
+async def record(store: Store, choice: Choice) -> None:
+    """The swarm is in the store, as starting, before it starts."""
+    changed = ""
+    if choice.before and choice.before.config_hash != choice.swarm.config_hash:
+        changed = "; the configuration has changed and is adopted"
+    await store.swarms.put(
+        choice.swarm,
+        event="swarm_continued" if choice.before else "swarm_starting",
+        reason=f"{choice.words}{changed}",
+    )
+
+
+def _on_signals(desk: LiveDesk) -> None:
+    loop = asyncio.get_running_loop()
+    asked: list[asyncio.Task[Any]] = []
+
+    def stop() -> None:
+        now = bool(asked)
+        log.info("signal", now=now)
+        if len(asked) < 10:
+            asked.append(loop.create_task(desk.stop(now), name="stop"))
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, stop)
+    # A handler, not SIG_IGN: what is ignored stays so in every program that the swarm starts.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from oya.processes.real import GuardedProcesses, survivors
 from oya.testing import scripted
 
 Step = dict[str, Any]
-Open = Callable[..., Awaitable[AgentSession]]
+Open = Callable[..., Coroutine[Any, Any, AgentSession]]
 SCRIPTED = (sys.executable, "-I", "-S", "-E", scripted.__file__)
 ENV = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 STALL = 0.5
@@ -457,6 +457,10 @@ async def test_an_error_of_another_shape_is_an_error(agent: Open) -> None:
     end = await ask(await agent('ERRORS["session/prompt"] = {"code": 1, "message": "odd"}'))
     assert end.failure is FailureClass.AGENT_CRASH
     assert "odd" in end.reason
+    deep = 'DEEP = {}\nfor _ in range(900): DEEP = {"a": DEEP}\n'
+    deep += 'ERRORS["session/prompt"] = {"code": 1, "message": "deep", "data": DEEP}'
+    end = await ask(await agent(deep))
+    assert end.failure is FailureClass.AGENT_CRASH
 
 
 async def test_what_it_may_do_is_allowed_for_good_if_it_can_be(agent: Open) -> None:
@@ -477,7 +481,7 @@ def prompt(message):
 
 async def test_usage_is_told_by_turn(agent: Open) -> None:
     session = await agent("""
-TURNS = [(100, 0.5), (250, 0.75), (40, 0.25), (None, None)]
+TURNS = [(100, 0.5), (250, 0.75), (-1, None), (None, 1.0)]
 def prompt(message):
     tokens, cost = TURNS.pop(0)
     if cost:
@@ -485,8 +489,8 @@ def prompt(message):
     return {"stopReason": "end_turn", "usage": tokens and {"totalTokens": tokens}}
 """)
     used = [(await ask(session)).usage for _ in range(4)]
-    assert [usage.tokens for usage in used] == [100, 150, 40, None]
-    assert [usage.cost_usd for usage in used] == [0.5, 0.25, 0.25, 0.0]
+    assert [usage.tokens for usage in used] == [100, 250, None, None]
+    assert [usage.cost_usd for usage in used] == [0.5, 0.25, 0.0, 0.25]
 
 
 async def test_an_open_tool_that_works_is_alive_and_one_that_idles_is_not(agent: Open) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import oya
-from oya.agents.classify import BackendRefused, by_chat, by_error, by_text
-from oya.agents.listen import Listener, Meter, tokens_of
+from oya.agents.classify import BackendRefused, by_chat, by_error, by_text, last_paragraph, words
+from oya.agents.listen import Listener, tokens_of
 from oya.agents.port import AgentSession, Task, TurnEnd, Usage
 from oya.agents.transport import LineTransport
 from oya.agents.watch import Stuck, Vital, watched
@@ -83,10 +83,9 @@ def _not_begun(name: str, error: Exception, said: str) -> BackendRefused:
     data = getattr(error, "data", None)
     code = getattr(error, "code", None)
     failure = by_error(str(error), data, code) or by_text(said) or FailureClass.AGENT_CRASH
-    words = " · ".join(str(part) for part in (error, data, said) if part)[:MAX_REASON]
-    return BackendRefused(
-        f"{name} did not begin a session: {words or type(error).__name__}", failure
-    )
+    why = " · ".join(part for part in (str(error), words(data), said) if part)
+    what = f"{name} did not begin a session: {why or type(error).__name__}"
+    return BackendRefused(what[:MAX_REASON], failure)
 
 
 def task_env(task: Task) -> dict[str, str]:
@@ -122,7 +121,7 @@ class AcpSession:
         self._vital = Vital(clock, task.workspace, cpu=process.activity, log=stderr)
         self._listener = Listener(self._vital)
         self._lines = LineTransport(process.stdout, process.stdin, self._vital.sign)
-        self._meter = Meter()
+        self._cost: float | None = None
         self._connection: Connection | None = None
         self._session = ""
 
@@ -197,22 +196,28 @@ class AcpSession:
             )
         except RequestError as error:
             failure = by_error(str(error), error.data, error.code) or FailureClass.AGENT_CRASH
-            return self._failed(failure, f"{error} {error.data or ''}".strip())
+            return self._failed(failure, f"{error} {words(error.data)}".strip())
         except ConnectionError:
             return self._failed(FailureClass.AGENT_CRASH, await self._last_words())
         return self._ended(answer)
 
     def _ended(self, answer: Any) -> TurnEnd:
         listener = self._listener
-        usage = self._meter.turn(tokens_of(answer), listener.cost_usd)
+        usage = self._usage(answer)
         reason = answer.get("stopReason") if isinstance(answer, dict) else None
         if not isinstance(reason, str):
             what = "the answer to the prompt names no stop reason"
             return self._failed(FailureClass.AGENT_CRASH, what, usage)
         failure = by_chat(listener.last)
         if failure is not None:
-            return self._failed(failure, listener.last.strip(), usage)
+            return self._failed(failure, last_paragraph(listener.last), usage)
         return TurnEnd(reason[:100], listener.text, usage=usage)
+
+    def _usage(self, answer: Any) -> Usage:
+        """Tokens are taken as told for the turn (codex-acp 2.6 does so), cost is of the session."""
+        before, self._cost = self._cost or 0.0, self._listener.cost_usd
+        cost = None if self._cost is None else max(self._cost - before, 0.0)
+        return Usage(tokens_of(answer), cost)
 
     def _failed(self, failure: FailureClass, why: str, usage: Usage | None = None) -> TurnEnd:
         return TurnEnd("error", self._listener.text, failure, why[:MAX_REASON], usage or Usage())

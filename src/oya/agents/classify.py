@@ -52,7 +52,8 @@ _SAID = (
     ),
     (
         FailureClass.PROVIDER_DOWN,
-        r"stream disconnected before completion|connection (?:refused|reset|error)|overloaded",
+        r"stream disconnected before completion|connection (?:refused|reset|error)|overloaded"
+        r"|we.re currently experiencing high demand",
     ),
 )
 _PREFIX = re.compile(r"^(?:\W|error:|warning:)*", re.IGNORECASE)
@@ -82,7 +83,15 @@ def by_error(message: str, data: Any, code: Any = None) -> FailureClass | None:
     status = _status_in(data)
     if status is not None and (known := by_status(status)):
         return known
-    return by_text(f"{message} {data or ''}"[:MAX_EVIDENCE])
+    return by_text(f"{message} {words(data)}"[:MAX_EVIDENCE])
+
+
+def words(data: Any) -> str:
+    """What a person can read of an error's data, bounded."""
+    try:
+        return str(data)[:MAX_EVIDENCE] if data else ""
+    except RecursionError:
+        return ""
 
 
 def by_text(text: str) -> FailureClass | None:
@@ -95,15 +104,20 @@ def by_text(text: str) -> FailureClass | None:
 
 
 def by_chat(text: str) -> FailureClass | None:
-    """The class of a refusal that came as the last words of a turn."""
-    paragraphs = text.strip().rsplit("\n\n", 1)
-    if len(paragraphs[-1]) > MAX_PARAGRAPH:
+    """The class of a refusal that came as the last paragraph of a turn."""
+    last = last_paragraph(text)
+    if len(last) > MAX_PARAGRAPH:
         return None
-    said = _PREFIX.sub("", paragraphs[-1].strip())
-    found = _SAID_STATUS.match(said) or _SAID_STATUS.match(paragraphs[-1].strip())
+    said = _PREFIX.sub("", last)
+    found = _SAID_STATUS.match(said) or _SAID_STATUS.match(last)
     if found:
         return by_status(int(found.group(1)))
     return _first(_SAID, said, re.match)
+
+
+def last_paragraph(text: str) -> str:
+    """What follows the last blank line."""
+    return text.strip().rpartition("\n\n")[2].strip()
 
 
 def _first(patterns: Any, text: str, how: Any) -> FailureClass | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from oya.agents.port import Usage
 from oya.agents.watch import Vital
 
 KEEP = 8000
@@ -61,7 +60,7 @@ class Listener:
             self._tool(str(update.get("toolCallId")), update.get("status"))
         elif kind == "usage_update":
             cost = _dict(update.get("cost"))
-            if cost.get("currency") == "USD" and isinstance(cost.get("amount"), int | float):
+            if cost.get("currency") == "USD" and _is_amount(cost.get("amount")):
                 self.cost_usd = float(cost["amount"])
 
     def _tool(self, call: str, status: Any) -> None:
@@ -86,26 +85,11 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value < 1e9  # NaN is not
+
+
 def tokens_of(answer: Any) -> int | None:
     """The tokens that the answer to a prompt names."""
     total = _dict(_dict(answer).get("usage")).get("totalTokens")
-    return total if isinstance(total, int) and total >= 0 else None
-
-
-class Meter:
-    """Turns what a session has used so far into what its newest turn has used.
-
-    The protocol counts per session; an agent whose figure falls counts per turn.
-    """
-
-    def __init__(self) -> None:
-        self._before = Usage()
-
-    def turn(self, tokens: int | None, cost_usd: float | None) -> Usage:
-        """The usage of the turn that has just ended."""
-        before, self._before = self._before, Usage(tokens, cost_usd)
-        return Usage(_more(tokens, before.tokens), _more(cost_usd, before.cost_usd))
-
-
-def _more(now: Any, before: Any) -> Any:
-    return now if now is None or before is None or now < before else now - before
+    return total if isinstance(total, int) and 0 <= total < 2**63 else None

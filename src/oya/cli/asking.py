@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +48,8 @@ def ask(place: Place, question: Question) -> Answer:
             safe="Nothing was changed.",
             hint="oya swarm --dry-run shows what one would do.",
         )
+    import asyncio
+
     try:
         return asyncio.run(_from_store(place, question))
     except StoreLocked as locked:

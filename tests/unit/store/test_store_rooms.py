@@ -25,13 +25,22 @@ from oya.lifecycle.events import (
     Removed,
 )
 from oya.lifecycle.failures import FailureClass, Measure
-from oya.lifecycle.model import Limits, Status, state_to_json
+from oya.lifecycle.model import (
+    BeadState,
+    Check,
+    Hold,
+    Limits,
+    Status,
+    state_from_json,
+    state_to_json,
+)
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
 from oya.lifecycle.table import Take
 from oya.store import Store
 from oya.store.beads import Applied
 from oya.store.engine import Delete, Put
 from oya.store.events import RECENT
+from oya.store.head import BeadDetails, bead_row, plain
 from oya.testing.engine import Disk, SimulatedEngine
 
 LIMITS = Limits()
@@ -358,19 +367,6 @@ class TestDocuments:
             await store.evidence.put(f"other-{n}", {})
         assert await store.evidence.get("k") is None
 
-    async def test_a_read_that_a_write_overtakes_leaves_no_old_row_behind(
-        self, store: Store, tmp_path: Path, disk: Disk
-    ) -> None:
-        await store.contracts.put("k", {"n": 1})
-        await store.close()
-        reopened = await again(tmp_path, disk)
-        for _ in range(8):
-            reading = asyncio.ensure_future(reopened.contracts.get("k"))
-            await reopened.contracts.put("k", {"n": 2})
-            await reading
-            assert await reopened.contracts.get("k") == {"n": 2}
-        await reopened.close()
-
     async def test_a_row_can_come_with_its_event(self, store: Store, disk: Disk) -> None:
         before = disk.commits
         await store.evidence.put("k", {}, event="gate_ran", bead="a", reason="ci", data={"x": 1})
@@ -387,3 +383,10 @@ class TestDocuments:
         found = await store.checkpoints.latest("s")
         assert found is not None
         assert (found["hand"], found["swarm"], found["seq"]) == (["b"], "s", 1)
+
+
+def test_a_row_holds_the_state_as_the_lifecycle_writes_it() -> None:
+    state = BeadState("a", hold=Hold.PERSON, checks=(Check("true", 0, "P1"),), findings=("f",))
+    row = plain(bead_row(state, BeadDetails(1, "then", "now")))
+    assert row["state"] == json.loads(json.dumps(state_to_json(state)))
+    assert state_from_json(row["state"]) == state

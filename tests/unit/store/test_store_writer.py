@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from oya.lifecycle.events import Added, Claimed, ContractAccepted, HeldByPerson
 from oya.lifecycle.model import Limits, Status
 from oya.lifecycle.record import EventRecord
 from oya.store import Store
+from oya.store.engine import Row, Write
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.loop import run_virtual
 
@@ -334,3 +336,118 @@ def test_the_state_after_an_outage_is_the_one_acknowledged(tmp_path: Path) -> No
 
     simulate(disk, outage, where=tmp_path)
     assert simulate(disk, after, where=tmp_path) is Status.PENDING
+
+
+class Held(SimulatedEngine):
+    """An engine that can be stopped before it answers a read, or after a commit is durable."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(disk)
+        self.reads = asyncio.Event()
+        self.commits = asyncio.Event()
+        self.reads.set()
+        self.commits.set()
+
+    async def get(self, table: str, key: str) -> Row | None:
+        found = await super().get(table, key)
+        await self.reads.wait()
+        return found
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        await super().commit(writes)
+        await self.commits.wait()
+
+
+def simulate_held(disk: Disk, story: Callable[[Store, Held], Awaitable[None]]) -> None:
+    async def run() -> None:
+        engine = Held(disk)
+        with tempfile.TemporaryDirectory() as place:
+            store = await Store.open(
+                Path(place), clock=LoopClock(), sync=False, engine=lambda _: engine
+            )
+            await story(store, engine)
+            await store.close()
+
+    run_virtual(run)
+
+
+def test_what_is_durable_but_not_acknowledged_is_not_read_yet() -> None:
+    async def story(store: Store, engine: Held) -> None:
+        engine.commits.clear()
+        writing = asyncio.ensure_future(store.events.append("e"))
+        await asyncio.sleep(1)
+        assert len(on_disk(disk)) == 1
+        assert await store.events.since(0) == []
+        engine.commits.set()
+        assert await store.events.since(0) == [await writing]
+
+    disk = Disk()
+    simulate_held(disk, story)
+
+
+def test_a_read_that_a_write_overtakes_leaves_no_old_row_in_memory() -> None:
+    async def story(store: Store, engine: Held) -> None:
+        engine.reads.clear()
+        reading = asyncio.ensure_future(store.contracts.get("k"))
+        await asyncio.sleep(1)
+        await store.contracts.delete("k")
+        engine.reads.set()
+        assert await reading == {"n": 1}
+        assert await store.contracts.get("k") is None
+
+    disk = Disk()
+    disk.volatile["contracts"]["k"] = '{"n": 1}'
+    simulate_held(disk, story)
+
+
+def test_what_a_refused_request_had_done_is_not_seen_by_the_next_in_the_group() -> None:
+    async def story(store: Store) -> None:
+        await store.beads.apply("a", Added("t"), swarm=None, limits=LIMITS)
+        said = await settled(
+            store.beads.apply_many(
+                [("a", HeldByPerson()), ("a", Claimed("x", "b", "c"))], swarm=None, limits=LIMITS
+            ),
+            store.beads.apply("a", Claimed("y", "b", "c"), swarm=None, limits=LIMITS),
+        )
+        assert isinstance(said[0], RefusedError)
+        assert said[1].state.agent == "y"
+        assert said[1].record.seq == 2
+
+    simulate(Disk(), story)
+
+
+def test_a_lost_group_without_events_is_damage_too(tmp_path: Path) -> None:
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        await store.events.append("e")
+        disk.lying = True
+        await store.contracts.put("a", {})
+
+    simulate(disk, story, where=tmp_path)
+    disk.lose_power()
+    with pytest.raises(StoreDamaged, match=r"group 1\), but event 1 \(group 2\)"):
+        simulate(disk, story, where=tmp_path)
+
+
+def test_while_the_sequence_file_cannot_be_written_nothing_more_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full: list[bool] = []
+    real = os.pwrite
+
+    def pwrite(fd: int, text: bytes, offset: int) -> int:
+        if full:
+            raise OSError(28, "No space left on device")
+        return real(fd, text, offset)
+
+    async def story(store: Store) -> None:
+        full.append(True)
+        assert (await store.events.append("durable all the same")).seq == 1
+        with pytest.raises(StoreUnavailable, match="sequence cannot be written"):
+            await store.events.append("refused")
+        full.clear()
+        assert (await store.events.append("on it goes")).seq == 2
+
+    monkeypatch.setattr("oya.store.sequence.os.pwrite", pwrite)
+    simulate(Disk(), story)

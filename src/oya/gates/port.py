@@ -20,8 +20,12 @@ class SlotLike(Protocol):
 class Checkout(Protocol):
     """Gives out slots. How many there are bounds how many gates run at once."""
 
-    def checkout(self, commit: str) -> AbstractAsyncContextManager[SlotLike]:
+    def checkout(
+        self, commit: str, *, urgent: bool = False
+    ) -> AbstractAsyncContextManager[SlotLike]:
         """Wait for a slot and put exactly the tree of `commit` there, for as long as it is held.
+
+        `urgent` is served before those who are not.
 
         Nothing of an earlier tree may be left, byte code included: Python trusts a `.pyc`
         by the source's size and its mtime in whole seconds, so a changed file of the same

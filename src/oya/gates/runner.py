@@ -95,24 +95,28 @@ class Gates:
         self._started = 0
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def tests(self, commit: str, ids: Sequence[str] = (), *, fresh: bool = False) -> Evidence:
+    async def tests(
+        self, commit: str, ids: Sequence[str] = (), *, fresh: bool = False, urgent: bool = False
+    ) -> Evidence:
         """Run these tests, or all of them, and report each.
 
         Files that cannot be collected do not keep the rest from running where all are run;
         asked for by id, pytest runs nothing if one of the ids cannot be found. `ok` needs
         exit 0 and a report in which something ran. Without a tests gate this is `ci`, and
         with `report = "none"` the whole command: one test by its exit code, `EXIT_ONLY`,
-        whatever `ids` are. `fresh` runs it even if evidence is there, and replaces that.
+        whatever `ids` are. `fresh` runs it even if evidence is there, and replaces that;
+        `urgent` goes before others where slots are short.
         """
-        return await self._evidence(commit, self._tests_job(ids), fresh=fresh)
+        return await self._evidence(commit, self._tests_job(ids), fresh=fresh, urgent=urgent)
 
-    async def quick(self, commit: str, *, fresh: bool = False) -> Evidence:
+    async def quick(self, commit: str, *, fresh: bool = False, urgent: bool = False) -> Evidence:
         """Run the quick commands in order, until the first red one. None configured: `ok`."""
-        return await self._evidence(commit, _Job("quick", self.config.quick), fresh=fresh)
+        job = _Job("quick", self.config.quick)
+        return await self._evidence(commit, job, fresh=fresh, urgent=urgent)
 
-    async def ci(self, commit: str, *, fresh: bool = False) -> Evidence:
+    async def ci(self, commit: str, *, fresh: bool = False, urgent: bool = False) -> Evidence:
         """Run the ci commands in order, until the first red one. None configured: `ok`."""
-        return await self._evidence(commit, self._ci_job(), fresh=fresh)
+        return await self._evidence(commit, self._ci_job(), fresh=fresh, urgent=urgent)
 
     async def repeats(self, commit: str, ids: Sequence[str], times: int) -> list[Evidence]:
         """Run the same tests `times` times, one after the other, for `green.unstable`.
@@ -152,12 +156,12 @@ class Gates:
     def _key(self, tree: str, job: _Job) -> str:
         return evidence_key(job.gate, tree, job.commands, job.ids, self.config.fingerprint)
 
-    async def _evidence(self, commit: str, job: _Job, *, fresh: bool) -> Evidence:
+    async def _evidence(self, commit: str, job: _Job, *, fresh: bool, urgent: bool) -> Evidence:
         tree = await self._trees.judged_tree(commit)
         if not job.commands:
             return _nothing_run(self._key(tree, job), tree, job)
         if fresh:
-            return await self._run(commit, tree, job)
+            return await self._run(commit, tree, job, urgent=urgent)
         key = self._key(tree, job)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
@@ -165,13 +169,15 @@ class Gates:
             found = from_row(row) if row is not None else None
             if found is not None and found.complete:
                 return found
-            return await self._run(commit, tree, job)
+            return await self._run(commit, tree, job, urgent=urgent)
 
-    async def _run(self, commit: str, tree: str, job: _Job, *, keep: bool = True) -> Evidence:
+    async def _run(
+        self, commit: str, tree: str, job: _Job, *, keep: bool = True, urgent: bool = False
+    ) -> Evidence:
         key = self._key(tree, job)
         files = self._new_files(job.gate, key)
         try:
-            async with self._checkout.checkout(commit) as slot:
+            async with self._checkout.checkout(commit, urgent=urgent) as slot:
                 evidence = await self._execute(slot, tree, job, files)
         except BaseException:
             files.remove(logs=True)

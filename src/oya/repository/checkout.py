@@ -220,9 +220,23 @@ def lay_git_dir(
 
 
 async def tags_of(repo: GitRepository) -> str:
-    """The tags of the repository as lines of packed-refs: tools make versions of them."""
-    out = await repo.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags")
-    return f"{out.text}\n" if out.text else ""
+    """The tags of the repository as lines of packed-refs: tools make versions of them.
+
+    Asked for again when git has written tags or packed refs; a tag in a folder of its own
+    may be seen late.
+    """
+    stamp = tuple(_written(repo.place.common_dir / name) for name in ("refs/tags", "packed-refs"))
+    if repo.tags is None or repo.tags[0] != stamp:
+        out = await repo.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags")
+        repo.tags = (stamp, f"{out.text}\n" if out.text else "")
+    return repo.tags[1]
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _own_environment(folder: Path, index: Path) -> dict[str, str]:

@@ -27,6 +27,7 @@ class GitRepository:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.git = Git(place.common_dir)
+        self.tags: tuple[tuple[int, ...], str] | None = None
 
     # refs
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oya.errors import GitError, OyaError
@@ -24,8 +25,15 @@ class Slot:
     index: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Waiter:
+    last: bool
+    number: int
+    turn: asyncio.Future[int] = field(compare=False)
+
+
 class Slots:
-    """`count` slots, given out in the order of asking.
+    """`count` slots, given out in the order of asking, to those who are urgent first.
 
     A slot's path never changes, and only files that differ between two commits are
     written. Whatever was not in the commit before is gone, ignored or not.
@@ -45,20 +53,23 @@ class Slots:
         self._repo = repo
         self._place = place
         self._prepare = run_prepare if prepare else None
-        self._free: asyncio.Queue[int] = asyncio.Queue(count)
-        for index in range(count):
-            self._free.put_nowait(index)
+        self._free = list(range(count))
+        self._holds: dict[int, str] = {}
+        self._waiting: list[_Waiter] = []
+        self._asked = 0
 
     @contextlib.asynccontextmanager
-    async def checkout(self, commit: str, *, wait: float = 3600.0) -> AsyncIterator[Slot]:
+    async def checkout(
+        self, commit: str, *, wait: float = 3600.0, urgent: bool = False
+    ) -> AsyncIterator[Slot]:
         """A slot with this commit checked out, HEAD detached at it, for as long as the block.
 
-        `OyaError` if none becomes free within `wait` seconds, `GitError` if the commit
-        cannot be checked out.
+        `urgent` goes before all who are not. `OyaError` if none becomes free within `wait`
+        seconds, `GitError` if the commit cannot be checked out.
         """
         try:
             async with asyncio.timeout(wait):
-                index = await self._free.get()
+                index = await self._turn(commit, urgent)
         except TimeoutError:
             raise OyaError(
                 f"no slot became free within {wait:g} s",
@@ -67,12 +78,37 @@ class Slots:
             ) from None
         try:
             checkout = self._checkout(index)
+            self._holds[index] = commit
             await self._take(checkout, commit)
             if self._prepare:
                 await self._prepare(checkout.folder)
             yield Slot(checkout.folder, index)
         finally:
-            self._free.put_nowait(index)
+            self._give_back(index)
+
+    async def _turn(self, commit: str, urgent: bool) -> int:
+        if self._free:
+            held = [index for index in self._free if self._holds.get(index) == commit]
+            index = held[0] if held else self._free[0]
+            self._free.remove(index)
+            return index
+        self._asked += 1
+        waiter = _Waiter(not urgent, self._asked, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiting, waiter)
+        try:
+            return await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.done() and not waiter.turn.cancelled():
+                self._give_back(waiter.turn.result())
+            raise
+
+    def _give_back(self, index: int) -> None:
+        while self._waiting:
+            waiter = heapq.heappop(self._waiting)
+            if not waiter.turn.done():
+                waiter.turn.set_result(index)
+                return
+        self._free.append(index)
 
     async def _take(self, checkout: Checkout, commit: str) -> None:
         try:

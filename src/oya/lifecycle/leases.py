@@ -35,7 +35,10 @@ class Leases:
     def grant(self, bead: str, epoch: int, agent: str, now: float) -> Lease:
         """A new lease; it replaces an older one of the same bead."""
         lease = Lease(bead, epoch, agent, now + self.term)
+        self._held.pop(bead, None)
         self._held[bead] = lease
+        # A gap before the first look is a gap too.
+        self._looked = now if self._looked is None else self._looked
         return lease
 
     def renew(self, bead: str, epoch: int, now: float) -> bool:

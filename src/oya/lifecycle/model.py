@@ -73,13 +73,17 @@ class BeadState:
     `contract`, `implementation` and `snapshot` are commits: the accepted contract, the
     last accepted implementation, and the head of the newest unaccepted attempt of this
     phase entry. `awaits` is the approval that reviewed work still needs, `reviewed` the
-    head that was DEFENDED, `commit` the landed one.
+    head that was DEFENDED, `commit` the landed one. `findings` is what the next attempt is
+    told, `brought` the part of it that the phase was entered with, `for_reviewer` what waits
+    for the review of this contract. `leaving` is the epoch of an attempt that a hold or a
+    block has cancelled and whose snapshot is still to come, else 0.
     """
 
     id: str
     text: str = ""
     version: int = 0
     epoch: int = 0
+    leaving: int = 0
     phase: Phase = Phase.CONTRACT
     checking: bool = False
     status: Status = Status.PENDING
@@ -103,6 +107,8 @@ class BeadState:
     reviewed: str | None = None
     commit: str | None = None
     findings: tuple[str, ...] = ()
+    brought: tuple[str, ...] = ()
+    for_reviewer: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
 
@@ -164,7 +170,7 @@ def state_from_json(row: dict[str, Any]) -> BeadState:
     data["status"] = Status(data["status"])
     for key in ("hold", "awaits"):
         data[key] = Hold(data[key]) if data.get(key) else None
-    for key in ("findings", "notes"):
+    for key in ("findings", "brought", "for_reviewer", "notes"):
         data[key] = tuple(data.get(key) or ())
     data["checks"] = tuple(Check(**check) for check in data.get("checks") or ())
     return BeadState(**data)

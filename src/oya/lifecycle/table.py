@@ -38,6 +38,8 @@ class Take:
     reason: str
 
 
+_LANDS_WITH = APPROVABLE | {None}
+
 Effect = CancelAttempt | TellTracker | Take
 Step = tuple[BeadState, tuple[Effect, ...]]
 
@@ -48,7 +50,10 @@ def transition(state: BeadState, event: e.Event, limits: Limits) -> Step:
     `RefusedError` when the table has no such row, or the event's epoch is not current.
     """
     row = _ROWS[type(event)]
-    _check_epoch(state, event)
+    if isinstance(event, e.AttemptFailed | e.LeaseExpired) and _has_left(state, event.epoch):
+        row = _left
+    else:
+        _check_epoch(state, event)
     after, effects = row(state, event, limits)
     return replace(after, version=state.version + 1), effects
 
@@ -69,13 +74,18 @@ def _check_epoch(state: BeadState, event: e.Event) -> None:
         raise _refuse(state, event, f"epoch {epoch} is over, {state.epoch} is current")
 
 
-def _need(state: BeadState, event: e.Event, ok: bool) -> None:
+def _has_left(state: BeadState, epoch: int) -> bool:
+    return state.leaving == epoch > 0
+
+
+def _need(state: BeadState, event: e.Event, ok: bool, why: str = "") -> None:
     if not ok:
-        raise _refuse(state, event)
+        raise _refuse(state, event, why)
 
 
 def _enter(state: BeadState, phase: Phase, **changes: Any) -> BeadState:
     """A new entry into a phase: attempts are counted afresh, snapshots of before do not apply."""
+    reading = state.for_reviewer if phase is Phase.REVIEW else ()
     fresh: dict[str, Any] = {
         "phase": phase,
         "checking": False,
@@ -87,10 +97,13 @@ def _enter(state: BeadState, phase: Phase, **changes: Any) -> BeadState:
         "retry_count": 0,
         "done_claims": 0,
         "snapshot": None,
-        "findings": (),
+        "leaving": 0,
+        "findings": reading,
+        "for_reviewer": () if phase is Phase.CONTRACT else state.for_reviewer,
         "rework": False,
     }
-    return replace(state, **(fresh | changes))
+    after = replace(state, **(fresh | changes))
+    return replace(after, brought=after.findings)
 
 
 def _pend(state: BeadState, **changes: Any) -> BeadState:
@@ -107,10 +120,17 @@ def _person(state: BeadState, note: str) -> BeadState:
     return replace(state, notes=notes, retry_count=0, contests=0, rebases=0)
 
 
+def _working(state: BeadState) -> bool:
+    return state.status is Status.IN_PROGRESS and state.phase is not Phase.LANDING
+
+
 def _cancel(state: BeadState) -> tuple[Effect, ...]:
-    if state.status is Status.IN_PROGRESS and state.phase is not Phase.LANDING:
-        return (CancelAttempt(state.epoch),)
-    return ()
+    return (CancelAttempt(state.epoch),) if _working(state) else ()
+
+
+def _part(state: BeadState) -> BeadState:
+    """The attempt must go, the phase stays: its snapshot is still to come."""
+    return replace(state, leaving=state.epoch) if _working(state) else state
 
 
 def _claimed(s: BeadState, ev: e.Claimed, _: Limits) -> Step:
@@ -121,7 +141,7 @@ def _claimed(s: BeadState, ev: e.Claimed, _: Limits) -> Step:
     after = replace(
         s, status=Status.IN_PROGRESS, agent=ev.agent, epoch=s.epoch + 1, claims=claims, base=base
     )
-    return after, ()
+    return replace(after, leaving=0), ()
 
 
 def _contract_accepted(s: BeadState, ev: e.ContractAccepted, limits: Limits) -> Step:
@@ -134,18 +154,26 @@ def _contract_accepted(s: BeadState, ev: e.ContractAccepted, limits: Limits) -> 
 
 def _check_accepted(s: BeadState, ev: e.CheckAccepted, _: Limits) -> Step:
     _need(s, ev, s.checking)
+    if ev.unchecked:
+        return _unchecked(s, ev.unchecked), ()
     return _enter(s, Phase.IMPLEMENTATION, revisions=0, findings=ev.findings), ()
+
+
+def _unchecked(s: BeadState, why: str) -> BeadState:
+    said = f"no planner has checked this contract: {why}"
+    return _enter(s, Phase.IMPLEMENTATION, revisions=0, for_reviewer=(said,))
 
 
 def _check_revised(s: BeadState, ev: e.CheckRevised, limits: Limits) -> Step:
     _need(s, ev, s.checking)
     if s.revisions + 1 >= limits.max_revisions:
-        return _enter(s, Phase.IMPLEMENTATION, revisions=0, findings=ev.findings), ()
+        # An implementer could not act on them, since the contract is frozen now.
+        return _enter(s, Phase.IMPLEMENTATION, revisions=0, for_reviewer=ev.findings), ()
     return _enter(s, Phase.CONTRACT, revisions=s.revisions + 1, findings=ev.findings), ()
 
 
 def _implementation_accepted(s: BeadState, ev: e.ImplementationAccepted, limits: Limits) -> Step:
-    _need(s, ev, s.phase is Phase.IMPLEMENTATION)
+    _need(s, ev, s.phase is Phase.IMPLEMENTATION and ev.hold in _LANDS_WITH)
     known: dict[str, Any] = {"implementation": ev.commit, "base": ev.base}
     if limits.review:
         return _enter(s, Phase.REVIEW, **known), ()
@@ -153,7 +181,8 @@ def _implementation_accepted(s: BeadState, ev: e.ImplementationAccepted, limits:
 
 
 def _defended(s: BeadState, ev: e.Defended, _: Limits) -> Step:
-    _need(s, ev, s.phase is Phase.REVIEW and ev.commit == s.implementation)
+    _need(s, ev, s.phase is Phase.REVIEW and ev.hold in _LANDS_WITH)
+    _need(s, ev, ev.commit == s.implementation, f"the head to review is {s.implementation}")
     return _ready(s, ev.commit, ev.hold), ()
 
 
@@ -225,28 +254,49 @@ def _landing_conflicted(s: BeadState, ev: e.LandingConflicted, limits: Limits) -
 def _attempt_failed(s: BeadState, ev: e.AttemptFailed, limits: Limits) -> Step:
     rule = RULES[ev.failure]
     used = s.retry_count + rule.counts
-    # What happened to the agent must not wipe out what was found in its work.
-    findings = (ev.findings or (ev.reason,)) if rule.counts else s.findings
-    snapshot = None if rule.fresh else ev.snapshot or s.snapshot
-    after = replace(s, retry_count=used, snapshot=snapshot, findings=findings)
+    snapshot = None if rule.fresh else _kept(s, ev.snapshot)
+    after = replace(s, retry_count=used, snapshot=snapshot, findings=_told(s, ev))
     measure = rule.measure
     effects: tuple[Effect, ...] = () if measure is Measure.NONE else (Take(measure, ev.reason),)
     if used < limits.max_attempts or not rule.counts:
         return _pend(after), effects
     if s.checking:
-        return _enter(s, Phase.IMPLEMENTATION, revisions=0), effects
+        return _unchecked(s, f"{used} attempts failed; the last: {ev.reason}"), effects
     why = f"{used} attempts of {s.phase} failed; the last: {ev.reason} ({ev.failure})"
     return _stop(after, Status.FAILED, why), effects
 
 
+def _kept(s: BeadState, snapshot: str | None) -> str | None:
+    """Where the next attempt begins. Who judges begins at the accepted head, whatever it wrote."""
+    judges = s.checking or s.phase is Phase.REVIEW
+    return None if judges else snapshot or s.snapshot
+
+
+def _told(s: BeadState, ev: e.AttemptFailed) -> tuple[str, ...]:
+    """What the next attempt is told: what the phase was entered with, and what was found last.
+
+    What happened to an agent must not wipe out what was found in the work.
+    """
+    if not RULES[ev.failure].counts:
+        return s.findings
+    if ev.findings:
+        return (*s.brought, *ev.findings)
+    return tuple(dict.fromkeys((*s.findings, ev.reason)))
+
+
+def _left(s: BeadState, ev: e.AttemptFailed | e.LeaseExpired, _: Limits) -> Step:
+    """The end of an attempt that a hold or a block has cancelled: only its snapshot counts."""
+    return replace(s, leaving=0, snapshot=_kept(s, ev.snapshot)), ()
+
+
 def _lease_expired(s: BeadState, ev: e.LeaseExpired, _: Limits) -> Step:
-    return _pend(replace(s, snapshot=ev.snapshot or s.snapshot)), ()
+    return _pend(replace(s, snapshot=_kept(s, ev.snapshot))), ()
 
 
 def _cannot_do(s: BeadState, ev: e.CannotDo, limits: Limits) -> Step:
     _need(s, ev, not s.checking)  # a planner's `cannot` is a revision
     asked = ev.question or ev.why
-    s = replace(s, snapshot=ev.snapshot or s.snapshot)
+    s = replace(s, snapshot=_kept(s, ev.snapshot))
     if s.phase is Phase.CONTRACT:
         hold = Hold.ALREADY_DONE if ev.cannot == "already_done" else Hold.QUESTION
         return _stop(s, Status.HELD, asked, hold), ()
@@ -261,7 +311,7 @@ def _cannot_do(s: BeadState, ev: e.CannotDo, limits: Limits) -> Step:
 def _done_already(s: BeadState, ev: e.CannotDo, limits: Limits) -> Step:
     said = "the contract was red on the base, so the work is not done already"
     if not s.done_claims:
-        return _pend(replace(s, done_claims=1, findings=(said,))), ()
+        return _pend(replace(s, done_claims=1, findings=(*s.findings, said))), ()
     empty = e.AttemptFailed(
         ev.epoch, FailureClass.AGENT_EMPTY, f"claims again to be done: {said}", (said,)
     )
@@ -269,9 +319,13 @@ def _done_already(s: BeadState, ev: e.CannotDo, limits: Limits) -> Step:
 
 
 def _unlanded(s: BeadState, ev: e.Event) -> None:
-    """Rows "any before landed"; a durable landing intent is finished before any of these."""
-    gone = s.status in (Status.COMPLETE, Status.REMOVED)
-    _need(s, ev, not gone and not (s.phase is Phase.LANDING and s.status is Status.IN_PROGRESS))
+    """Rows "any before landed"; a landing under way is finished before any of these.
+
+    `undone` has landed too: it answers to `retry` alone, or it could land again by itself.
+    """
+    _need(s, ev, s.phase is not Phase.LANDED and s.status is not Status.REMOVED)
+    landing = s.phase is Phase.LANDING and s.status is Status.IN_PROGRESS
+    _need(s, ev, not landing, "it is landing now; try again when that has ended")
 
 
 def _added(s: BeadState, ev: e.Added, _: Limits) -> Step:
@@ -282,7 +336,9 @@ def _added(s: BeadState, ev: e.Added, _: Limits) -> Step:
 def _edited(s: BeadState, ev: e.Edited, _: Limits) -> Step:
     _unlanded(s, ev)
     held = s.status is Status.HELD and s.hold is Hold.PERSON
-    after = _enter(s, Phase.CONTRACT, revisions=0, contract_wrong=False, checks=(), text=ev.text)
+    # Another text is another piece of work: what the old one was contested for is over.
+    counts: dict[str, Any] = {"revisions": 0, "contests": 0, "rebases": 0, "contract_wrong": False}
+    after = _enter(s, Phase.CONTRACT, text=ev.text, checks=(), **counts)
     if held:
         after = _stop(after, Status.HELD, s.reason, Hold.PERSON)
     return after, _cancel(s)
@@ -290,7 +346,7 @@ def _edited(s: BeadState, ev: e.Edited, _: Limits) -> Step:
 
 def _blocked(s: BeadState, ev: e.Blocked, _: Limits) -> Step:
     _unlanded(s, ev)
-    after = replace(s, blocked=ev.reason)
+    after = replace(_part(s), blocked=ev.reason)
     if s.status is Status.IN_PROGRESS:
         after = _pend(after)
     return after, _cancel(s)
@@ -313,7 +369,8 @@ def _reopened(s: BeadState, ev: e.Reopened, _: Limits) -> Step:
 
 def _held_by_person(s: BeadState, ev: e.HeldByPerson, _: Limits) -> Step:
     _unlanded(s, ev)
-    return _stop(s, Status.HELD, ev.note or "held by a person", Hold.PERSON), _cancel(s)
+    after = _stop(_part(s), Status.HELD, ev.note or "held by a person", Hold.PERSON)
+    return after, _cancel(s)
 
 
 def _held_for(s: BeadState, ev: e.Event, holds: frozenset[Hold]) -> None:
@@ -342,7 +399,7 @@ def _retried(s: BeadState, ev: e.Retried, _: Limits) -> Step:
         _held_for(s, ev, RETRYABLE)
     after = replace(_person(s, ev.note), done_claims=0, contract_wrong=False)
     if s.hold in (Hold.ALREADY_DONE, Hold.UNDONE):
-        return _enter(after, Phase.CONTRACT, revisions=0, commit=None, checks=()), ()
+        return _enter(after, Phase.CONTRACT, revisions=0, commit=None), ()
     return _pend(after), ()
 
 

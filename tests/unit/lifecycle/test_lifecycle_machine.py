@@ -138,7 +138,7 @@ class LifeOfABead(RuleBasedStateMachine):
     def now(self, event: Any, behind: int = 0) -> Any:
         """The event under the current epoch, or one `behind` it; reviews judge the head."""
         if isinstance(event, e.Defended) and behind == 0:
-            event = replace(event, commit=self.state.implementation)
+            event = replace(event, commit=self.state.implementation or "")
         return replace(event, epoch=self.state.epoch - behind) if hasattr(event, "epoch") else event
 
     def fits(self, event: e.Event) -> bool:

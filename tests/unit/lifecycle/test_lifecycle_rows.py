@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from lifecycle_kit import (
@@ -436,7 +437,7 @@ class TestPersons:
         assert (after.where, after.commit, after.checks) == ("contract/pending", None, (CHECK,))
 
     def test_each_answer_resets_every_count_and_notes_are_kept(self) -> None:
-        worn = {"retry_count": 2, "contests": 2, "rebases": 2, "notes": ("first",)}
+        worn: dict[str, Any] = {"retry_count": 2, "contests": 2, "rebases": 2, "notes": ("first",)}
         asked: list[tuple[BeadState, e.Event]] = [
             (held(Hold.APPROVAL), e.Approved("second")),
             (held(Hold.APPROVAL), e.Rejected("second")),

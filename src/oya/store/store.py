@@ -81,6 +81,11 @@ class Store:
                 hint="Look for space and permissions on this disk.",
             ) from error
 
+    @property
+    def commit_seconds(self) -> float:
+        """Wall seconds that the engine has spent on commits since the store was opened."""
+        return self._writer.seconds
+
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""
         if self.events.closed:

@@ -57,6 +57,7 @@ class Writer:
         self._queue: asyncio.Queue[_Request | None] = asyncio.Queue(WAITING)
         self._unresolved: Draft | None = None
         self._broken: StoreError | None = None
+        self.seconds = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
 
     @property
@@ -157,9 +158,11 @@ class Writer:
             "at": stamp(self._clock.now()),
         }
         writes = [*draft.writes, Put("meta", "group", record)]
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(DEADLINE):
                 await self.engine.commit(writes)
+            self.seconds += self._clock.monotonic() - began
         except TimeoutError:
             # It may still arrive, at any time: reading back would prove nothing.
             self._broken = StoreUnavailable(

@@ -61,15 +61,21 @@ class Meter:
             _sum(before.tokens, usage.tokens), _sum(before.cost_usd, usage.cost_usd)
         )
 
-    def totals(self) -> dict[str, Any]:
-        """CPU seconds by kind, oya's own and git's among them, and oya's peak memory in MB."""
+    def totals(self, store_seconds: float) -> dict[str, Any]:
+        """CPU seconds by kind, oya's own and git's among them, and oya's peak memory in MB.
+
+        `wall` has seconds by kind too; kinds overlap, since much runs side by side.
+        """
         own = resource.getrusage(resource.RUSAGE_SELF)
         below = resource.getrusage(resource.RUSAGE_CHILDREN)
         rest = below.ru_utime + below.ru_stime - sum(self.cpu.values())
         cpu = self.cpu | {"oya": own.ru_utime + own.ru_stime, "git": max(rest, 0.0)}
         return {
             "cpu": {kind: round(seconds, 2) for kind, seconds in cpu.items()},
-            "wall": {kind: round(seconds, 2) for kind, seconds in self.seconds.items()},
+            "wall": {
+                kind: round(seconds, 2)
+                for kind, seconds in (self.seconds | {"store": store_seconds}).items()
+            },
             "peak_mb": own.ru_maxrss / 1024,
         }
 

@@ -13,6 +13,7 @@ from oya.repository.places import Place, find_place
 
 if TYPE_CHECKING:
     from oya.daemon.desk import StoreDesk
+    from oya.lifecycle.model import Limits
 
 Answer = dict[str, Any]
 
@@ -73,23 +74,22 @@ async def _from_store(place: Place, question: Question) -> Answer:
     from oya.daemon.desk import StoreDesk
     from oya.daemon.state import open_store
 
-    settings = _settings(place)
-    store = await open_store(place, SystemClock(), sync=settings.store.sync)
+    store = await open_store(place, SystemClock())
     try:
-        return await question.local(StoreDesk(store, place, settings.limits))
+        return await question.local(StoreDesk(store, place, lambda: _limits(place)))
     finally:
         await store.close()
 
 
-def _settings(place: Place) -> Any:
-    """The configuration as far as it can be read: a question needs its limits, no more."""
+def _limits(place: Place) -> Limits:
+    """Those of the configuration; the defaults where it cannot be read."""
     from oya.errors import ConfigError
     from oya.swarm.config import load
 
     try:
-        return load(place.root / ".oya/swarm.toml", {}, complete=False)
+        return load(place.root / ".oya/swarm.toml", {}, complete=False).limits
     except ConfigError:
-        return load(None, {}, complete=False)
+        return load(None, {}, complete=False).limits
 
 
 # The questions -------------------------------------------------------------------------------

@@ -158,7 +158,7 @@ def _person(bead: str, verb: str, note: str, form: Format) -> None:
     from oya.cli import asking, lines
 
     answer = asking.ask(asking.here(), asking.person(bead, verb, note))
-    show(answer, form, lambda row: [f"{row['id']} is {lines.state(row)} in {lines.phase(row)}."])
+    show(answer, form, lambda row: [lines.standing(row)])
 
 
 # Looking closer ------------------------------------------------------------------------------

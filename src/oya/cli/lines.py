@@ -135,6 +135,15 @@ def state(row: Row) -> str:
     return str(row["status"]).replace("_", " ")
 
 
+def standing(row: Row) -> str:
+    """Where a bead is, as a sentence."""
+    if row["status"] == "complete":
+        return f"{row['id']} has landed."
+    if row["status"] == "removed":
+        return f"{row['id']} is removed: {row['reason']}."
+    return f"{row['id']} is {state(row)} in {phase(row)}."
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -180,7 +189,7 @@ def _contract(record: Mapping[str, Any] | None) -> Iterator[str]:
 def why(found: Row) -> Iterator[str]:
     """`oya why`."""
     yield f"{found['id']}  {_one_line(found['title'])}"
-    yield f"It is {state(found)} in {phase(found)}."
+    yield standing(found)
     yield ""
     yield from found["story"]
     if found["next"]:

@@ -18,7 +18,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from oya.daemon.desk import MAX_EVENTS, LiveDesk
+from oya.daemon.desk import MAX_EVENTS
+from oya.daemon.live_desk import LiveDesk
 from oya.errors import OyaError, RefusedError, UsageError
 
 log = structlog.get_logger()

@@ -1,32 +1,23 @@
 """Everything that a person can ask and say, with a swarm running or without.
 
 `StoreDesk` stands on the store alone: a command opens it for itself when no daemon runs.
-`LiveDesk` is the same with a swarm behind it: the daemon's API. Answers are JSON objects.
+`live_desk.LiveDesk` is the same with a swarm behind it: the daemon's API. Answers are JSON
+objects. Every command without a daemon pays for what is imported here.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
-import structlog
-
-from oya.clock import Clock, stamp
-from oya.daemon.running import RunningSwarm
 from oya.errors import OyaError, UsageError
 from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState, Limits, state_to_json
 from oya.lifecycle.record import EventRecord
-from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.store.store import Store
 from oya.swarm import report, story
-
-log = structlog.get_logger()
 
 MAX_EVENTS = 1000
 """Events in one answer."""
@@ -42,9 +33,9 @@ PERSON: dict[str, Callable[[str], e.Event]] = {
 
 
 class StoreDesk:
-    """Answers from the store; nothing of a swarm runs."""
+    """Answers from the store; nothing of a swarm runs. `limits` is asked where a bead changes."""
 
-    def __init__(self, store: Store, place: Place, limits: Limits) -> None:
+    def __init__(self, store: Store, place: Place, limits: Callable[[], Limits]) -> None:
         self.store = store
         self._place = place
         self._limits = limits
@@ -177,7 +168,7 @@ class StoreDesk:
 
     async def _apply(self, bead: str, event: e.Event) -> BeadState:
         applied = await self.store.beads.apply(
-            bead, event, swarm=None, limits=self._limits, agent="person"
+            bead, event, swarm=None, limits=self._limits(), agent="person"
         )
         return applied.state
 
@@ -208,157 +199,3 @@ class StoreDesk:
             if len(page) < MAX_EVENTS:
                 break
         return found
-
-
-class LiveDesk(StoreDesk):
-    """Answers while a swarm runs, and for a moment after it has ended.
-
-    `run` runs the swarm, to its end whatever happens; afterwards `final` is its last status.
-    """
-
-    def __init__(
-        self, store: Store, place: Place, limits: Limits, universe: RunningSwarm, clock: Clock
-    ) -> None:
-        super().__init__(store, place, limits)
-        self._universe = universe
-        self._clock = clock
-        self._began = clock.now()
-        self._started = clock.monotonic()
-        self._landings: deque[datetime] = deque(maxlen=report.RECENT + 1)
-        self._news = asyncio.Event()
-        self._swarming: asyncio.Task[SwarmState] | None = None
-        self.final: dict[str, Any] | None = None
-
-    async def run(self) -> dict[str, Any]:
-        """Run the swarm; its final status, with "seconds" and "exit" added. Raises nothing."""
-        watch = asyncio.create_task(self._watch(), name="watch events")
-        self._swarming = asyncio.create_task(self._universe.run(), name="universe")
-        code, error = await self._end_of(self._swarming)
-        await self._close(code, error)
-        watch.cancel()
-        await asyncio.wait((watch,))
-        assert self.final is not None
-        return self.final
-
-    async def _end_of(self, swarming: asyncio.Task[SwarmState]) -> tuple[int, OyaError | None]:
-        await asyncio.wait((swarming,))
-        if swarming.cancelled():
-            return 5, None
-        failed = swarming.exception()
-        if failed is None:
-            return report.exit_code(swarming.result()), None
-        log.error("swarm", exc_info=failed)
-        if isinstance(failed, OyaError):
-            return failed.exit_code, failed
-        return 1, OyaError(
-            f"A defect of oya ended the swarm: {type(failed).__name__}: {failed}",
-            safe="All work is kept.",
-            hint="The traceback is in `oya logs`; oya swarm goes on.",
-        )
-
-    async def _watch(self) -> None:
-        """Until cancelled: note landings for the estimate, and wake whoever follows."""
-        with self.store.events.subscribe() as records:
-            async for record in records:
-                if record.event == "landed":
-                    self._landings.append(self._clock.now())
-                self._wake()
-
-    def mark(self) -> asyncio.Event:
-        """To be taken before reading, and given to `news` after it."""
-        return self._news
-
-    async def news(self, mark: asyncio.Event, timeout: float) -> bool:
-        """Wait until something happened since `mark`; False after `timeout` seconds."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await mark.wait()
-        except TimeoutError:
-            return False
-
-    async def status(self) -> dict[str, Any]:
-        if self.final is not None:
-            return self.final
-        return await self._status()
-
-    async def _close(self, code: int, error: OyaError | None) -> None:
-        final = await self._status()
-        final["seconds"] = round(self._clock.monotonic() - self._started, 1)
-        final["exit"] = code
-        if error is not None:
-            final["error"] = {"what": str(error), "safe": error.safe, "hint": error.hint}
-        self.final = final
-        self._wake()
-
-    async def sync(self) -> dict[str, Any]:
-        self._running()
-        return await self._universe.sync()
-
-    async def stop(self, now: bool) -> dict[str, Any]:
-        swarm = self._swarm
-        if self._swarming is not None and swarm and swarm.status is SwarmStatus.STARTING:
-            self._swarming.cancel()  # nothing is claimed yet, so there is nothing to wait for
-        elif self.final is None:
-            await self._universe.stop(now=now)
-        return {"stopping": True}
-
-    async def pause(self) -> dict[str, Any]:
-        self._running()
-        await self._universe.pause()
-        return {"paused": True}
-
-    async def resume(self) -> dict[str, Any]:
-        self._running()
-        await self._universe.resume()
-        return {"paused": False}
-
-    async def set(self, changes: Mapping[str, str]) -> dict[str, Any]:
-        self._running()
-        if not changes:
-            raise UsageError("Nothing to set.", hint="For example: oya swarm set target=10")
-        await self._universe.set(changes)
-        return {"set": dict(changes)}
-
-    async def _apply(self, bead: str, event: e.Event) -> BeadState:
-        self._running()
-        return await self._universe.person(bead, event)
-
-    async def _status(self) -> dict[str, Any]:
-        swarm = self._swarm
-        starting = swarm is None or swarm.status is SwarmStatus.STARTING
-        alive = None
-        if not starting and swarm and not swarm.ended:
-            try:
-                alive = await self._universe.live()
-            except OyaError:  # in the middle of ending: what the store knows will do
-                alive = None
-        now = self._clock.now()
-        landings = list(self._landings)
-        left = swarm.target_beads - swarm.landed_beads if swarm else 0
-        due = report.estimate(landings, self._began, left, now)
-        found = report.status(
-            swarm, self.store.beads.all().values(), alive, stamp(due) if due else None
-        )
-        if alive is None and swarm is not None:
-            found["landing"]["behind"] = {swarm.branch: await self._behind(swarm.branch)}
-        return found
-
-    @property
-    def _swarm(self) -> SwarmState | None:
-        return self.store.swarms.current()
-
-    def _running(self) -> None:
-        """Refuse what needs a swarm at work."""
-        swarm = self._swarm
-        if self.final is not None or swarm is None or swarm.ended:
-            raise self._idle()
-        if swarm.status is SwarmStatus.STARTING:
-            raise OyaError(
-                f"{swarm.id} is still starting: it proves the base first.",
-                safe="Nothing was changed.",
-                hint="Try again in a moment.",
-            )
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()

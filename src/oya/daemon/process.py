@@ -22,7 +22,7 @@ import structlog
 from oya.clock import Clock, SystemClock
 from oya.daemon.api import Followers, create_app
 from oya.daemon.choose import Choice, choose
-from oya.daemon.desk import LiveDesk
+from oya.daemon.live_desk import LiveDesk
 from oya.daemon.logs import log_to
 from oya.daemon.preflight import preflight
 from oya.daemon.request import Request

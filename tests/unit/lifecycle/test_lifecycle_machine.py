@@ -9,7 +9,18 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from lifecycle_kit import events_for, new, refused
+from lifecycle_kit import (
+    CLAIM,
+    LANDED,
+    STACKED,
+    TO_LANDING,
+    TO_REVIEW,
+    Next,
+    defended,
+    events_for,
+    new,
+    refused,
+)
 
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import RULES, FailureClass
@@ -95,19 +106,32 @@ PEOPLE: dict[type[Any], st.SearchStrategy[Any]] = {
 }
 """What a person or the tracker may want."""
 
+paths = st.sampled_from(
+    [
+        (),
+        TO_REVIEW,
+        TO_LANDING,
+        (*TO_REVIEW, CLAIM, defended(Hold.APPROVAL)),
+        (*TO_LANDING, STACKED, LANDED),
+    ]
+)
+"""Where a life may begin, so that few steps lead far."""
+
 reports = st.sampled_from(list(WORK)).flatmap(WORK.__getitem__)
 
 
 class LifeOfABead(RuleBasedStateMachine):
     """Plays events on one bead and keeps its own books beside it."""
 
-    @initialize(limits=limits)
-    def begin(self, limits: Limits) -> None:
+    @initialize(limits=limits, path=paths)
+    def begin(self, limits: Limits, path: tuple[e.Event | Next, ...]) -> None:
         self.limits = limits
         self.state = new()
         self.answered: set[int] = set()
         self.results_here = 0
         self.approval: Hold | None = None
+        for step in path:
+            self.play(step(self.state) if callable(step) else step)
 
     @precondition(lambda self: self.state.status is Status.PENDING)
     @rule(base=commits)

@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
+REAL   := $(VENV)/real-agents
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench real-agents real-agents-if-possible
@@ -27,8 +28,7 @@ check: $(VENV)/.dev ## lint, formatting, types, layers: seconds
 bench: $(VENV)/.dev ## each measure beside its baseline; NAME=actors takes only that one
 	@$(BIN)/python benchmarks/run.py $(NAME)
 
-real-agents: $(VENV)/.uv ## coding agents from npm, into .venv, for the tests that drive real ones
-	@$(BIN)/python tests/real/install.py
+real-agents: $(REAL)/.ready ## coding agents from npm, into .venv, for the tests that drive real ones
 
 # Without Node, or without a network, the tests that need real agents skip and say so.
 real-agents-if-possible: $(VENV)/.dev
@@ -52,4 +52,12 @@ $(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.uv
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@$(UV) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+# A folder of its own, so that neither node_modules nor a lock (npm's holds addresses of a
+# registry) comes into the repository; the versions in package.json are exact.
+$(REAL)/.ready: tests/real/package.json $(VENV)/.uv
+	@mkdir -p $(REAL)
+	@cp tests/real/package.json $(REAL)/package.json
+	@npm install --prefix $(REAL) --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -39,7 +39,7 @@ def codex_acp() -> Path:
     """The installed program; OYA_REAL_AGENTS names another place than this environment's."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         absent("node and npm are not there: no real agent can run")
-    place = Path(os.environ.get("OYA_REAL_AGENTS") or Path(sys.prefix) / "node")
+    place = Path(os.environ.get("OYA_REAL_AGENTS") or Path(sys.prefix) / "real-agents")
     program = place / "node_modules" / ".bin" / "codex-acp"
     if not program.exists():
         absent(f"{program} is not there: make real-agents")

@@ -70,7 +70,7 @@ class LineTransport:
                 whole = False
                 await self._reader.readexactly(max(error.consumed, 1))
             except asyncio.IncompleteReadError as error:
-                return error.partial if whole or not error.partial else None
+                return error.partial if whole else None
             else:
                 return line if whole else None
 

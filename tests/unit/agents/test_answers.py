@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oya.agents.answers import (
@@ -192,6 +192,7 @@ json_values = st.recursive(
 KEYS = sorted({name for model in MODELS.values() for name in model.model_fields})
 
 
+@settings(deadline=None)
 @given(st.sampled_from(Role), st.dictionaries(st.sampled_from(KEYS), json_values, max_size=5))
 def test_any_json_is_an_answer_or_wrong(
     tmp_path_factory: pytest.TempPathFactory, role: Role, content: dict[str, Any]

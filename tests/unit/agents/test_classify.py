@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oya.agents.classify import by_chat, by_error, by_status, by_text, last_paragraph
@@ -190,6 +190,7 @@ def test_talk_is_no_refusal(text: str) -> None:
     assert by_chat(text) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=3000), st.one_of(st.none(), st.integers(), st.text()))
 def test_any_text_has_a_class_or_none(text: str, code: Any) -> None:
     for judged in (by_text(text), by_chat(text), by_error(text, text, code)):

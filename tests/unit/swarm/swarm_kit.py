@@ -1,0 +1,267 @@
+"""A swarm's tools on a real repository and the simulated engine, and a lander on them.
+
+Gates are real processes: `ci` is red where the tree has a file `red.txt`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oya.actors import Actor, ActorRef, Supervisor
+from oya.clock import SystemClock
+from oya.lifecycle import events as e
+from oya.lifecycle.model import BeadState, Check
+from oya.lifecycle.swarm import SwarmState, SwarmStatus
+from oya.repository.git import GitRepository
+from oya.store import Store
+from oya.store.engine import Put
+from oya.swarm.assembly import Parts, build_parts
+from oya.swarm.config import load
+from oya.swarm.contract import Contract
+from oya.swarm.lander import LanderActor
+from oya.swarm.line import Line
+from oya.swarm.messages import LookForReviewed, Sync
+from oya.swarm.tracking import Tracking
+from oya.testing.engine import Disk, SimulatedEngine
+from oya.trackers import detect
+from repository_kit import commit, git, make_repository, opened, write
+
+PATH = ".beads/issues.jsonl"
+CONFIG = """
+[defaults]
+backend = "agent"
+planner = false
+[backends.agent]
+kind = "command"
+command = ["true"]
+[sandbox]
+kind = "none"
+[quality-gates]
+ci = ["{ci}"]
+red_queen = false
+{more}
+"""
+Hook = Callable[[], Awaitable[None] | None]
+
+
+class HandClock(SystemClock):
+    """A clock that also moves when a test says so."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+class Inbox(Actor[Any]):
+    """Stands where the orchestrator does; `got` is what it was told."""
+
+    def __init__(self, got: list[Any]) -> None:
+        self._got = got
+
+    async def handle(self, message: Any) -> None:
+        self._got.append(message)
+
+
+def issue(bead: str, **fields: Any) -> dict[str, Any]:
+    """One record of the tracker's file."""
+    made = {"id": bead, "title": f"Title of {bead}", "status": "open", "priority": 2}
+    return {**made, "issue_type": "task", "created_at": "2026-01-01T00:00:00Z", **fields}
+
+
+def needs(*beads: str) -> list[dict[str, str]]:
+    return [{"depends_on_id": bead, "type": "blocks"} for bead in beads]
+
+
+def jsonl(*issues: dict[str, Any]) -> str:
+    return "".join(f"{json.dumps(one)}\n" for one in issues)
+
+
+def contract(bead: str, at: str, **fields: Any) -> Contract:
+    """An accepted contract of kind check, unless `fields` say otherwise."""
+    made: dict[str, Any] = {
+        "bead": bead,
+        "epoch": 1,
+        "kind": "check",
+        "commit": at,
+        "base": at,
+        "fail_to_pass": (),
+        "guards": (),
+        "changes": (),
+        "test_files": (),
+        "frozen": (),
+        "checks": (),
+        "answer": {},
+    }
+    return Contract(**{**made, **fields})
+
+
+@dataclass
+class World:
+    """Everything a lander stands on. `told` is what the orchestrator would have heard."""
+
+    folder: Path
+    repo: GitRepository
+    store: Store
+    disk: Disk
+    clock: HandClock
+    parts: Parts
+    line: Line
+    tracking: Tracking
+    told: list[Any] = field(default_factory=list)
+    lander: ActorRef[Any] | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def at(
+        cls,
+        tmp_path: Path,
+        *,
+        ignored: bool = False,
+        more: str = "",
+        ci: str = "test ! -e red.txt",
+        issues: tuple[dict[str, Any], ...] = (),
+    ) -> AsyncIterator[World]:
+        backlog = jsonl(*(issues or (issue("a"), issue("b"))))
+        folder = make_repository(
+            tmp_path / "repo",
+            {"a.txt": "one\n", ".gitignore": ".beads\n"}
+            if ignored
+            else {"a.txt": "one\n", PATH: backlog},
+        )
+        write(folder, {PATH: backlog})
+        repo = opened(folder)
+        config = tmp_path / "swarm.toml"
+        config.write_text(CONFIG.format(ci=ci, more=more))
+        settings = load(config, {})
+        clock, disk = HandClock(1), Disk()
+        store = await Store.open(
+            repo.place.state, clock=clock, sync=False, engine=lambda _: SimulatedEngine(disk)
+        )
+        swarm = SwarmState("swarm-1", SwarmStatus.RUNNING, target_beads=10, branch="main")
+        await store.swarms.put(swarm, event="swarm_running")
+        parts = build_parts(settings, repo.place, store, clock, swarm.id, "main")
+        line = Line(repo, "main", follows=settings.landing.follow)
+        await line.refresh()
+        tracking = Tracking(parts, detect(folder), line)
+        await tracking.refresh()
+        world = cls(folder, repo, store, disk, clock, parts, line, tracking)
+        try:
+            yield world
+        finally:
+            await store.close()
+
+    # The user
+
+    def backlog(self, *issues: dict[str, Any]) -> None:
+        """Write the tracker's working file."""
+        write(self.folder, {PATH: jsonl(*issues)})
+
+    def issue(self, bead: str, rev: str | None = None) -> dict[str, Any] | None:
+        """A record of the working file, or of a commit's."""
+        text = (self.folder / PATH).read_text() if rev is None else self.git("show", f"{rev}:{PATH}")
+        found: Iterator[dict[str, Any]] = (json.loads(row) for row in text.splitlines() if row)
+        return next((one for one in found if one["id"] == bead), None)
+
+    def commit(self, files: dict[str, str], message: str = "by the user") -> str:
+        return commit(self.folder, files, message)
+
+    def git(self, *args: str) -> str:
+        return git(self.folder, *args)
+
+    # The work
+
+    def state(self, bead: str) -> BeadState:
+        state = self.store.beads.get(bead)
+        assert state is not None
+        return state
+
+    async def said(self, event: str) -> list[str | None]:
+        """The reasons of all events of that name."""
+        return [r.reason for r in await self.store.events.since(0) if r.event == event]
+
+    async def claimed(self, bead: str, agent: str = "agent-1") -> int:
+        """A claim of that bead; its epoch."""
+        state = (await self.parts.apply(bead, e.Claimed(agent, "agent", self.line.base))).state
+        return state.epoch
+
+    async def made(self, base: str, files: dict[str, str | None]) -> str:
+        """A commit on `base`, as an agent's head."""
+        changes = {p: None if text is None else text.encode() for p, text in files.items()}
+        tree = await self.repo.write_tree(base, changes)
+        return await self.repo.commit_tree(tree, (base,), "work")
+
+    async def reviewed(
+        self, bead: str, files: dict[str, str | None], *checks: Check, **about: Any
+    ) -> str:
+        """Bring a bead to the landing queue with these files; the head that is to land."""
+        base = self.line.base
+        head = await self.made(base, files)
+        accepted = contract(bead, base, checks=checks, **about)
+        epoch = await self.claimed(bead)
+        await self.parts.apply(
+            bead,
+            e.ContractAccepted(epoch, base, base, accepted.kind),
+            also=(Put("contracts", bead, accepted.to_json()),),
+        )
+        epoch = await self.claimed(bead)
+        await self.parts.apply(bead, e.ImplementationAccepted(epoch, head, base))
+        return head
+
+    # The lander
+
+    @contextlib.asynccontextmanager
+    async def landing(self, only: frozenset[str] = frozenset()) -> AsyncIterator[None]:
+        """A lander at work."""
+        async with Supervisor(clock=self.clock, name="test") as root:
+            orchestrator = await root.spawn(lambda: Inbox(self.told), name="orchestrator")
+            self.lander = await root.spawn(
+                lambda: LanderActor(self.parts, self.line, self.tracking, orchestrator, only),
+                name="lander",
+            )
+            yield
+
+    async def look(self) -> None:
+        """Ask the lander to look again."""
+        assert self.lander is not None
+        await self.lander.tell(LookForReviewed())
+
+    async def sync(self) -> dict[str, Any]:
+        """What `oya sync` would say."""
+        assert self.lander is not None
+        found: dict[str, Any] = await self.lander.ask(Sync, timeout=10)
+        return found
+
+    async def until(self, bead: str, where: str) -> BeadState:
+        """Wait until a bead is there (`landed/complete`)."""
+        return await self.wait(lambda: self.state(bead).where == where and self.state(bead))
+
+    async def wait(self, what: Callable[[], Any]) -> Any:
+        """Wait for something true, and return it. At most 10 s."""
+        with self.store.events.subscribe() as records:
+            async with asyncio.timeout(10):
+                while not (found := what()):
+                    reading = asyncio.ensure_future(anext(records))
+                    await asyncio.wait((reading,), timeout=0.02)
+                    reading.cancel()
+                return found
+
+    def before_ci(self, hook: Hook, *, times: int = 1) -> None:
+        """Let something happen while the gates run."""
+        gates, ci, left = self.parts.gates, self.parts.gates.ci, times
+
+        async def hooked(commit: str, *, fresh: bool = False) -> Any:
+            nonlocal left
+            if left:
+                left -= 1
+                if (waiting := hook()) is not None:
+                    await waiting
+            return await ci(commit, fresh=fresh)
+
+        gates.ci = hooked  # type: ignore[method-assign]

@@ -12,12 +12,14 @@ from oya.lifecycle.failures import RULES, FailureClass, Measure
 SESSION_MEMORY = 1 << 30
 PARK_FIRST = 2.0
 PARK_LIMIT = 900.0
-CIRCUIT_FIRST = 2.0
 
 
 @dataclass
 class Access:
-    """One backend's state. `until` is monotonic; `seats` are sessions that may run at once."""
+    """One backend's state. `until` is monotonic; `seats` are sessions that may run at once.
+
+    `probing`: its time is over, and one session is finding out whether it works again.
+    """
 
     name: str
     seats: int
@@ -26,6 +28,7 @@ class Access:
     reason: str | None = None
     sessions: int = 0
     refusals: int = 0
+    probing: bool = False
 
 
 def seats_by_memory() -> int:
@@ -45,17 +48,20 @@ class Admission:
         access = self.backends[backend]
         if access.state in ("parked", "down"):
             over = access.until is not None and access.until <= self._clock.monotonic()
-            return over and access.sessions == 0
+            return over and not access.probing
         return access.state == "ok" and access.sessions < access.seats
 
     def took(self, backend: str) -> None:
         """A session was given out."""
-        self.backends[backend].sessions += 1
+        access = self.backends[backend]
+        access.sessions += 1
+        access.probing = access.state in ("parked", "down")
 
     def ended(self, backend: str, failure: FailureClass | None, reason: str) -> bool:
         """A session is over; True if the backend's state changed."""
         access = self.backends[backend]
         access.sessions -= 1
+        access.probing &= access.sessions > 0  # which one was the probe is not known
         measure = RULES[failure].measure if failure else Measure.NONE
         if measure in (Measure.PARK_BACKEND, Measure.OPEN_CIRCUIT):
             state = "parked" if measure is Measure.PARK_BACKEND else "down"
@@ -67,7 +73,7 @@ class Admission:
         if access.until is not None and access.until > self._clock.monotonic():
             return False  # it was under way when the outage began, and proves nothing
         changed = access.state != "ok"
-        access.state, access.until, access.reason, access.refusals = "ok", None, None, 0
+        _works(access)
         return changed
 
     def disable(self, backend: str, reason: str) -> bool:
@@ -80,7 +86,7 @@ class Admission:
     def enable_all(self) -> None:
         """A person says that it is worth trying again."""
         for access in self.backends.values():
-            access.state, access.until, access.reason, access.refusals = "ok", None, None, 0
+            _works(access)
 
     def _park(self, access: Access, state: str, reason: str) -> bool:
         if access.state == "disabled":
@@ -90,6 +96,11 @@ class Admission:
             return False  # one outage, however many sessions it ends
         wait = min(PARK_FIRST * 2**access.refusals, PARK_LIMIT)
         access.refusals += 1
-        access.state, access.reason = state, reason
+        access.state, access.reason, access.probing = state, reason, False
         access.until = now + wait * self._clock.random.uniform(0.75, 1.25)
         return True
+
+
+def _works(access: Access) -> None:
+    access.state, access.until, access.reason, access.refusals = "ok", None, None, 0
+    access.probing = False

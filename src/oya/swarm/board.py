@@ -14,11 +14,13 @@ class Board:
 
     def __init__(self) -> None:
         self._beads: dict[str, Bead] = {}
+        self._keys: dict[str, str] = {}
         self.graph = Graph(())
 
     def set(self, beads: Iterable[Bead]) -> None:
         """Replace what is known by a new reading."""
         self._beads = {bead.id: bead for bead in beads}
+        self._keys = {}
         self.graph = Graph(tuple(self._beads.values()))
 
     @property
@@ -29,6 +31,12 @@ class Board:
     def bead(self, bead: str) -> Bead:
         """One bead; a bead that has left the file is an empty one with its id."""
         return self._beads.get(bead) or Bead(id=bead, title=bead)
+
+    def text_key(self, bead: str) -> str:
+        """The bead's `text_key`, computed once a reading: it is asked for at every look."""
+        if bead not in self._keys:
+            self._keys[bead] = self.bead(bead).text_key
+        return self._keys[bead]
 
     def order(self, ids: Iterable[str]) -> list[str]:
         """Priority, then age, then id."""

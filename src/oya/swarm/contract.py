@@ -94,4 +94,4 @@ def uncovered(criteria: Sequence[str], answer: TestWriterAnswer) -> list[str]:
     covered |= {check.clause.strip() for check in answer.checks}
     wanted = {f"AC{n}": text for n, text in enumerate(criteria, 1)}
     missing = [name for name, text in wanted.items() if not {name, text} & covered]
-    return missing + [error for error in answer.error_variants if error not in covered]
+    return missing + [error for error in answer.error_variants if error.strip() not in covered]

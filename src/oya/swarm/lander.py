@@ -1,63 +1,87 @@
 """LanderActor: reviewed beads become commits on the line, one at a time, each proven first.
 
-The order of steps is the promise: intent durable, line moved, landed recorded, checkout
-follows, tracker told. After a crash `resume.finish_landings` picks it up at any of them.
+The order of steps is the promise: evidence noted, intent durable, line moved, landed recorded,
+checkout follows, tracker told. Whatever ends it in between, `resume.finish_landings` picks it
+up: at the next round, or in the next daemon.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from oya.actors import Actor, ActorRef
-from oya.errors import OyaError, RefusedError, StoreError
+from oya.errors import OyaError, StoreError
 from oya.gates.feedback import feedback
 from oya.gates.green import judge_implementation
 from oya.gates.model import Evidence
-from oya.lifecycle.events import Landed, LandingConflicted, LandingLeft, LandingStarted, Undone
+from oya.lifecycle.events import LandingConflicted, LandingLeft, LandingStarted, Undone
 from oya.lifecycle.model import BeadState, Phase, Status
-from oya.lifecycle.swarm import SwarmState
-from oya.store.engine import Delete
 from oya.swarm.assembly import Parts
 from oya.swarm.candidate import Candidate, build_candidate, candidate_ref, evidence_note
 from oya.swarm.contract import Contract
 from oya.swarm.judgement import failing_checks, passing
 from oya.swarm.line import Line
-from oya.swarm.messages import Continue, LanderMessage, LookForReviewed, Pause, Sync, Wake
+from oya.swarm.messages import (
+    BaseIsRed,
+    Continue,
+    LanderMessage,
+    LookForReviewed,
+    Pause,
+    Sync,
+    Wake,
+)
+from oya.swarm.resume import finish_landings, record_landed
 from oya.swarm.tracking import Tracking
 
 log = structlog.get_logger()
 
 LOOK = 2.0
 """Seconds between two looks at the branch when nothing else happens."""
+LATER_FIRST = 2.0
+LATER_LIMIT = 300.0
+"""Seconds for which a bead is passed over after something kept it from being proven."""
+RED_AGAIN = 900.0
+"""Seconds until something is tried again on a base that was red."""
 
 
-class Conflict(Exception):
-    """The bead does not fit on this base."""
+class Out(Exception):
+    """The bead leaves the queue by this event."""
 
-    def __init__(
-        self, reason: str, findings: tuple[str, ...] = (), *, contract: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.event = LandingConflicted(reason, findings, contract)
+    def __init__(self, event: LandingConflicted | LandingLeft) -> None:
+        super().__init__(event.reason)
+        self.event = event
 
 
 class LanderActor(Actor[LanderMessage]):
-    """One lander per repository and branch."""
+    """One lander per repository and branch. `only`: the beads it may land, if any are named."""
 
     def __init__(
-        self, parts: Parts, line: Line, tracking: Tracking, orchestrator: ActorRef[Any]
+        self,
+        parts: Parts,
+        line: Line,
+        tracking: Tracking,
+        orchestrator: ActorRef[Any],
+        only: frozenset[str] = frozenset(),
     ) -> None:
         self._parts = parts
         self._line = line
         self._tracking = tracking
         self._orchestrator = orchestrator
+        self._only = only
+        self._refs = asyncio.Lock()  # whoever reads the line to move it, or something after it
         self._round: asyncio.Task[None] | None = None
         self._again = False
+        self._looked = 0.0
+        self._paused: bool | None = None
+        self._red: tuple[str, float] | None = None
+        self._later: dict[str, tuple[int, float]] = {}
+        self._complaint = ""
 
     async def pre_start(self) -> None:
         self.send_every(LOOK, LookForReviewed())
@@ -66,67 +90,121 @@ class LanderActor(Actor[LanderMessage]):
     async def handle(self, message: LanderMessage) -> None:
         match message:
             case LookForReviewed():
-                self._again = True
-                if self._round is None or self._round.done():
-                    self._round = self.start(self._rounds(), name="landing")
+                await self._wake()
             case Sync(reply=reply):
-                reply.send(await self.sync())
+                try:
+                    reply.send(await self.sync())
+                except OyaError as error:
+                    reply.fail(error)
+
+    async def _wake(self) -> None:
+        self._again = True
+        if self._round is None or self._round.done():
+            self._round = self.start(self._rounds(), name="landing")
+        elif self.clock.monotonic() - self._looked >= LOOK:
+            # Gates may take half an hour; the branch is watched meanwhile.
+            try:
+                await self._look()
+            except OyaError as error:
+                await self._complain(error)
 
     async def _rounds(self) -> None:
         while self._again:
             self._again = False
             try:
+                await self._take_up()
                 await self._look()
                 while (bead := self._next()) is not None:
                     await self._land(bead)
                     await self._look()
-            except StoreError as error:
-                log.error("store", error=str(error))
+            except OyaError as error:  # store, git: the next look will do
+                await self._complain(error)
                 return
+            self._complaint = ""
         self._orchestrator.try_tell(Wake())
 
-    async def _look(self) -> None:
-        was = self._line.rewritten
-        await self._line.refresh()
-        if self._line.rewritten and not was:
-            words = (
-                f"{self._line.branch} was rewritten: it no longer contains what oya last saw "
-                "there; oya sync takes it as it is now"
+    async def _take_up(self) -> None:
+        """What an outage left in the middle is finished before anything else."""
+        states = self._parts.store.beads.all().values()
+        if any(s.phase is Phase.LANDING and s.status is Status.IN_PROGRESS for s in states):
+            await finish_landings(self._parts, "an outage came in the middle")
+            await self._line.refresh()
+            await self._tracking.landed()
+
+    async def _complain(self, error: OyaError) -> None:
+        """Once for each trouble, however often it is met."""
+        if str(error) == self._complaint:
+            return
+        self._complaint = str(error)
+        log.error("landing waits", error=str(error))
+        with suppress(StoreError):
+            await self._parts.store.events.append(
+                "warning", swarm=self._parts.swarm, reason=f"landing waits: {error}"
             )
-            self._orchestrator.try_tell(Pause("rewritten", words), control=True)
-        await self._line.follow()
+
+    async def _look(self) -> None:
+        self._looked = self.clock.monotonic()
+        async with self._refs:
+            await self._line.refresh()
+            await self._line.follow()
+        self._tell_rewritten()
+
+    def _tell_rewritten(self) -> None:
+        words = self._line.rewritten
+        if bool(words) != self._paused:
+            self._paused = bool(words)
+            message = Pause("rewritten", words) if words else Continue("rewritten")
+            self._orchestrator.try_tell(message, control=True)
 
     def _next(self) -> str | None:
         swarm = self._parts.store.swarms.get(self._parts.swarm)
-        if swarm is None or swarm.reached or self._line.rewritten:
+        if swarm is None or swarm.reached or self._line.rewritten or self._on_red_base():
             return None
-        ready = [
-            state.id
-            for state in self._parts.store.beads.all().values()
-            if state.phase is Phase.LANDING and state.status is Status.PENDING and not state.blocked
-        ]
+        ready = [s.id for s in self._parts.store.beads.all().values() if self._may_land(s)]
         return next(iter(self._parts.board.order(ready)), None)
 
+    def _may_land(self, state: BeadState) -> bool:
+        reviewed = state.phase is Phase.LANDING and state.status is Status.PENDING
+        if not reviewed or state.blocked or (self._only and state.id not in self._only):
+            return False
+        return self._later.get(state.id, (0, 0.0))[1] <= self.clock.monotonic()
+
+    def _on_red_base(self) -> bool:
+        if self._red is not None and self._red != (self._line.base, self._red[1]):
+            self._red = None
+        return self._red is not None and self.clock.monotonic() < self._red[1]
+
     async def _land(self, bead: str) -> None:
+        """From the queue to the line; whatever keeps the bead from there is an event."""
         parts = self._parts
         try:
             state = (await parts.apply(bead, LandingStarted(self._line.base))).state
-        except RefusedError:
-            return
-        try:
             candidate = await self._prove(state)
-        except Conflict as conflict:
-            await parts.apply(bead, conflict.event)
-        except asyncio.CancelledError:
-            await _finish(parts.apply(bead, LandingLeft("the swarm was stopped")))
-            raise
-        except OyaError as error:
-            await parts.apply(bead, LandingLeft(str(error)))
-            await self.clock.sleep(LOOK)
-        else:
             # Short, and never half done by a stop: the gates are behind, only refs move now.
             await _finish(self._move(state, candidate))
+        except Out as out:
+            await parts.apply(bead, out.event)
+            await parts.repo.delete_ref(candidate_ref(bead))
+        except asyncio.CancelledError:
+            await _finish(self._give_up())
+            raise
+        except StoreError:
+            raise
+        except OyaError as error:
+            self._put_off(bead)
+            await finish_landings(parts, str(error))
         self._orchestrator.try_tell(Wake())
+
+    async def _give_up(self) -> None:
+        try:
+            await finish_landings(self._parts, "the swarm was stopped")
+        except OyaError as error:
+            log.warning("landing is left as it is", error=str(error))
+
+    def _put_off(self, bead: str) -> None:
+        times = self._later.get(bead, (0, 0.0))[0]
+        seconds = min(LATER_FIRST * 2**times, LATER_LIMIT)
+        self._later[bead] = (times + 1, self.clock.monotonic() + seconds)
 
     # Proving ------------------------------------------------------------------------------
 
@@ -134,31 +212,23 @@ class LanderActor(Actor[LanderMessage]):
         parts = self._parts
         contract = await parts.contract(state.id)
         candidate = await self._build(state, contract)
-        await parts.repo.cas_ref(
-            candidate_ref(state.id),
-            candidate.commit,
-            await parts.repo.read_ref(candidate_ref(state.id)),
-        )
+        await parts.repo.set_ref(candidate_ref(state.id), candidate.commit)
         evidence, findings = await self._judge(state, contract, candidate, fresh=False)
-        if findings and await parts.base_red(candidate.base):
-            raise OyaError("the base is red")
         if findings:
-            await self._judge_again(state, contract, candidate, findings)
+            await self._blame_base(candidate.base)
+            evidence = await self._judge_again(state, contract, candidate, findings)
         return replace(candidate, evidence=tuple(evidence))
 
     async def _build(self, state: BeadState, contract: Contract) -> Candidate:
-        assert state.reviewed is not None
-        merged = await self._parts.repo.merge_tree(self._line.base, state.reviewed)
+        assert state.reviewed is not None and state.base is not None
+        base = state.base
+        merged = await self._parts.repo.merge_tree(base, state.reviewed)
         if merged.conflicts:
-            frozen = set(contract.test_files) & set(merged.conflicts)
-            names = ", ".join(merged.conflicts)
-            raise Conflict(
-                f"conflicts with {self._line.base[:9]} in {names}", contract=bool(frozen)
-            )
-        closing = await self._tracking.closing(state.id, self._line.base)
-        return await build_candidate(
-            self._parts, state, contract, self._line.base, merged.tree, closing
-        )
+            own = not set(contract.test_files).isdisjoint(merged.conflicts)
+            why = f"conflicts with {base[:9]} in {', '.join(merged.conflicts)}"
+            raise Out(LandingConflicted(why, contract=own))
+        closing = await self._tracking.closing(state.id, base)
+        return await build_candidate(self._parts, state, contract, base, merged.tree, closing)
 
     async def _judge(
         self, state: BeadState, contract: Contract, candidate: Candidate, *, fresh: bool
@@ -168,10 +238,11 @@ class LanderActor(Actor[LanderMessage]):
         for gate in (gates.quick, gates.tests, gates.ci):
             evidence = await gate(candidate.commit, fresh=fresh)
             ran.append(evidence)
-            if gate != gates.tests:
-                findings = [] if evidence.ok else [feedback(evidence)]
-            else:
+            findings: list[str] = []
+            if gate == gates.tests:
                 findings = await self._judge_report(contract, candidate, evidence)
+            if not findings and not evidence.ok and not evidence.empty:
+                findings = [feedback(evidence)]
             if findings:
                 return ran, findings
         checks = (*contract.checks, *state.checks)
@@ -181,7 +252,7 @@ class LanderActor(Actor[LanderMessage]):
         self, contract: Contract, candidate: Candidate, evidence: Evidence
     ) -> list[str]:
         if evidence.report is None:
-            return [] if evidence.ok else [feedback(evidence)]
+            return []
         expected = await passing(self._parts, candidate.base, contract)
         return list(
             judge_implementation(
@@ -189,13 +260,23 @@ class LanderActor(Actor[LanderMessage]):
             )
         )
 
+    async def _blame_base(self, base: str) -> None:
+        red = await self._parts.base_red(base)
+        if not red:
+            return
+        self._red = (base, self.clock.monotonic() + RED_AGAIN)
+        words = f"the base is red: {', '.join(red[:5])}"
+        self._orchestrator.try_tell(BaseIsRed(base, words), control=True)
+        raise Out(LandingLeft(words))
+
     async def _judge_again(
         self, state: BeadState, contract: Contract, candidate: Candidate, findings: list[str]
-    ) -> None:
+    ) -> list[Evidence]:
         """Red, then green on the same tree is flaky: it lands only if no planned test flickered."""
-        _, again = await self._judge(state, contract, candidate, fresh=True)
+        evidence, again = await self._judge(state, contract, candidate, fresh=True)
         if again:
-            raise Conflict(f"red on {candidate.base[:9]}: {again[0].splitlines()[0]}", tuple(again))
+            why = f"red on {candidate.base[:9]}: {again[0].splitlines()[0]}"
+            raise Out(LandingConflicted(why, tuple(again)))
         await self._parts.store.events.append(
             "flaky",
             swarm=self._parts.swarm,
@@ -203,31 +284,46 @@ class LanderActor(Actor[LanderMessage]):
             reason=findings[0].splitlines()[0],
         )
         if any(test in finding for test in contract.fail_to_pass for finding in findings):
-            raise Conflict("its own tests are flaky on the candidate", tuple(findings))
+            raise Out(
+                LandingConflicted("its own tests are flaky on the candidate", tuple(findings))
+            )
+        return evidence
 
     # Moving -------------------------------------------------------------------------------
 
     async def _move(self, state: BeadState, candidate: Candidate) -> None:
         parts, bead = self._parts, state.id
-        await parts.store.intents.put(bead, candidate.intent(bead, self._line))
-        if not await self._line.advance(candidate.commit):
-            await parts.store.intents.delete(bead)
-            await parts.apply(bead, LandingLeft("the line moved"))
-            return
-        await record_landed(parts, bead, candidate.commit)
-        await self._line.follow()
-        await self._tracking.landed(bead, candidate.commit)
-        await parts.repo.add_note(candidate.commit, evidence_note(candidate))
-        await parts.repo.delete_ref(candidate_ref(bead), candidate.commit)
+        async with self._refs:
+            await self._require_same_world(bead, candidate)
+            await parts.repo.add_note(candidate.commit, evidence_note(candidate))
+            intent = candidate.intent(bead, parts.swarm, self._line)
+            await parts.store.intents.put(bead, intent)
+            if not await self._line.advance(candidate.commit):
+                await finish_landings(parts, "the line moved")
+                return
+            await record_landed(parts, bead, intent)
+            await parts.repo.delete_ref(candidate_ref(bead))
+            await self._line.follow()
+        await self._tracking.landed()
+
+    async def _require_same_world(self, bead: str, candidate: Candidate) -> None:
+        """While the gates ran, the user may have committed, or changed their mind."""
+        await self._line.refresh()
+        if self._line.rewritten or self._line.base != candidate.base:
+            raise Out(LandingLeft("the base moved"))
+        if self._tracking.differs(bead):
+            self._put_off(bead)
+            raise Out(LandingLeft("it was changed in the tracker"))
 
     async def sync(self) -> dict[str, Any]:
         """`oya sync`: follow now, or say what is in the way; after a rewrite, take the branch."""
-        await self._line.refresh()
-        if self._line.rewritten:
-            await self._line.accept_rewrite()
-            await self._hold_undone()
-            self._orchestrator.try_tell(Continue("rewritten"), control=True)
-        followed = await self._line.follow()
+        async with self._refs:
+            await self._line.refresh()
+            if self._line.rewritten:
+                await self._line.accept_rewrite()
+                await self._hold_undone()
+            followed = await self._line.follow(asked=True)
+        self._tell_rewritten()
         return {"branch": self._line.branch, "behind": followed.behind, "why": followed.why}
 
     async def _hold_undone(self) -> None:
@@ -241,17 +337,6 @@ class LanderActor(Actor[LanderMessage]):
                 await self._parts.apply(state.id, Undone(why))
 
 
-async def record_landed(parts: Parts, bead: str, commit: str) -> None:
-    """`landed`, the swarm's counter and the end of the intent, in one commit of the store."""
-
-    def counted(swarm: SwarmState) -> SwarmState:
-        return replace(swarm, landed_beads=swarm.landed_beads + 1)
-
-    await parts.apply(
-        bead, Landed(commit), agent="lander", also=(Delete("intents", bead),), on_swarm=counted
-    )
-
-
 async def _finish(work: Coroutine[Any, Any, Any]) -> None:
     """Run `work` to its end even if the caller is cancelled meanwhile, then be cancelled."""
     task = asyncio.ensure_future(work)
@@ -259,4 +344,6 @@ async def _finish(work: Coroutine[Any, Any, Any]) -> None:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait((task,))
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("landing ended while it was stopped", error=str(error))
         raise

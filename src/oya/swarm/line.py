@@ -12,44 +12,78 @@ from oya.repository.git import GitRepository
 
 
 class Line:
-    """One branch's line. `base` is the newest commit to build on; `refresh` first."""
+    """One branch's line. `base` is the newest commit to build on; `refresh` first.
 
-    def __init__(self, repo: GitRepository, branch: str) -> None:
+    `rewritten` says, for a person, how the branch lost what oya saw there; empty if it did
+    not. While it did, nothing is followed and nothing may land. With `follows` off the
+    checkout is moved only when a person asks.
+    """
+
+    def __init__(self, repo: GitRepository, branch: str, *, follows: bool = True) -> None:
         self._repo = repo
+        self._follows = follows
         self.branch = branch
         self.ref = f"refs/oya/line/{branch}"
         self._seen = f"refs/oya/seen/{branch}"
         self._head = f"refs/heads/{branch}"
+        self._read: tuple[str | None, str | None, str | None] | None = None
         self.base = ""
         self.tip: str | None = None
-        self.rewritten = False
+        self.rewritten = ""
         self.diverged = False
         self.followed = Followed(behind=0, why="", moved=False)
 
     async def refresh(self) -> None:
-        """Read the refs and choose the base: the line, or the branch where that is ahead."""
-        branch = await self._repo.read_ref(self._head)
+        """Read the refs and choose the base: the line, or the branch where that is ahead.
+
+        `RepositoryUnfit` if there is neither the branch nor a line.
+        """
+        branch, tip, seen = [await self._repo.read_ref(r) for r in self._refs]
+        if self._read == (branch, tip, seen):
+            return
+        if tip is None:
+            tip = await self._begin(branch)
+        self.tip = tip
+        if branch is None:
+            self._branch_is_gone(tip)
+        else:
+            seen = await self._look_for_rewrite(branch, seen)
+            await self._choose(branch, tip)
+        self._read = (branch, tip, seen)
+
+    @property
+    def _refs(self) -> tuple[str, str, str]:
+        return self._head, self.ref, self._seen
+
+    async def _begin(self, branch: str | None) -> str:
         if branch is None:
             raise RepositoryUnfit(
-                f"the branch {self.branch} is gone",
-                safe="What has landed is on " + self.ref + ".",
-                hint=f"git branch {self.branch} {self.ref}",
+                f"there is no branch {self.branch}",
+                safe="Nothing was changed.",
+                hint=f"git branch {self.branch}",
             )
-        self.tip = await self._repo.read_ref(self.ref)
-        if self.tip is None:
-            await self._repo.cas_ref(self.ref, branch, None)
-            self.tip = branch
-        await self._look_for_rewrite(branch)
-        await self._choose(branch, self.tip)
+        await self._repo.cas_ref(self.ref, branch, None)
+        return branch
 
-    async def _look_for_rewrite(self, branch: str) -> None:
-        seen = await self._repo.read_ref(self._seen)
-        if seen == branch:
-            self.rewritten = False
-            return
-        self.rewritten = seen is not None and not await self._repo.is_ancestor(seen, branch)
-        if not self.rewritten:
+    def _branch_is_gone(self, tip: str) -> None:
+        self.base, self.diverged = tip, False
+        self.rewritten = (
+            f"the branch {self.branch} is gone; what has landed is on {self.ref}: "
+            f"git branch {self.branch} {self.ref}"
+        )
+        self.followed = Followed(behind=0, why=self.rewritten)
+
+    async def _look_for_rewrite(self, branch: str, seen: str | None) -> str | None:
+        if seen is not None and not await self._repo.is_ancestor(seen, branch):
+            self.rewritten = (
+                f"{self.branch} was rewritten: it no longer contains {seen[:9]}, which oya last "
+                "saw there; oya sync takes it as it is now"
+            )
+            return seen
+        self.rewritten = ""
+        if seen != branch:
             await self._repo.cas_ref(self._seen, branch, seen)
+        return branch
 
     async def _choose(self, branch: str, tip: str) -> None:
         self.diverged = False
@@ -68,9 +102,15 @@ class Line:
         self.tip = self.base = candidate
         return True
 
-    async def follow(self) -> Followed:
-        """Let the checkout follow where it is clean; otherwise say why it stays."""
+    async def follow(self, *, asked: bool = False) -> Followed:
+        """Let the checkout follow where it is clean; otherwise say why it stays.
+
+        `asked`: by a person, so also where `[landing] follow` is off.
+        """
         if self.tip is None or self.rewritten:
+            return self.followed
+        if not (self._follows or asked):
+            self.followed = await self._stay(self.tip)
             return self.followed
         self.followed = await follow(self._repo, self.branch, self.tip)
         if self.followed.moved:
@@ -78,8 +118,17 @@ class Line:
             await self._repo.cas_ref(self._seen, self.tip, seen)
         return self.followed
 
+    async def _stay(self, tip: str) -> Followed:
+        branch = await self._repo.read_ref(self._head)
+        behind = await self._repo.count(branch, tip) if branch and branch != tip else 0
+        why = "[landing] follow is off: oya sync moves it"
+        return Followed(behind, why if behind else "")
+
     async def accept_rewrite(self) -> str | None:
-        """Take the branch's tip as the line (`oya sync` after a rewrite); the tip before."""
+        """Take the branch's tip as the line (`oya sync` after a rewrite); the tip before.
+
+        None, with nothing changed, if there is no such branch.
+        """
         branch = await self._repo.read_ref(self._head)
         before = self.tip
         if branch is None:

@@ -240,8 +240,24 @@ class Melted:
     causes: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BaseIsRed:
+    """From the lander: what was green elsewhere is red here, and so is the base alone."""
+
+    base: str
+    reason: str
+
+
 OrchestratorMessage = (
-    SwarmCommand | ClaimBead | Heartbeat | ReleaseBead | PersonSays | CancelBead | Wake | Melted
+    SwarmCommand
+    | ClaimBead
+    | Heartbeat
+    | ReleaseBead
+    | PersonSays
+    | CancelBead
+    | Wake
+    | Melted
+    | BaseIsRed
 )
 
 

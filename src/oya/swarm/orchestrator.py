@@ -28,6 +28,7 @@ from oya.swarm.assembly import Parts
 from oya.swarm.line import Line
 from oya.swarm.messages import (
     WORK,
+    BaseIsRed,
     CancelBead,
     Change,
     Claim,
@@ -128,6 +129,8 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 await self._change(message)
             case Melted():
                 self._melted(message)
+            case BaseIsRed(base=base, reason=reason):
+                await self._base_is_red(base, reason)
 
     # The life of the swarm ----------------------------------------------------------------
 
@@ -145,12 +148,14 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             lambda s: replace(move(s, to, reason), **changes),
             event=name,
             reason=reason,
-            data=self._parts.meter.totals() if ended else {},
+            data=self._parts.meter.totals(self._parts.store.commit_seconds) if ended else {},
         )
 
     async def _start(self) -> None:
         if self._swarm.status is SwarmStatus.STARTING:
             await self._move(SwarmStatus.RUNNING)
+            for words in list(self._shared.paused.values())[:1]:  # told before it was started
+                await self._move(SwarmStatus.PAUSED, words)
         wanted = self._parts.settings.defaults
         counts = {
             Role.TEST_WRITER: wanted.test_writers,

@@ -6,36 +6,80 @@ tracker; then the folders of dead attempts; then the leases, which ended with th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import structlog
 
-from oya.lifecycle.events import LandingLeft, LeaseExpired
+from oya.lifecycle.events import Landed, LandingLeft, LeaseExpired
 from oya.lifecycle.model import BeadState, Phase, Status
+from oya.lifecycle.swarm import SwarmState
+from oya.repository.prune import prune
+from oya.store.engine import Delete, Put, Write
 from oya.swarm.assembly import Parts
-from oya.swarm.lander import record_landed
-from oya.swarm.line import Line
+from oya.swarm.candidate import CANDIDATES, candidate_ref
 
 log = structlog.get_logger()
 
+UNCLOSED = "unclosed:"
+"""Checkpoints of beads that have landed and are still to be closed in the working file."""
 
-async def recover(parts: Parts, line: Line) -> None:
+
+async def recover(parts: Parts) -> None:
     """Bring store, refs and folders into agreement; idempotent, and safe to die in."""
-    await finish_landings(parts, line)
+    await finish_landings(parts, "the daemon ended in the middle")
+    for ref in await parts.repo.list_refs(CANDIDATES):
+        await parts.repo.delete_ref(ref)
+    started = await parts.repo.list_refs("refs/oya/base")
     await harvest_workspaces(parts)
-    await end_leases(parts)
+    await prune(parts.repo, ())  # no workspace lives yet
+    await end_leases(parts, started)
 
 
-async def finish_landings(parts: Parts, line: Line) -> None:
-    """Every durable intent is completed where the line has its candidate, and dropped otherwise."""
+async def finish_landings(parts: Parts, why: str) -> bool:
+    """Complete or drop what is in landing; True if there was anything.
+
+    A durable intent is completed where its line has the candidate, and dropped otherwise;
+    `why` is what the beads that did not land are told. Only for whoever is the lander.
+    """
+    under_way = [s for s in _in_progress(parts) if s.phase is Phase.LANDING]
     for bead, intent in await parts.store.intents.all():
-        state = parts.store.beads.get(bead)
-        landing = state is not None and _in(state, Phase.LANDING)
-        if landing and await parts.repo.is_ancestor(intent["candidate"], line.tip or ""):
-            await record_landed(parts, bead, intent["candidate"])
+        landing = any(state.id == bead for state in under_way)
+        if landing and await _has_moved(parts, intent):
+            await record_landed(parts, bead, intent)
         else:
             await parts.store.intents.delete(bead)
     for state in _in_progress(parts):
         if state.phase is Phase.LANDING:
-            await parts.apply(state.id, LandingLeft("the daemon ended in the middle"))
+            await parts.apply(state.id, LandingLeft(why))
+            await parts.repo.delete_ref(candidate_ref(state.id))
+    return bool(under_way)
+
+
+async def record_landed(parts: Parts, bead: str, intent: Mapping[str, Any]) -> None:
+    """`landed`, the swarm's counter and the end of the intent, in one commit of the store.
+
+    The landing counts for the swarm that intended it, whichever runs by now.
+    """
+    commit = intent["candidate"]
+    also: list[Write] = [Delete("intents", bead)]
+    if not intent["closed"]:
+        also.append(Put("checkpoints", f"{UNCLOSED}{bead}", {"commit": commit}))
+
+    def counted(swarm: SwarmState) -> SwarmState:
+        return replace(swarm, landed_beads=swarm.landed_beads + 1)
+
+    await parts.store.beads.apply(
+        bead,
+        Landed(commit),
+        swarm=intent["swarm"],
+        limits=parts.limits,
+        agent="lander",
+        data={"evidence": intent["evidence"]},
+        also=also,
+        on_swarm=counted,
+    )
 
 
 async def harvest_workspaces(parts: Parts) -> None:
@@ -46,18 +90,27 @@ async def harvest_workspaces(parts: Parts) -> None:
             log.error("workspace kept", bead=bead, epoch=epoch, path=str(found.kept))
 
 
-async def end_leases(parts: Parts) -> None:
-    """The children of the previous daemon died with it: their claims end now."""
+async def end_leases(parts: Parts, started: Mapping[str, str]) -> None:
+    """The children of the previous daemon died with it: their claims end now.
+
+    `started`: base ref → the commit an attempt began from; a head that is still that one
+    holds no work, and is no snapshot.
+    """
     for state in _in_progress(parts):
-        snapshot = await parts.repo.read_ref(parts.workspaces.attempt_ref(state.id, state.epoch))
+        head = await parts.repo.read_ref(parts.workspaces.attempt_ref(state.id, state.epoch))
+        start = started.get(parts.workspaces.base_ref(state.id, state.epoch))
+        snapshot = None if head == start else head
         await parts.apply(
             state.id, LeaseExpired(state.epoch, "the daemon ended", snapshot), agent=state.agent
         )
 
 
+async def _has_moved(parts: Parts, intent: Mapping[str, Any]) -> bool:
+    """Whether the line that the intent names has its candidate, or has moved on past it."""
+    tip = await parts.repo.read_ref(intent["line"])
+    candidate = await parts.repo.resolve(intent["candidate"])
+    return bool(tip and candidate) and await parts.repo.is_ancestor(str(candidate), str(tip))
+
+
 def _in_progress(parts: Parts) -> list[BeadState]:
     return [s for s in parts.store.beads.all().values() if s.status is Status.IN_PROGRESS]
-
-
-def _in(state: BeadState, phase: Phase) -> bool:
-    return state.phase is phase and state.status is Status.IN_PROGRESS

@@ -66,7 +66,7 @@ class Universe:
         self._swarm = swarm.id
         self._clock = clock
         self.parts: Parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
-        self.line = Line(self.parts.repo, swarm.branch)
+        self.line = Line(self.parts.repo, swarm.branch, follows=settings.landing.follow)
         self.tracking = Tracking(
             self.parts, detect(place.main_root, settings.tracker.kind), self.line
         )
@@ -100,7 +100,7 @@ class Universe:
     async def prepare(self) -> None:
         """Everything before the first claim: recover, read the backlog, prove the base."""
         await self.line.refresh()
-        await recover(self.parts, self.line)
+        await recover(self.parts)
         await self.line.follow()
         await self.tracking.refresh()
         for warning in self.tracking.warnings():
@@ -171,7 +171,9 @@ class Universe:
                 lambda: SwarmSupervisor(self.parts, shared.pool, orchestrator), name="supervisor"
             )
             shared.lander = await root.spawn(
-                lambda: LanderActor(self.parts, self.line, self.tracking, orchestrator),
+                lambda: LanderActor(
+                    self.parts, self.line, self.tracking, orchestrator, shared.only
+                ),
                 name="lander",
             )
             await root.spawn(lambda: TrackerActor(self.tracking, orchestrator), name="tracker")

@@ -17,6 +17,7 @@ from fastapi import Body, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from oya.daemon.desk import MAX_EVENTS
 from oya.daemon.live_desk import LiveDesk
@@ -76,6 +77,7 @@ def create_app(desk: LiveDesk, followers: Followers) -> FastAPI:
     app = FastAPI(title="oya", version="1", docs_url=None, redoc_url=None)
     app.add_exception_handler(OyaError, _on_oya_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
+    app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(TimeoutError, _on_timeout)
     app.add_exception_handler(Exception, _on_defect)
     _reading(app, desk, followers)
@@ -99,15 +101,15 @@ def _reading(app: FastAPI, desk: LiveDesk, followers: Followers) -> None:
         async with asyncio.timeout(DEADLINE):
             return await desk.beads()
 
-    @app.get("/v1/beads/{bead}")
-    async def bead(bead: str) -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.bead(bead)
-
-    @app.get("/v1/beads/{bead}/why")
+    @app.get("/v1/beads/{bead:path}/why")
     async def why(bead: str) -> dict[str, Any]:
         async with asyncio.timeout(DEADLINE):
             return await desk.why(bead)
+
+    @app.get("/v1/beads/{bead:path}")
+    async def bead(bead: str) -> dict[str, Any]:
+        async with asyncio.timeout(DEADLINE):
+            return await desk.bead(bead)
 
     @app.get("/v1/events", response_model=None)
     async def events(
@@ -152,7 +154,7 @@ def _telling(app: FastAPI, desk: LiveDesk) -> None:
         async with asyncio.timeout(DEADLINE):
             return await desk.sync()
 
-    @app.post("/v1/beads/{bead}/{verb}")
+    @app.post("/v1/beads/{bead:path}/{verb}")
     async def person(
         bead: str, verb: str, words: Annotated[_Words | None, Body()] = None
     ) -> dict[str, Any]:
@@ -225,6 +227,12 @@ async def _on_bad_request(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return _answer(422, f"{where}: {first['msg']}", "Nothing was changed.", "", 2)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}: {error.detail}"
+    return _answer(error.status_code, what, "Nothing was changed.", "", 2)
 
 
 async def _on_timeout(_: Request, __: Exception) -> JSONResponse:

@@ -115,7 +115,7 @@ def _accepted(r: EventRecord) -> str:
 
 
 def _check_accepted(r: EventRecord) -> str:
-    unchecked = r.data.get("unchecked")
+    unchecked = r.data.get("unchecked") or r.reason
     if unchecked:
         return f"The contract went on unchecked: {_words(unchecked)}."
     return "The planner accepted the contract."
@@ -137,7 +137,7 @@ def _hold(r: EventRecord) -> str:
 
 def _person(did: str) -> Callable[[EventRecord], str]:
     def tell(r: EventRecord) -> str:
-        note = _words(r.data.get("note"))
+        note = _words(r.reason)
         return f"A person {did}{f': {note}' if note else ''}."
 
     return tell

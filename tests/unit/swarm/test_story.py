@@ -1,0 +1,90 @@
+"""Events as sentences."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from oya.lifecycle import events
+from oya.lifecycle.record import EventRecord
+from oya.swarm import story
+
+
+def record(event: str, **fields: object) -> EventRecord:
+    known = {"swarm": "swarm-1", "bead": "a", **fields}
+    return EventRecord(7, "2026-01-02T03:04:05.678901Z", event=event, **known)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            record(
+                "claimed",
+                from_="contract/pending",
+                to="contract/in_progress",
+                epoch=2,
+                agent="test-writer-1",
+                data={"backend": "codex", "role": "test_writer"},
+            ),
+            "test-writer-1 took it to write its contract with codex (epoch 2).",
+        ),
+        (
+            record(
+                "attempt_failed",
+                from_="implementation/in_progress",
+                to="implementation/failed",
+                agent="implementer-2",
+                class_="gate_red",
+                reason="tests/test_a.py::test_b failed",
+                data={"snapshot": "abc"},
+            ),
+            "The attempt of implementer-2 ended as gate_red: tests/test_a.py::test_b failed. "
+            "Its work is kept. It has failed, and waits for a person.",
+        ),
+        (
+            record(
+                "defended",
+                from_="review/in_progress",
+                to="landing/pending",
+                data={"commit": "0123456789abcdef"},
+            ),
+            "The review found no survivor: defended at 012345678. Next: the landing queue.",
+        ),
+        (
+            record("landed", to="landed/complete", data={"commit": "0123456789abcdef"}),
+            "It landed as 012345678.",
+        ),
+        (record("held_by_person", reason="wait for Ada"), "A person held it: wait for Ada."),
+        (
+            record("check_revised", data={"findings": ["one", "two"]}),
+            "The planner wants the contract revised: one (and 1 more).",
+        ),
+        (record("something_new", reason="who knows"), "Something new: who knows."),
+    ],
+)
+def test_sentences(told: EventRecord, said: str) -> None:
+    assert story.sentence(told) == said
+
+
+def test_every_event_of_a_bead_has_a_sentence_of_its_own() -> None:
+    kinds = [kind for _, kind in inspect.getmembers(events, inspect.isclass)]
+    union = events.Event.__args__
+    for kind in kinds:
+        if kind in union:
+            name = events._HUMP.sub("_", kind.__name__).lower()
+            assert name in story._SENTENCES, name
+            assert story.sentence(record(name)).endswith(".")
+
+
+def test_a_story_is_one_line_an_event_whatever_the_reason_holds() -> None:
+    told = story.why([record("blocked", reason="a\nb\n" + "x" * 1000)])
+    assert len(told) == 1
+    assert told[0].startswith("2026-01-02 03:04:05  It is blocked: a b xxx")
+    assert "\n" not in told[0]
+    assert len(told[0]) < 400
+
+
+def test_a_line_names_the_bead() -> None:
+    assert story.line(record("unblocked")) == "03:04:05  a  It is free again."

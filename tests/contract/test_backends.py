@@ -200,6 +200,14 @@ async def test_talk_about_limits_is_no_refusal(play: Open) -> None:
     assert (end.failure, end.text.strip()) == (None, text)
 
 
+async def test_what_was_said_before_the_last_tool_call_is_no_refusal(stage: Stage) -> None:
+    steps: list[Step] = [{"say": "API Error: 429"}, {"write": {"file": "x"}}]
+    end = await ask(await stage.open(stage.scripted("acp", *steps)))
+    assert (end.failure, end.text) == (None, "API Error: 429")
+    end = await ask(await stage.open(stage.scripted("acp", *reversed(steps))))
+    assert end.failure is FailureClass.PROVIDER_LIMIT
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 async def test_floods_are_survived_and_bounded(stage: Stage, play: Open, stream: str) -> None:
     session = await play({"flood": {"stream": stream, "bytes": 25_000_000}}, {"say": "done"})

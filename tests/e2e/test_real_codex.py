@@ -133,9 +133,12 @@ async def test_a_refusal_of_the_provider_has_its_class(
     assert end.reason
 
 
-async def test_a_command_that_sleeps_is_stuck_and_gone(desk: Desk) -> None:
-    end = await desk.prompt("sleeper", stall=4)
+async def test_a_model_that_falls_silent_is_stuck_and_all_is_gone(
+    desk: Desk, model: FakeModel
+) -> None:
+    end = await desk.prompt("silence", stall=5)
     assert end.failure is FailureClass.AGENT_STUCK
+    assert [heard.step for heard in model.heard] == [0, 1]
     assert survivors(desk.marker) == []
 
 

@@ -6,7 +6,8 @@ number of agents can share it.
 
 A scenario is named by `SCENARIO:name` in a prompt, or by the role that the prompt begins
 with ("You are a reviewer"), or by both: `name/reviewer` comes before `name` before `reviewer`.
-A step is {"shell": line}, {"write": [path, content]}, {"text": said} or {"http": status}.
+A step is {"shell": line}, {"write": [path, content]}, {"text": said}, {"http": status}, or
+{"silent": true}, which answers no more while the model runs.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class FakeModel:
     scenarios: Mapping[str, Sequence[Step]]
     url: str = ""
     heard: list[Heard] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
 
     def next_step(self, request: Mapping[str, Any]) -> Step:
         """The step that answers a request."""
@@ -89,6 +91,7 @@ def serving(scenarios: Mapping[str, Sequence[Step]]) -> Iterator[FakeModel]:
         try:
             yield model
         finally:
+            model.closing.set()
             server.shutdown()
             thread.join(10)
 
@@ -158,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)))
         step = self.model.next_step(request)
+        if "silent" in step:
+            self.model.closing.wait(120)
         if "http" in step:
             status = step["http"]
             self._json(status, {"error": {"message": f"played {status}", "code": status}})

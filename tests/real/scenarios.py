@@ -72,7 +72,7 @@ SCENARIOS: dict[str, list[dict[str, Any]]] = {
     "limit": [{"http": 429}],
     "locked": [{"http": 401}],
     "down": [{"http": 500}],
-    "sleeper": [{"shell": "setsid sleep 611 & sleep 612"}, {"text": "I have slept."}],
+    "silence": [{"shell": "setsid sleep 611 > /dev/null 2>&1 & echo left"}, {"silent": True}],
     "comma/test_writer": [
         {"write": [TEST_FILE, TESTS]},
         {"shell": f"python -m pytest -q {TEST_FILE}"},

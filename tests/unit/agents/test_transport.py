@@ -96,6 +96,10 @@ def test_a_line_over_the_limit_is_dropped_whole(cut: int) -> None:
     assert received(A, *chunks, B) == ([ONE, TWO], 1, 3)
 
 
+def test_the_end_of_a_line_over_the_limit_is_no_message() -> None:
+    assert received(b"x" * 500, A, B)[:2] == ([TWO], 1)
+
+
 def test_a_line_over_the_limit_at_the_end_is_dropped() -> None:
     assert received(A, b"x" * 500)[:2] == ([ONE], 1)
     assert received(A, b"x" * 500, A.strip())[:2] == ([ONE], 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,11 +38,11 @@ scenario = "{scenario}"
 kind = "none"
 
 [quality-gates]
-quick = ["python -m compileall -q src"]
-ci = ["PYTHONPATH=src python -m larder show recipes/onion-soup.txt"]
+quick = ["{python} -m compileall -q src"]
+ci = ["PYTHONPATH=src {python} -m larder show recipes/onion-soup.txt"]
 
 [quality-gates.tests]
-command = "python -m pytest -q -p no:cacheprovider {{tests}} --junitxml={{report}}"
+command = "{python} -m pytest -q -p no:cacheprovider {{tests}} --junitxml={{report}}"
 report = "junit"
 
 [execution]
@@ -74,7 +75,7 @@ def prepare(folder: Path) -> Path:
     recorded.write_text(json.dumps(scenario()), encoding="utf-8")
     config = repository / ".oya" / "swarm.toml"
     config.parent.mkdir()
-    config.write_text(CONFIG.format(scenario=recorded), encoding="utf-8")
+    config.write_text(CONFIG.format(scenario=recorded, python=_python()), encoding="utf-8")
     for args in (
         ("init", "-q", "-b", "main"),
         ("config", "user.name", "Demo"),
@@ -84,6 +85,11 @@ def prepare(folder: Path) -> Path:
     ):
         subprocess.run(("git", "-C", str(repository), *args), check=True, env=_plain())
     return repository
+
+
+def _python() -> str:
+    """Oya's own interpreter, which has pytest whatever else is on PATH; for a TOML string."""
+    return shlex.quote(sys.executable).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _plain() -> dict[str, str]:

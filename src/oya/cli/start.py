@@ -42,7 +42,7 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
     from oya.daemon.launch import Locked, launch
 
     try:
-        started = launch(place, wish.request(Path.cwd()))
+        started = launch(wish.request(Path.cwd()))
     except Locked:
         running = _running(Client(place.socket))
         if running is None:

@@ -7,15 +7,14 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from oya.daemon.client import error_of
 from oya.daemon.request import Request
 from oya.errors import OyaError
-from oya.repository.places import Place
 
 START_WITHIN = 120.0
 """Seconds until the daemon must have said how starting went: opening a damaged or a large
@@ -38,35 +37,30 @@ class Locked(Exception):
     """Another daemon was faster: there is one to attach to."""
 
 
-def launch(place: Place, request: Request) -> Started:
+def launch(request: Request) -> Started:
     """Start a daemon and wait until it answers. Raises what kept it from starting; `Locked`
-    where another process holds the state."""
-    place.make_folders()
-    logs = place.state / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    errors = logs / "daemon.err"
+    where another process holds the state. Writes nothing; the daemon does, once all is well."""
     reading, writing = os.pipe()
-    try:
-        with errors.open("wb") as stderr:
-            child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "oya.daemon", request.to_json(), str(writing)],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-                pass_fds=(writing,),
-                start_new_session=True,
-                cwd="/",
-            )
+    with tempfile.TemporaryFile() as stderr, os.fdopen(reading, "rb") as ready:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "oya.daemon", request.to_json(), str(writing)],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            pass_fds=(writing,),
+            start_new_session=True,
+            cwd="/",
+        )
         os.close(writing)
         try:
-            said = _hear(reading, time.monotonic() + START_WITHIN)
+            said = _hear(ready.fileno(), time.monotonic() + START_WITHIN)
         except KeyboardInterrupt:
             child.terminate()
             raise
-    finally:
-        os.close(reading)
+        stderr.seek(0)
+        last = stderr.read(MAX_WORDS).decode(errors="replace").strip()
     if said is None:
-        raise _died(errors)
+        raise _died(last)
     if said.get("locked"):
         raise Locked
     if "error" in said:
@@ -90,11 +84,9 @@ def _hear(fd: int, deadline: float) -> dict[str, Any] | None:
     return words
 
 
-def _died(errors: Path) -> OyaError:
-    tail = errors.read_text(errors="replace")[-2000:].strip()
-    last = tail.splitlines()[-1] if tail else "it said nothing"
+def _died(last: str) -> OyaError:
     return OyaError(
-        f"The daemon did not start: {last}",
+        f"The daemon did not start: {last.splitlines()[-1] if last else 'it said nothing'}",
         safe="Nothing was claimed.",
-        hint=f"See {errors} and `oya logs`.",
+        hint="`oya logs` may tell more.",
     )

@@ -27,7 +27,7 @@ from oya.daemon.logs import log_to
 from oya.daemon.preflight import preflight
 from oya.daemon.request import Request
 from oya.daemon.server import serving
-from oya.daemon.state import open_store
+from oya.daemon.state import has_state, open_store
 from oya.errors import OyaError, StoreLocked
 from oya.repository.places import Place, find_place
 from oya.store.store import Store
@@ -97,8 +97,11 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
     place = find_place(Path(request.cwd))
     settings = load(place.root / ".oya/swarm.toml", request.flags)
     before = await preflight(place, settings, request.beads)
+    if not has_state(place):
+        choose((), request, settings, before.branch, clock.now())  # refuses before it writes
     place.make_folders()
     log_to(place.state / "logs" / "daemon.log")
+    _own_stderr(place.state / "logs" / "daemon.err")
     store = await open_store(place, clock, sync=settings.store.sync)
     pid = place.state / "daemon.pid"
     try:
@@ -166,6 +169,13 @@ async def record(store: Store, choice: Choice) -> None:
         event="swarm_continued" if choice.before else "swarm_starting",
         reason=f"{choice.words}{changed}",
     )
+
+
+def _own_stderr(path: Path) -> None:
+    """What the interpreter itself says (a fatal signal, a warning of a library) is kept too."""
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def _on_signals(desk: LiveDesk) -> None:

@@ -61,15 +61,14 @@ def everything(folder: Path) -> str:
     return f"{git(folder, 'status', '--porcelain')}\n{refs}\n{(folder / '.git/oya').exists()}"
 
 
-def refused(folder: Path, oya: Oya, *said: str, code: int = 2) -> None:
-    """`--dry-run` and a real start refuse in the same words, and nothing changes."""
+def refused(folder: Path, oya: Oya, *said: str, args: tuple[str, ...] = ("--dry-run",)) -> None:
+    """Exit 2 with these words, nothing on stdout, and nothing changed."""
     before = everything(folder)
-    for args in (("swarm", "--dry-run"), ("swarm",)):
-        found, out, err = oya(*args)
-        assert (found, out) == (code, ""), err
-        for words in said:
-            assert words in err
-        assert "Traceback" not in err
+    code, out, err = oya("swarm", *args)
+    assert (code, out) == (2, ""), err
+    for words in said:
+        assert words in err
+    assert "Traceback" not in err
     assert everything(folder) == before
 
 
@@ -133,6 +132,13 @@ def test_a_broken_backlog_names_line_and_column(folder: Path, oya: Oya) -> None:
     refused(folder, oya, "line 2, column 2")
 
 
+def test_a_real_start_is_refused_in_the_same_words(folder: Path, oya: Oya) -> None:
+    refused(folder, oya, "--target must be at least 1, not 0", args=("--target", "0"))
+    refused(folder, oya, "No swarm has run here", args=("--resume", "last"))
+    write(folder, {".beads/issues.jsonl": f"{BEAD}{{broken\n"})
+    refused(folder, oya, "line 2, column 2", args=())
+
+
 def test_a_mistake_in_the_configuration(folder: Path, oya: Oya) -> None:
     write(folder, {".oya/swarm.toml": CONFIG.replace("ci =", "cy =")})
     refused(folder, oya, "line 7: `quality-gates.cy` is not known; did you mean")
@@ -164,13 +170,13 @@ def test_a_skill_that_is_not_there(folder: Path, oya: Oya) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("swarm", "--target", "0"), "--target must be at least 1, not 0"),
+        (("swarm", "--dry-run", "--target", "0"), "--target must be at least 1, not 0"),
         (("swarm", "--target", "many"), "Invalid value for '--target'"),
-        (("swarm", "--agent", "recrded"), "did you mean `recorded`?"),
-        (("swarm", "--bead", "a-2"), "The backlog has no bead a-2"),
-        (("swarm", "--resume", "last"), "No swarm has run here"),
+        (("swarm", "--dry-run", "--agent", "recrded"), "did you mean `recorded`?"),
+        (("swarm", "--dry-run", "--bead", "a-2"), "The backlog has no bead a-2"),
+        (("swarm", "--dry-run", "--resume", "last"), "No swarm has run here"),
         (("swarm", "--new", "--resume", "last"), "do not go together"),
-        (("swarm", "--tarket", "3"), "No such option: --tarket"),
+        (("swarm", "--dry-run", "--tarket", "3"), "No such option: --tarket"),
         (("swarm", "set", "target"), "'target' is not KEY=VALUE"),
         (("swarm", "stop"), "no swarm has run"),
         (("sworm",), "No such command 'sworm'"),

@@ -523,6 +523,8 @@ def prompt(message):
 async def test_cpu_without_an_open_tool_is_no_sign_of_life(agent: Open) -> None:
     session = await agent("""
 def prompt(message):
+    update("tool_call", toolCallId="1", status="in_progress")
+    update("tool_call_update", toolCallId="1", status="completed")
     while True:
         pass
 """)

@@ -112,7 +112,7 @@ class StoreDesk:
         if line.rewritten:
             await line.accept_rewrite()
             await self._hold_undone(repo, line.base, swarm.branch)
-        followed = await line.follow()
+        followed = await line.follow(asked=True)
         return {"branch": swarm.branch, "behind": followed.behind, "why": followed.why}
 
     async def stop(self, now: bool) -> dict[str, Any]:

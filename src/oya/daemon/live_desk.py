@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,9 @@ from oya.swarm import report
 
 log = structlog.get_logger()
 
+CATCH_UP = 5.0
+"""Seconds that the figures of the last status may wait for the last events."""
+
 
 class LiveDesk(StoreDesk):
     """Answers while a swarm runs, and for a moment after it has ended.
@@ -31,15 +35,23 @@ class LiveDesk(StoreDesk):
     """
 
     def __init__(
-        self, store: Store, place: Place, limits: Limits, universe: RunningSwarm, clock: Clock
+        self,
+        store: Store,
+        place: Place,
+        limits: Limits,
+        universe: RunningSwarm,
+        swarm: str,
+        clock: Clock,
     ) -> None:
         super().__init__(store, place, lambda: limits)
         self._universe = universe
+        self._id = swarm
         self._clock = clock
         self._began = clock.now()
         self._started = clock.monotonic()
         self._landings: deque[datetime] = deque(maxlen=report.RECENT + 1)
         self._news = asyncio.Event()
+        self._seen = store.events.last
         self._swarming: asyncio.Task[SwarmState] | None = None
         self.final: dict[str, Any] | None = None
 
@@ -48,6 +60,7 @@ class LiveDesk(StoreDesk):
         watch = asyncio.create_task(self._watch(), name="watch events")
         self._swarming = asyncio.create_task(self._universe.run(), name="universe")
         code, error = await self._end_of(self._swarming)
+        await self._caught_up()
         await self._close(code, error)
         watch.cancel()
         await asyncio.wait((watch,))
@@ -71,12 +84,36 @@ class LiveDesk(StoreDesk):
         )
 
     async def _watch(self) -> None:
-        """Until cancelled: note landings for the estimate, and wake whoever follows."""
-        with self.store.events.subscribe() as records:
+        """Until cancelled: count gates, note landings for the estimate, wake whoever follows."""
+        with self.store.events.subscribe(self._seen) as records:
             async for record in records:
                 if record.event == "landed":
                     self._landings.append(self._clock.now())
+                elif record.event == "gate_ran":
+                    await self._count_gate()
+                self._seen = record.seq
                 self._wake()
+
+    async def _count_gate(self) -> None:
+        swarm = self._swarm
+        if swarm is None:
+            return
+        try:
+            await self.store.swarms.update(
+                swarm.id, lambda s: replace(s, gate_runs=s.gate_runs + 1), event=None
+            )
+        except OyaError as error:  # an outage of the store: a figure is lost, no more
+            log.warning("gate not counted", error=str(error))
+
+    async def _caught_up(self) -> None:
+        """Return when every event so far has been counted; after a few seconds in any case."""
+        last = self.store.events.last
+        try:
+            async with asyncio.timeout(CATCH_UP):
+                while self._seen < last:
+                    await self._news.wait()
+        except TimeoutError:
+            log.warning("events not counted", seen=self._seen, last=last)
 
     def mark(self) -> asyncio.Event:
         """To be taken before reading, and given to `news` after it."""
@@ -159,7 +196,7 @@ class LiveDesk(StoreDesk):
 
     @property
     def _swarm(self) -> SwarmState | None:
-        return self.store.swarms.current()
+        return self.store.swarms.get(self._id)
 
     def _running(self) -> None:
         """Refuse what needs a swarm at work."""

@@ -137,7 +137,7 @@ async def _swarm(
         swarm=choice.swarm,
         only=request.beads,
     )
-    desk = LiveDesk(store, place, settings.limits, universe, clock)
+    desk = LiveDesk(store, place, settings.limits, universe, choice.swarm.id, clock)
     followers = Followers()
     async with serving(create_app(desk, followers), place.socket):
         _on_signals(desk)

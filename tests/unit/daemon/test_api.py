@@ -110,8 +110,11 @@ async def world(place: Place, error: BaseException | None = None) -> AsyncIterat
     for bead in ("a", "b/ö ?"):
         await store.beads.apply(bead, Added(f"title of {bead}"), swarm=None, limits=LIMITS)
     await store.swarms.put(SwarmState("swarm-1", branch="main"), event="swarm_starting")
+    # A newer one that is not the one that runs: an older swarm was resumed.
+    newer = SwarmState("swarm-2", SwarmStatus.STOPPED, branch="main")
+    await store.swarms.put(newer, event="swarm_stopped")
     swarm = ToldSwarm(store, error=error)
-    desk = LiveDesk(store, place, LIMITS, swarm, clock)
+    desk = LiveDesk(store, place, LIMITS, swarm, "swarm-1", clock)
     followers = Followers()
     async with serving(create_app(desk, followers), place.socket):
         if error is None:
@@ -275,6 +278,17 @@ async def test_a_defect_of_the_swarm_is_told_and_not_swallowed(place: Place) -> 
         final = await asyncio.wait_for(w.task, 10)
         assert final["exit"] == 1
         assert "ValueError: boom" in final["error"]["what"]
+
+
+async def test_every_execution_of_a_gate_is_counted(place: Place) -> None:
+    async with world(place) as w:
+        for _ in range(3):
+            await w.store.events.append("gate_ran", reason="ci", data={"ok": True})
+        await w.ask(lambda c: c.post("stop"))
+        assert (await w.task)["landing"]["gate_runs"] == 3
+        kept = w.store.swarms.get("swarm-1")
+        assert kept is not None
+        assert kept.gate_runs == 3
 
 
 async def test_after_the_end_nothing_can_be_changed(place: Place) -> None:

@@ -215,6 +215,24 @@ async def test_followers_get_old_and_new_events_and_then_the_final_status(place:
         assert w.followers.count == 0
 
 
+async def test_what_happens_while_a_page_is_read_comes_before_the_final_status(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(place) as w:
+        read = w.desk.events
+
+        async def slow(*args: Any) -> dict[str, Any]:
+            page = await read(*args)
+            if not w.task.done():  # the swarm ends after this page was read, and before it is sent
+                await w.desk.stop(True)
+                await w.task
+            return page
+
+        monkeypatch.setattr(w.desk, "events", slow)
+        rows = await w.ask(lambda c: list(c.follow(0)))
+        assert [row.get("event") for row in rows[-2:]] == ["swarm_stopped", None]
+
+
 async def test_a_follower_of_one_bead_sees_only_that(place: Place) -> None:
     async with world(place) as w:
         rows: list[dict[str, Any]] = []

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from oya.agents.answers import AnswerWrong, answer_path, read_answer
+from oya.agents.answers import AnswerWrong, answer_path, make_room, read_answer
+from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
 from oya.errors import BackendError, OyaError
@@ -137,7 +138,7 @@ class Attempt:
         session = self._session or await self._open()
         execution = self.parts.settings.execution
         allowed = self.parts.attempt_timeout(self.role) - self._turn_seconds
-        answer_path(self.workspace.path, self.role).unlink(missing_ok=True)
+        make_room(self.workspace.path, self.role)
         began = self.parts.clock.monotonic()
         self._turn = session
         try:
@@ -198,6 +199,8 @@ class Attempt:
         )
         try:
             self._session = await self.parts.backends[claim.backend].open(task)
+        except BackendRefused as refused:
+            raise AttemptOver(refused.failure, str(refused)) from refused
         except BackendError as error:
             raise AttemptOver(FailureClass.AGENT_CRASH, str(error)) from error
         return self._session

@@ -38,9 +38,17 @@ async def brief(parts: Parts, claim: Claim, workspace: Workspace, base: str) -> 
         continued=state.snapshot is not None,
         rework=state.rework,
         diff=diff,
+        gates=_gates(parts),
         files=tuple(files[:MAP_LINES]),
         files_total=len(files),
     )
+
+
+def _gates(parts: Parts) -> tuple[str, ...]:
+    """The commands that will judge the work, as they are configured."""
+    gates = parts.settings.quality_gates
+    tests = (gates.tests.command,) if gates.tests.command else ()
+    return tuple(dict.fromkeys((*tests, *gates.quick, *gates.ci)))
 
 
 def _dependencies(parts: Parts, bead: str) -> tuple[Dependency, ...]:

@@ -278,12 +278,16 @@ def end_lines(
             said.append(f"{branch} is {behind} behind: oya sync")
     waiting = [row for row in rows if row["status"] in ("held", "failed")]
     said += _waiting(waiting)
+    blocked = [row for row in rows if row["status"] == "pending" and row.get("blocked")]
+    stuck = blocked if ended == "completed" and landed < target else []
+    said += _blocked(stuck)
     kept = final["beads"]["in_progress"]
     if kept:
         said.append(f"{kept} {_beads(kept)} under way, with all work kept under refs/oya/attempts.")
     left = f"{running} processes are left running!" if running else "Nothing is left running."
     said.append(left)
-    said.append(_how_to_go_on(ended, kept + final["beads"]["pending"], bool(waiting)))
+    free = final["beads"]["pending"] - len(stuck)
+    said.append(_how_to_go_on(ended, kept + free, bool(waiting or stuck)))
     return [line for line in said if line]
 
 
@@ -303,6 +307,17 @@ def _waiting(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         said.append(f"      {next_step(row)}")
     if len(rows) > 10:
         said.append(f"  and {len(rows) - 10} more: oya beads --held")
+    return said
+
+
+def _blocked(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What nothing but a change in the tracker, or a landing elsewhere, sets free."""
+    if not rows:
+        return []
+    said = [f"{len(rows)} {_beads(len(rows))} blocked:"]
+    said += [f"  {row['id']}  {row['blocked']}" for row in rows[:10]]
+    if len(rows) > 10:
+        said.append(f"  and {len(rows) - 10} more: oya beads")
     return said
 
 

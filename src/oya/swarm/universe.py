@@ -182,15 +182,13 @@ class Universe:
             await shared.done.wait()
 
     async def _cap_target(self) -> None:
-        swarm = self._state
-        workable = sum(
-            1
-            for s in self.parts.store.beads.all().values()
-            if (not self._shared.only or s.id in self._shared.only)
-            and (s.workable or s.hold is Hold.APPROVAL)
-        )
+        swarm, only = self._state, self._shared.only
+        mine = [s for s in self.parts.store.beads.all().values() if not only or s.id in only]
+        workable = sum(1 for s in mine if s.workable or s.hold is Hold.APPROVAL)
+        waiting = any(s.status in (Status.HELD, Status.FAILED) for s in mine)
         cap = swarm.landed_beads + workable
-        if workable and cap < swarm.target_beads:
+        # With nothing to do but what waits for a person, the target stays, and is missed.
+        if (workable or not waiting) and cap < swarm.target_beads:
             words = f"target {swarm.target_beads} capped at {cap}: no more beads can be worked on"
             await self.parts.store.swarms.update(
                 self._swarm,

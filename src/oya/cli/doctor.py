@@ -254,7 +254,8 @@ async def _gate(
     if evidence.ok:
         found.add(name, "ok", f"green on {base[:9]} ({took}{cases})")
         return
-    red = [c.id for c in evidence.report.cases if c.red] if evidence.report else []
+    report = evidence.report
+    red = [c.id for c in report.cases if c.red] if report and not report.exit_only else []
     named = ", ".join(red[:MAX_NAMED]) or evidence.tail.strip()[-300:]
     found.add(name, "failed", f"red on {base[:9]} ({took}{cases}): {named}")
 

@@ -7,7 +7,7 @@ import os
 import resource
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from oya.gates.model import Evidence
 from oya.gates.runner import Gates
 from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Role
+from oya.lifecycle.swarm import SwarmState
 from oya.processes.port import Command, Processes, shell
 from oya.processes.real import GuardedProcesses
 from oya.repository.git import GitRepository
@@ -203,10 +204,11 @@ class Parts:
         ):
             if not evidence.ok:
                 report = evidence.report
-                failed = [case.id for case in report.cases if case.red] if report else []
-                failed += [broken.file for broken in report.broken] if report else []
                 if evidence.empty:
                     continue  # nothing to test yet is nothing red
+                named = report if report and not report.exit_only else None
+                failed = [case.id for case in named.cases if case.red] if named else []
+                failed += [broken.file for broken in named.broken] if named else []
                 red += failed or [f"{evidence.gate}: {evidence.tail.strip()[-200:]}"]
         return list(dict.fromkeys(red))
 
@@ -228,9 +230,17 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def build_gates(
-    settings: Settings, place: Place, store: Store, clock: Clock, meter: Meter | None = None
+    settings: Settings,
+    place: Place,
+    store: Store,
+    clock: Clock,
+    meter: Meter | None = None,
+    swarm: str | None = None,
 ) -> Gates:
-    """The gate runner over oya's own slots, with its evidence in the store."""
+    """The gate runner over oya's own slots, with its evidence in the store.
+
+    Every execution is an event, counted for `swarm` in the same commit.
+    """
     meter = meter or Meter()
     repo = GitRepository(place)
     gates = settings.quality_gates
@@ -238,15 +248,14 @@ def build_gates(
 
     async def count(evidence: Evidence) -> None:
         meter.add("gates", evidence.seconds, evidence.cpu_seconds)
-        await store.events.append(
-            "gate_ran",
-            reason=evidence.gate,
-            data={
-                "ok": evidence.ok,
-                "tree": evidence.tree,
-                "seconds": round(evidence.seconds, 3),
-            },
-        )
+        seconds = round(evidence.seconds, 3)
+        ran = {"ok": evidence.ok, "tree": evidence.tree, "seconds": seconds}
+        if swarm is None:
+            await store.events.append("gate_ran", reason=evidence.gate, data=ran)
+        else:
+            await store.swarms.update(
+                swarm, _one_more_run, event="gate_ran", reason=evidence.gate, data=ran
+            )
 
     return Gates(
         GatesConfig(
@@ -273,6 +282,10 @@ def build_gates(
         clock=clock,
         on_run=count,
     )
+
+
+def _one_more_run(swarm: SwarmState) -> SwarmState:
+    return replace(swarm, gate_runs=swarm.gate_runs + 1)
 
 
 def slots_of(settings: Settings) -> int:
@@ -355,7 +368,7 @@ def build_parts(
             prepare=tuple(settings.workspace.prepare),
             run_prepare=prepare,
         ),
-        gates=build_gates(settings, place, store, clock, meter),
+        gates=build_gates(settings, place, store, clock, meter, swarm),
         backends=backends,
         prompts=Prompts.load(settings.skills, place.root),
         processes=processes,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +22,6 @@ from oya.store.store import Store
 from oya.swarm import report
 
 log = structlog.get_logger()
-
-CATCH_UP = 5.0
-"""Seconds that the figures of the last status may wait for the last events."""
 
 
 class LiveDesk(StoreDesk):
@@ -60,7 +56,6 @@ class LiveDesk(StoreDesk):
         watch = asyncio.create_task(self._watch(), name="watch events")
         self._swarming = asyncio.create_task(self._universe.run(), name="universe")
         code, error = await self._end_of(self._swarming)
-        await self._caught_up()
         await self._close(code, error)
         watch.cancel()
         await asyncio.wait((watch,))
@@ -84,36 +79,13 @@ class LiveDesk(StoreDesk):
         )
 
     async def _watch(self) -> None:
-        """Until cancelled: count gates, note landings for the estimate, wake whoever follows."""
+        """Until cancelled: note landings for the estimate, wake whoever follows."""
         with self.store.events.subscribe(self._seen) as records:
             async for record in records:
                 if record.event == "landed":
                     self._landings.append(self._clock.now())
-                elif record.event == "gate_ran":
-                    await self._count_gate()
                 self._seen = record.seq
                 self._wake()
-
-    async def _count_gate(self) -> None:
-        swarm = self._swarm
-        if swarm is None:
-            return
-        try:
-            await self.store.swarms.update(
-                swarm.id, lambda s: replace(s, gate_runs=s.gate_runs + 1), event=None
-            )
-        except OyaError as error:  # an outage of the store: a figure is lost, no more
-            log.warning("gate not counted", error=str(error))
-
-    async def _caught_up(self) -> None:
-        """Return when every event so far has been counted; after a few seconds in any case."""
-        last = self.store.events.last
-        try:
-            async with asyncio.timeout(CATCH_UP):
-                while self._seen < last:
-                    await self._news.wait()
-        except TimeoutError:
-            log.warning("events not counted", seen=self._seen, last=last)
 
     def mark(self) -> asyncio.Event:
         """To be taken before reading, and given to `news` after it."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -18,9 +19,10 @@ from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
 from oya.errors import BackendError, OyaError
-from oya.lifecycle.events import Event
+from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Phase
+from oya.lifecycle.swarm import SwarmState
 from oya.repository.snapshot import Head
 from oya.repository.workspace import Workspace
 from oya.store.engine import Write
@@ -251,7 +253,7 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
 async def _settle(
     attempt: Attempt, outcome: Result | AttemptOver
 ) -> tuple[FailureClass | None, str]:
-    """Record the end. Snapshot first, then the event, then the folder goes."""
+    """Record the end. The snapshot of a failure comes before its event, the folder goes last."""
     parts, claim = attempt.parts, attempt.claim
     failure, reason = None, ""
     if isinstance(outcome, AttemptOver):
@@ -259,26 +261,53 @@ async def _settle(
         outcome = await _failed(attempt, outcome)
     try:
         await parts.apply(
-            claim.bead, outcome.event, agent=claim.agent, also=outcome.also, data=outcome.data
+            claim.bead,
+            outcome.event,
+            agent=claim.agent,
+            also=outcome.also,
+            data=outcome.data,
+            on_swarm=partial(_counted, failure) if failure else None,
         )
     except OyaError as refused:
         # The bead has moved on (held, edited, lease lost): the work is kept, the result is not.
         log.info("result refused", bead=claim.bead, epoch=claim.epoch, why=str(refused))
         await parts.note("result_refused", claim, reason=str(refused))
-    if attempt._workspace is not None:
-        await parts.workspaces.remove(attempt._workspace)
+    await _put_away(attempt)
     return failure, reason
 
 
-async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
-    from oya.lifecycle.events import AttemptFailed
+def _counted(failure: FailureClass, swarm: SwarmState) -> SwarmState:
+    """In the commit of the event, so that a death in between cannot make the two differ."""
+    name = str(failure)
+    return replace(swarm, failures=swarm.failures | {name: swarm.failures.get(name, 0) + 1})
 
+
+async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
     snapshot = None
     if attempt._workspace is not None:
-        try:
-            head = await attempt.head()
-            snapshot = None if head.commit == attempt.workspace.start else head.commit
-        except OyaError as error:
-            log.warning("no snapshot", bead=attempt.claim.bead, why=str(error))
+        commit = await _kept(attempt)
+        snapshot = None if commit == attempt.workspace.start else commit
     event = AttemptFailed(attempt.claim.epoch, over.failure, over.reason, over.findings, snapshot)
     return Result(event)
+
+
+async def _put_away(attempt: Attempt) -> None:
+    """The folder goes; what lies in it is under the attempt's ref by then, a reviewer's and a
+    planner's files too. One that cannot be read is moved aside."""
+    if attempt._workspace is None:
+        return
+    workspaces = attempt.parts.workspaces
+    if await _kept(attempt) is not None:
+        await workspaces.remove(attempt.workspace)
+    else:
+        path = await workspaces.keep(attempt.workspace)
+        log.error("workspace kept", bead=attempt.claim.bead, path=str(path))
+
+
+async def _kept(attempt: Attempt) -> str | None:
+    """The attempt's head with everything that lies there; None where that cannot be read."""
+    try:
+        return (await attempt.head()).commit
+    except OyaError as error:
+        log.warning("no snapshot", bead=attempt.claim.bead, why=str(error))
+        return None

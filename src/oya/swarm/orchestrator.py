@@ -365,8 +365,6 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         shared.leases.end(claim.bead, claim.epoch)
         if handle is not None:
             handle.idles(self.clock.monotonic())
-        if failure is not None:
-            await self._count(failure)
         if shared.admission.ended(claim.backend, failure, message.reason):
             await self._say_backend(claim.backend)
         if failure is FailureClass.BASE_RED:

@@ -298,17 +298,6 @@ async def test_a_defect_of_the_swarm_is_told_and_not_swallowed(place: Place) -> 
         assert "ValueError: boom" in final["error"]["what"]
 
 
-async def test_every_execution_of_a_gate_is_counted(place: Place) -> None:
-    async with world(place) as w:
-        for _ in range(3):
-            await w.store.events.append("gate_ran", reason="ci", data={"ok": True})
-        await w.ask(lambda c: c.post("stop"))
-        assert (await w.task)["landing"]["gate_runs"] == 3
-        kept = w.store.swarms.get("swarm-1")
-        assert kept is not None
-        assert kept.gate_runs == 3
-
-
 async def test_after_the_end_nothing_can_be_changed(place: Place) -> None:
     async with world(place) as w:
         await w.ask(lambda c: c.post("stop"))

@@ -8,7 +8,7 @@ up: at the next round, or in the next daemon.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -183,8 +183,8 @@ class LanderActor(Actor[LanderMessage]):
             # Short, and never half done by a stop: the gates are behind, only refs move now.
             await _finish(self._move(state, candidate))
         except Out as out:
-            await parts.apply(bead, out.event)
             await parts.repo.delete_ref(candidate_ref(bead))
+            await parts.apply(bead, out.event)
         except asyncio.CancelledError:
             await _finish(self._give_up())
             raise
@@ -233,20 +233,22 @@ class LanderActor(Actor[LanderMessage]):
     async def _judge(
         self, state: BeadState, contract: Contract, candidate: Candidate, *, fresh: bool
     ) -> tuple[list[Evidence], list[str]]:
-        gates = self._parts.gates
-        ran: list[Evidence] = []
-        for gate in (gates.quick, gates.tests, gates.ci):
-            evidence = await gate(candidate.commit, fresh=fresh)
-            ran.append(evidence)
-            findings: list[str] = []
-            if gate == gates.tests:
-                findings = await self._judge_report(contract, candidate, evidence)
+        gates, commit = self._parts.gates, candidate.commit
+        quick, tests, ci = await _side_by_side(
+            gates.quick(commit, fresh=fresh, urgent=True),
+            gates.tests(commit, fresh=fresh, urgent=True),
+            gates.ci(commit, fresh=fresh, urgent=True),
+        )
+        ran = [quick, tests, ci]
+        findings = [] if quick.ok else [feedback(quick)]
+        findings = findings or await self._judge_report(contract, candidate, tests)
+        for evidence in (tests, ci):
             if not findings and not evidence.ok and not evidence.empty:
                 findings = [feedback(evidence)]
-            if findings:
-                return ran, findings
+        if findings:
+            return ran, findings
         checks = (*contract.checks, *state.checks)
-        return ran, list(await failing_checks(self._parts, candidate.commit, checks))
+        return ran, list(await failing_checks(self._parts, commit, checks))
 
     async def _judge_report(
         self, contract: Contract, candidate: Candidate, evidence: Evidence
@@ -335,6 +337,15 @@ class LanderActor(Actor[LanderMessage]):
             ):
                 why = f"{state.commit[:9]} is no longer on {self._line.branch}"
                 await self._parts.apply(state.id, Undone(why))
+
+
+async def _side_by_side(*gates: Awaitable[Evidence]) -> list[Evidence]:
+    """All of them; if one fails, not before the others have ended as well."""
+    ended = await asyncio.gather(*gates, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in ended if isinstance(one, Evidence)]
 
 
 async def _finish(work: Coroutine[Any, Any, Any]) -> None:

@@ -27,6 +27,7 @@ class Line:
         self._seen = f"refs/oya/seen/{branch}"
         self._head = f"refs/heads/{branch}"
         self._read: tuple[str | None, str | None, str | None] | None = None
+        self._branch: str | None = None
         self.base = ""
         self.tip: str | None = None
         self.rewritten = ""
@@ -38,12 +39,12 @@ class Line:
 
         `RepositoryUnfit` if there is neither the branch nor a line.
         """
-        branch, tip, seen = [await self._repo.read_ref(r) for r in self._refs]
+        branch, tip, seen = await self._refs()
         if self._read == (branch, tip, seen):
             return
         if tip is None:
             tip = await self._begin(branch)
-        self.tip = tip
+        self.tip, self._branch = tip, branch
         if branch is None:
             self._branch_is_gone(tip)
         else:
@@ -51,9 +52,12 @@ class Line:
             await self._choose(branch, tip)
         self._read = (branch, tip, seen)
 
-    @property
-    def _refs(self) -> tuple[str, str, str]:
-        return self._head, self.ref, self._seen
+    async def _refs(self) -> tuple[str | None, str | None, str | None]:
+        """The branch, the line, and the branch as it was seen: at one moment, by one git."""
+        names = (self._head, self.ref, self._seen)
+        out = await self._repo.git("for-each-ref", "--format=%(refname) %(objectname)", *names)
+        found = dict(line.split(" ") for line in out.text.splitlines())
+        return found.get(names[0]), found.get(names[1]), found.get(names[2])
 
     async def _begin(self, branch: str | None) -> str:
         if branch is None:
@@ -109,17 +113,20 @@ class Line:
         """
         if self.tip is None or self.rewritten:
             return self.followed
+        if await self._repo.read_ref(self._head) != self._branch:
+            return self.followed  # just moved by the user, who may have taken something back
         if not (self._follows or asked):
             self.followed = await self._stay(self.tip)
             return self.followed
         self.followed = await follow(self._repo, self.branch, self.tip)
         if self.followed.moved:
+            self._branch = self.tip
             seen = await self._repo.read_ref(self._seen)
             await self._repo.cas_ref(self._seen, self.tip, seen)
         return self.followed
 
     async def _stay(self, tip: str) -> Followed:
-        branch = await self._repo.read_ref(self._head)
+        branch = self._branch
         behind = await self._repo.count(branch, tip) if branch and branch != tip else 0
         why = "[landing] follow is off: oya sync moves it"
         return Followed(behind, why if behind else "")

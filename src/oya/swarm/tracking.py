@@ -33,7 +33,7 @@ LOOK = 2.0
 """Seconds between two looks at the tracker's file, at least."""
 SHARE = 20
 """A look that took long is followed by a pause of this many times as long."""
-AT_ONCE = 200
+AT_ONCE = 100
 """New beads in one commit of the store."""
 _INLINE = 100_000
 """Characters above which a backlog is parsed in a thread: the loop must not wait for it."""
@@ -278,9 +278,10 @@ class Tracking:
 
     async def _complain(self, about: str, error: OyaError) -> None:
         """Once for each trouble, however often it is met."""
-        if self._complaints.get(about) == str(error):
-            return
+        known = str(error) in self._complaints.values()
         self._complaints[about] = str(error)
+        if known:
+            return
         log.warning("tracker", about=about, error=str(error))
         bead = None if about == "read" else about
         await self._parts.store.events.append(

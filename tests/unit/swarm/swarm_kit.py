@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oya.actors import Actor, ActorRef, Supervisor
+from oya.actors import Actor, ActorRef, Backoff, Restart, Supervisor
 from oya.clock import SystemClock
 from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState, Check
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.repository.git import GitRepository
+from oya.repository.workspace import Workspaces
 from oya.store import Store
 from oya.store.engine import Put
 from oya.swarm.assembly import Parts, build_parts
@@ -26,7 +27,7 @@ from oya.swarm.config import load
 from oya.swarm.contract import Contract
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
-from oya.swarm.messages import LookForReviewed, Sync
+from oya.swarm.messages import LookForReviewed, Sync, Wake
 from oya.swarm.tracking import Tracking
 from oya.testing.engine import Disk, SimulatedEngine
 from oya.trackers import detect
@@ -47,6 +48,7 @@ ci = ["{ci}"]
 red_queen = false
 {more}
 """
+NEVER = Restart(intensity=0, period=60.0, backoff=Backoff(first=0.1))
 Hook = Callable[[], Awaitable[None] | None]
 
 
@@ -165,7 +167,9 @@ class World:
 
     def issue(self, bead: str, rev: str | None = None) -> dict[str, Any] | None:
         """A record of the working file, or of a commit's."""
-        text = (self.folder / PATH).read_text() if rev is None else self.git("show", f"{rev}:{PATH}")
+        text = (
+            (self.folder / PATH).read_text() if rev is None else self.git("show", f"{rev}:{PATH}")
+        )
         found: Iterator[dict[str, Any]] = (json.loads(row) for row in text.splitlines() if row)
         return next((one for one in found if one["id"] == bead), None)
 
@@ -214,12 +218,17 @@ class World:
         await self.parts.apply(bead, e.ImplementationAccepted(epoch, head, base))
         return head
 
-    # The lander
+    # oya
+
+    def new_daemon(self) -> None:
+        """What only lived in memory is gone."""
+        self.tracking = Tracking(self.parts, detect(self.folder), self.line)
+        self.parts.workspaces = Workspaces(self.repo, self.repo.place)
 
     @contextlib.asynccontextmanager
     async def landing(self, only: frozenset[str] = frozenset()) -> AsyncIterator[None]:
         """A lander at work."""
-        async with Supervisor(clock=self.clock, name="test") as root:
+        async with Supervisor(clock=self.clock, restart=NEVER, name="test") as root:
             orchestrator = await root.spawn(lambda: Inbox(self.told), name="orchestrator")
             self.lander = await root.spawn(
                 lambda: LanderActor(self.parts, self.line, self.tracking, orchestrator, only),
@@ -238,30 +247,43 @@ class World:
         found: dict[str, Any] = await self.lander.ask(Sync, timeout=10)
         return found
 
+    async def idle(self) -> None:
+        """Wait until the lander has nothing to do: it says Wake after a bead and after a round."""
+        for _ in range(2):
+            self.told.clear()
+            await self.look()
+            await self.wait(lambda: Wake() in self.told)
+
     async def until(self, bead: str, where: str) -> BeadState:
         """Wait until a bead is there (`landed/complete`)."""
         return await self.wait(lambda: self.state(bead).where == where and self.state(bead))
 
     async def wait(self, what: Callable[[], Any]) -> Any:
         """Wait for something true, and return it. At most 10 s."""
-        with self.store.events.subscribe() as records:
-            async with asyncio.timeout(10):
-                while not (found := what()):
-                    reading = asyncio.ensure_future(anext(records))
-                    await asyncio.wait((reading,), timeout=0.02)
-                    reading.cancel()
-                return found
+        async with asyncio.timeout(10):
+            while not (found := what()):
+                await asyncio.sleep(0.01)
+        return found
+
+    async def hears(self, kind: type[Any]) -> Any:
+        """Wait until the newest word to the orchestrator, Wake apart, is one of that kind."""
+        return await self.wait(lambda: (m := self.words[-1:]) and isinstance(m[0], kind) and m[0])
+
+    @property
+    def words(self) -> list[Any]:
+        """What the orchestrator was told, Wake apart."""
+        return [message for message in self.told if not isinstance(message, Wake)]
 
     def before_ci(self, hook: Hook, *, times: int = 1) -> None:
         """Let something happen while the gates run."""
         gates, ci, left = self.parts.gates, self.parts.gates.ci, times
 
-        async def hooked(commit: str, *, fresh: bool = False) -> Any:
+        async def hooked(commit: str, **how: Any) -> Any:
             nonlocal left
             if left:
                 left -= 1
                 if (waiting := hook()) is not None:
                     await waiting
-            return await ci(commit, fresh=fresh)
+            return await ci(commit, **how)
 
         gates.ci = hooked  # type: ignore[method-assign]

@@ -11,6 +11,8 @@ from oya.repository.git import GitRepository
 from oya.swarm.line import Line
 from repository_kit import commit, git, make_repository, opened, write
 
+pytestmark = pytest.mark.usefixtures("own_git")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -158,6 +160,18 @@ async def test_a_clean_checkout_follows(folder: Path, repo: GitRepository, line:
     assert (folder / "landed.txt").exists()
     await line.refresh()
     assert not line.rewritten
+
+
+async def test_a_branch_that_was_moved_since_it_was_read_is_not_followed(
+    folder: Path, repo: GitRepository, line: Line
+) -> None:
+    back = head(folder)
+    commit(folder, {"mine.txt": "x\n"})
+    await line.refresh()
+    await landed(repo, line)
+    git(folder, "reset", "-q", "--hard", back)
+    assert not (await line.follow()).moved
+    assert head(folder) == back
 
 
 async def test_a_dirty_checkout_stays_and_the_line_says_why(

@@ -1,0 +1,136 @@
+"""Seats, parking, circuits: which backend may be given work now."""
+
+from __future__ import annotations
+
+import pytest
+
+from oya.clock import SystemClock
+from oya.lifecycle.failures import FailureClass
+from oya.swarm.admission import PARK_FIRST, PARK_LIMIT, Admission, seats_by_memory
+
+LIMIT, DOWN, AUTH = FailureClass.PROVIDER_LIMIT, FailureClass.PROVIDER_DOWN, FailureClass.AUTH
+
+
+class Clock(SystemClock):
+    at = 1000.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1)
+
+
+@pytest.fixture
+def admission(clock: Clock) -> Admission:
+    return Admission({"x": 3, "y": 3}, clock)
+
+
+def refused(admission: Admission, failure: FailureClass = LIMIT) -> bool:
+    """A session is given out, and the provider refuses it."""
+    admission.took("x")
+    return admission.ended("x", failure, "429")
+
+
+def over(admission: Admission, clock: Clock) -> float:
+    """Let the time of x pass; the seconds that took."""
+    until = admission.backends["x"].until
+    assert until is not None
+    waited, clock.at = until - clock.at, until
+    return waited
+
+
+def test_no_more_sessions_than_seats(admission: Admission) -> None:
+    for _ in range(3):
+        assert admission.admits("x")
+        admission.took("x")
+    assert not admission.admits("x")
+    assert admission.admits("y")
+    admission.ended("x", None, "")
+    assert admission.admits("x")
+
+
+def test_there_is_a_seat_on_any_machine() -> None:
+    assert seats_by_memory() >= 1
+
+
+@pytest.mark.parametrize(("failure", "state"), [(LIMIT, "parked"), (DOWN, "down")])
+def test_a_provider_that_refuses_is_left_alone_for_a_while(
+    admission: Admission, clock: Clock, failure: FailureClass, state: str
+) -> None:
+    assert refused(admission, failure)
+    assert (admission.backends["x"].state, admission.backends["x"].reason) == (state, "429")
+    assert not admission.admits("x")
+    assert admission.admits("y")
+    over(admission, clock)
+    assert admission.admits("x")
+
+
+def test_one_outage_is_one_however_many_sessions_it_ends(admission: Admission) -> None:
+    for _ in range(3):
+        admission.took("x")
+    assert admission.ended("x", LIMIT, "429")
+    assert not admission.ended("x", LIMIT, "429")
+    assert admission.backends["x"].refusals == 1
+
+
+def test_afterwards_one_session_tries_while_others_go_on(
+    admission: Admission, clock: Clock
+) -> None:
+    admission.took("x")  # began before, and takes long
+    refused(admission)
+    over(admission, clock)
+    assert admission.admits("x")
+    admission.took("x")
+    assert not admission.admits("x"), "only one probe"
+
+
+def test_a_probe_that_works_opens_the_backend(admission: Admission, clock: Clock) -> None:
+    refused(admission)
+    over(admission, clock)
+    admission.took("x")
+    assert admission.ended("x", None, "")
+    assert (admission.backends["x"].state, admission.backends["x"].refusals) == ("ok", 0)
+
+
+def test_what_was_under_way_when_the_outage_began_proves_nothing(admission: Admission) -> None:
+    admission.took("x")
+    refused(admission)
+    assert not admission.ended("x", None, "")
+    assert not admission.admits("x")
+
+
+def test_a_probe_that_was_cancelled_leaves_room_for_another(
+    admission: Admission, clock: Clock
+) -> None:
+    refused(admission)
+    over(admission, clock)
+    admission.took("x")
+    admission.ended("x", FailureClass.CANCELLED, "")
+    assert admission.backends["x"].state == "parked"
+    assert admission.admits("x")
+
+
+def test_the_wait_doubles_up_to_a_limit_with_jitter(admission: Admission, clock: Clock) -> None:
+    waits = []
+    for _ in range(14):
+        refused(admission)
+        waits.append(over(admission, clock))
+    expected = [min(PARK_FIRST * 2**n, PARK_LIMIT) for n in range(14)]
+    assert all(0.75 * e <= w <= 1.25 * e for e, w in zip(expected, waits, strict=True))
+    assert len({w / e for e, w in zip(expected, waits, strict=True)}) > 1
+
+
+def test_without_a_login_it_stays_out_until_a_person_says_so(
+    admission: Admission, clock: Clock
+) -> None:
+    admission.took("x")
+    assert refused(admission, AUTH)
+    admission.ended("x", None, "")
+    clock.at += 10_000
+    assert not admission.admits("x")
+    assert not refused(admission, LIMIT), "being disabled is more than being parked"
+    admission.enable_all()
+    assert admission.admits("x")

@@ -1,0 +1,384 @@
+"""Reviewed beads become commits on the line: real git, real gates, a real actor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from swarm_kit import World, issue, needs
+
+from oya.errors import GitError
+from oya.lifecycle import events as e
+from oya.lifecycle.model import Check, Hold
+from oya.swarm.lander import LATER_LIMIT, RED_AGAIN
+from oya.swarm.messages import BaseIsRed, Continue, Pause
+from oya.testing.engine import Outcome
+from repository_kit import write
+
+
+async def test_a_reviewed_bead_lands_and_the_checkout_follows(world: World) -> None:
+    await world.reviewed("a", {"new.txt": "x\n"})
+    async with world.landing():
+        state = await world.until("a", "landed/complete")
+        await world.wait(lambda: (world.folder / "new.txt").exists())
+    assert world.git("rev-parse", "main") == state.commit == world.git("rev-parse", world.line.ref)
+    swarm = world.store.swarms.get("swarm-1")
+    assert swarm is not None
+    assert swarm.landed_beads == 1
+    assert world.git("for-each-ref", "refs/oya/candidates") == ""
+    assert await world.store.intents.all() == []
+
+
+async def test_its_evidence_is_a_note_and_in_the_event(world: World) -> None:
+    await world.reviewed("a", {"new.txt": "x\n"})
+    async with world.landing():
+        state = await world.until("a", "landed/complete")
+    note = json.loads(world.git("notes", "--ref=oya", "show", str(state.commit)))
+    assert [row["ok"] for row in note["evidence"]] == [True] * 3
+    (landed,) = [r for r in await world.store.events.since(0) if r.event == "landed"]
+    assert landed.data["evidence"] == [row["key"] for row in note["evidence"]]
+
+
+async def test_the_most_urgent_lands_first_each_on_the_one_before(
+    own_git: None, tmp_path: Path
+) -> None:
+    issues = (issue("a"), issue("b", priority=0))
+    async with World.at(tmp_path, issues=issues) as world:
+        await world.reviewed("a", {"x.txt": "x\n"})
+        await world.reviewed("b", {"y.txt": "y\n"})
+        async with world.landing():
+            last = await world.until("a", "landed/complete")
+        assert world.git("rev-parse", f"{last.commit}~1") == world.state("b").commit
+
+
+async def test_no_more_than_the_target_lands(world: World) -> None:
+    await world.store.swarms.update(
+        "swarm-1", lambda s: replace(s, target_beads=1), event="swarm_changed"
+    )
+    await world.reviewed("a", {"x.txt": "x\n"})
+    await world.reviewed("b", {"y.txt": "y\n"})
+    async with world.landing():
+        await world.until("a", "landed/complete")
+        await world.sync()
+        await world.look()
+        await world.sync()
+    assert world.state("b").where == "landing/pending"
+    assert await world.said("landing_started") == [None]
+
+
+async def test_only_the_beads_that_were_asked_for_land(world: World) -> None:
+    await world.reviewed("a", {"x.txt": "x\n"})
+    await world.reviewed("b", {"y.txt": "y\n"})
+    async with world.landing(frozenset({"b"})):
+        await world.until("b", "landed/complete")
+        await world.sync()
+    assert world.state("a").where == "landing/pending"
+
+
+async def test_with_follow_off_the_checkout_stays_until_a_person_asks(
+    own_git: None, tmp_path: Path
+) -> None:
+    async with World.at(tmp_path, more="[landing]\nfollow = false") as world:
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            await world.until("a", "landed/complete")
+            await world.wait(lambda: world.line.followed.behind == 1)
+            assert not (world.folder / "new.txt").exists()
+            assert (await world.sync())["behind"] == 0
+        assert (world.folder / "new.txt").exists()
+
+
+class TestWhatGoesBack:
+    async def test_a_conflict_is_rework_on_the_new_base(self, world: World) -> None:
+        await world.reviewed("a", {"a.txt": "mine\n"})
+        world.commit({"a.txt": "theirs\n"})
+        async with world.landing():
+            state = await world.until("a", "implementation/pending")
+        assert state.rework
+        assert "a.txt" in state.findings[0]
+        assert (state.retry_count, state.rebases) == (0, 1)
+
+    async def test_a_conflict_in_the_contracts_files_is_the_contracts(self, world: World) -> None:
+        await world.reviewed("a", {"a.txt": "mine\n"}, test_files=("a.txt",))
+        world.commit({"a.txt": "theirs\n"})
+        async with world.landing():
+            await world.until("a", "contract/pending")
+
+    async def test_red_on_the_new_base_is_rework_with_the_output(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        ci = "! test -e one.txt || ! test -e two.txt || ! echo they quarrel"
+        async with World.at(tmp_path, ci=ci) as world:
+            await world.reviewed("a", {"one.txt": "x\n"})
+            await world.reviewed("b", {"two.txt": "x\n"})
+            async with world.landing():
+                state = await world.until("b", "implementation/pending")
+            assert world.state("a").where == "landed/complete"
+            assert "they quarrel" in state.findings[0]
+            assert world.git("ls-tree", "--name-only", world.line.ref, "two.txt") == ""
+            assert world.git("for-each-ref", "refs/oya/candidates") == ""
+
+    async def test_a_check_that_does_not_hold_on_the_candidate(self, world: World) -> None:
+        await world.reviewed("a", {"x.txt": "x\n"}, Check("test -e y.txt", 0, "AC1"))
+        async with world.landing():
+            state = await world.until("a", "implementation/pending")
+        assert "test -e y.txt" in state.findings[0]
+
+    async def test_over_max_rebases_it_has_failed(self, own_git: None, tmp_path: Path) -> None:
+        async with World.at(tmp_path, more="[landing]\nmax_rebases = 0") as world:
+            await world.reviewed("a", {"red.txt": "x\n"})
+            async with world.landing():
+                await world.until("a", "landing/failed")
+
+
+async def test_red_and_then_green_is_flaky_and_its_evidence_is_the_green_run(
+    own_git: None, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    ci = f"test ! -e flaky.txt || test -e {ran} || ! touch {ran}"
+    async with World.at(tmp_path, ci=ci) as world:
+        await world.reviewed("a", {"flaky.txt": "x\n"})
+        async with world.landing():
+            state = await world.until("a", "landed/complete")
+        assert len(await world.said("flaky")) == 1
+        note = json.loads(world.git("notes", "--ref=oya", "show", str(state.commit)))
+        assert [row["ok"] for row in note["evidence"]] == [True] * 3
+
+
+async def test_on_a_red_base_nothing_is_blamed_or_tried_again_before_it_moves(
+    world: World,
+) -> None:
+    await world.reviewed("a", {"x.txt": "x\n"})
+    world.commit({"red.txt": "by the user\n"})
+    async with world.landing():
+        await world.wait(lambda: any(isinstance(m, BaseIsRed) for m in world.told))
+        await world.until("a", "landing/pending")
+        await world.look()
+        await world.sync()
+        assert len(await world.said("landing_started")) == 1
+        world.git("rm", "-q", "red.txt")
+        world.commit({}, "green again")
+        await world.look()
+        state = await world.until("a", "landed/complete")
+    assert state.rebases == 0
+
+
+async def test_a_red_base_is_tried_again_after_a_quarter_of_an_hour(world: World) -> None:
+    await world.reviewed("a", {"x.txt": "x\n"})
+    world.commit({"red.txt": "by the user\n"})
+    async with world.landing():
+        await world.wait(lambda: any(isinstance(m, BaseIsRed) for m in world.told))
+        await world.until("a", "landing/pending")
+        world.clock.ahead += RED_AGAIN
+        await world.look()
+        await world.wait(lambda: len([m for m in world.told if isinstance(m, BaseIsRed)]) == 2)
+
+
+class TestWhileTheGatesRun:
+    async def test_a_commit_of_the_users_is_built_upon_and_nothing_forks(
+        self, world: World
+    ) -> None:
+        await world.reviewed("a", {"new.txt": "x\n"})
+        world.before_ci(lambda: void(world.commit({"mine.txt": "x\n"})))
+        async with world.landing():
+            state = await world.until("a", "landed/complete")
+        mine = world.git("rev-parse", f"{state.commit}~1")
+        assert world.git("log", "-1", "--format=%s", mine) == "by the user"
+        assert await world.said("landing_left") == ["the base moved"]
+        assert (state.rebases, world.line.diverged) == (0, False)
+
+    @pytest.mark.parametrize(
+        ("fields", "where"),
+        [({"status": "closed"}, "landing/removed"), ({"title": "Else"}, "contract/pending")],
+    )
+    async def test_a_change_in_the_tracker_keeps_the_bead_from_landing(
+        self, world: World, fields: dict[str, str], where: str
+    ) -> None:
+        async def change() -> None:
+            world.backlog(issue("a", **fields), issue("b"))
+            await world.tracking.refresh()
+
+        await world.reviewed("a", {"new.txt": "x\n"})
+        world.before_ci(change)
+        async with world.landing():
+            await world.until("a", "landing/in_progress")
+            await world.until("a", "landing/pending")
+            await world.tracking.refresh()
+            assert world.state("a").where == where
+        assert world.git("rev-parse", world.line.ref) == world.git("rev-parse", "main")
+
+    async def test_a_stop_leaves_it_in_the_queue(self, world: World) -> None:
+        started = asyncio.Event()
+
+        async def hang() -> None:
+            started.set()
+            await asyncio.sleep(60)
+
+        await world.reviewed("a", {"new.txt": "x\n"})
+        world.before_ci(hang)
+        async with world.landing():
+            await started.wait()
+            assert world.lander is not None
+            await world.lander.stop(timeout=10)
+        assert world.state("a").where == "landing/pending"
+        assert await world.said("landing_left") == ["the swarm was stopped"]
+        assert await world.store.intents.all() == []
+
+    async def test_a_rewrite_is_noticed_at_once(self, world: World) -> None:
+        world.commit({"mine.txt": "x\n"})
+        await world.line.refresh()
+        done = asyncio.Event()
+        await world.reviewed("a", {"new.txt": "x\n"})
+        world.before_ci(lambda: hang_until(done))
+        async with world.landing():
+            await world.until("a", "landing/in_progress")
+            world.git("commit", "-q", "--amend", "-m", "other words")
+            world.clock.ahead += 5
+            await world.look()
+            await world.hears(Pause)
+            done.set()
+            await world.until("a", "landing/pending")
+        assert await world.said("landing_left") == ["the base moved"]
+
+
+class TestARewrittenBranch:
+    async def test_it_pauses_also_a_swarm_that_starts_on_it(self, world: World) -> None:
+        world.commit({"mine.txt": "x\n"})
+        await world.line.refresh()
+        world.git("reset", "-q", "--hard", "HEAD~1")
+        await world.line.refresh()
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            told = await world.hears(Pause)
+        assert (told.reason, "oya sync" in told.words) == ("rewritten", True)
+
+    async def test_sync_takes_it_and_holds_what_it_lacks(self, world: World) -> None:
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            landed = (await world.until("a", "landed/complete")).commit
+            await world.idle()
+            assert world.git("rev-parse", "main") == landed
+            world.git("reset", "-q", "--hard", "HEAD~1")
+            await world.look()
+            await world.hears(Pause)
+            assert world.state("a").where == "landed/complete", "until a person says so"
+            assert (await world.sync())["behind"] == 0
+            await world.wait(lambda: Continue("rewritten") in world.told)
+        assert world.state("a").hold is Hold.UNDONE
+        assert world.line.base == world.git("rev-parse", "main")
+
+    async def test_when_it_is_taken_back_work_goes_on(self, world: World) -> None:
+        seen = world.commit({"mine.txt": "x\n"})
+        await world.line.refresh()
+        async with world.landing():
+            world.git("reset", "-q", "--hard", "HEAD~1")
+            await world.look()
+            await world.hears(Pause)
+            world.git("reset", "-q", "--hard", seen)
+            await world.look()
+            await world.hears(Continue)
+
+    async def test_a_deleted_branch_is_no_crash(self, world: World) -> None:
+        async with world.landing():
+            world.git("switch", "-q", "-c", "elsewhere")
+            world.git("branch", "-D", "main")
+            await world.look()
+            await world.hears(Pause)
+            assert "gone" in (await world.sync())["why"]
+
+
+class TestTrouble:
+    async def test_an_outage_after_the_line_moved_is_made_good(self, world: World) -> None:
+        """The engine refuses exactly the commit of `landed`; the line has moved already."""
+        await world.reviewed("a", {"new.txt": "x\n"})
+        advance = world.line.advance
+
+        async def then_an_outage(candidate: str) -> bool:
+            moved = await advance(candidate)
+            world.disk.outcomes.extend([Outcome.LOST])
+            return moved
+
+        world.line.advance = then_an_outage  # type: ignore[method-assign]
+        async with world.landing():
+            await world.wait(lambda: not world.disk.outcomes and world.line.followed is not None)
+            await world.look()
+            state = await world.until("a", "landed/complete")
+        assert state.commit == world.git("rev-parse", world.line.ref)
+        swarm = world.store.swarms.get("swarm-1")
+        assert swarm is not None
+        assert swarm.landed_beads == 1
+        assert len(world.git("rev-list", world.line.ref).splitlines()) == 2
+
+    async def test_what_keeps_one_bead_does_not_keep_the_next(self, world: World) -> None:
+        await world.reviewed("a", {"x.txt": "x\n"})
+        await world.reviewed("b", {"y.txt": "y\n"})
+
+        def fail() -> None:
+            raise GitError("the disk is full")
+
+        world.before_ci(fail)
+        async with world.landing():
+            await world.until("b", "landed/complete")
+            assert await world.said("landing_left") == ["the disk is full"]
+            world.clock.ahead += LATER_LIMIT
+            await world.look()
+            await world.until("a", "landed/complete")
+
+    async def test_trouble_with_git_is_told_once_and_is_no_crash(self, world: World) -> None:
+        refresh = world.line.refresh
+
+        async def fail() -> None:
+            raise GitError("git is gone")
+
+        world.line.refresh = fail  # type: ignore[method-assign]
+        async with world.landing():
+            for _ in range(3):
+                await world.look()
+                with pytest.raises(GitError):
+                    await world.sync()
+            world.line.refresh = refresh  # type: ignore[method-assign]
+            await world.reviewed("a", {"new.txt": "x\n"})
+            await world.look()
+            await world.until("a", "landed/complete")
+        assert await world.said("warning") == ["landing waits: git is gone"]
+
+
+async def test_a_dirty_checkout_stays_and_landing_goes_on(world: World) -> None:
+    write(world.folder, {"a.txt": "edited\n"})
+    await world.reviewed("a", {"x.txt": "x\n"})
+    await world.reviewed("b", {"y.txt": "y\n"})
+    async with world.landing():
+        await world.until("b", "landed/complete")
+        found = await world.sync()
+    assert found["behind"] == 2
+    assert "a.txt" in found["why"]
+    assert (world.folder / "a.txt").read_text() == "edited\n"
+
+
+async def test_a_blocked_bead_waits(world: World) -> None:
+    await world.reviewed("a", {"x.txt": "x\n"})
+    world.backlog(issue("a", dependencies=needs("b")), issue("b"))
+    await world.tracking.refresh()
+    async with world.landing():
+        await world.sync()
+    assert world.state("a").where == "landing/pending"
+    assert await world.said("landing_started") == []
+
+
+async def test_a_person_who_holds_it_first_keeps_it(world: World) -> None:
+    await world.reviewed("a", {"x.txt": "x\n"})
+    await world.parts.apply("a", e.HeldByPerson("not yet"))
+    async with world.landing():
+        await world.sync()
+    assert world.state("a").where == "landing/held"
+
+
+def void(_: object) -> None:
+    return None
+
+
+async def hang_until(done: asyncio.Event) -> None:
+    await done.wait()

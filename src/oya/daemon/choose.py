@@ -36,8 +36,8 @@ def choose(
 ) -> Choice:
     """The swarm to run. `swarms` in the order they were made.
 
-    Without `--new` or `--resume` the newest one goes on if its target is not reached. A
-    swarm that goes on keeps its counters, and its target unless one was typed; it takes the
+    Without `--new` or `--resume` the newest one goes on if its target is not reached, or if
+    its daemon was killed before it could say that it was. A swarm that goes on keeps its counters, and its target unless one was typed; it takes the
     configuration as it is now. `UsageError` for an unknown id, and for one that is done.
     """
     before = _before(swarms, request)
@@ -60,7 +60,7 @@ def choose(
         branch=branch,
         config_hash=settings.pinned,
     )
-    if again.reached and request.resume:
+    if before.ended and again.reached and request.resume:
         raise UsageError(
             f"{before.id} has reached its target ({before.landed_beads}/{target}).",
             safe="Nothing was changed.",
@@ -92,7 +92,8 @@ def _before(swarms: Sequence[SwarmState], request: Request) -> SwarmState | None
             )
         return None
     newest = swarms[-1]
-    return newest if request.resume or not newest.reached else None
+    over = newest.ended and newest.reached
+    return newest if request.resume or not over else None
 
 
 def _highest(swarms: Sequence[SwarmState]) -> int:

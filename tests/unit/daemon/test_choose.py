@@ -53,6 +53,12 @@ def test_an_unfinished_swarm_goes_on_with_its_counters(status: SwarmStatus) -> N
     assert choice.words == f"Goes on with swarm-1 ({status}): 2/5 landed."
 
 
+@pytest.mark.parametrize("resume", ["", "last", "swarm-1"])
+def test_one_that_was_killed_after_its_last_landing_goes_on_to_say_so(resume: str) -> None:
+    choice = chosen(swarm(1, SwarmStatus.RUNNING, 5), resume=resume)
+    assert (choice.swarm.id, choice.swarm.landed_beads) == ("swarm-1", 5)
+
+
 def test_a_typed_target_replaces_the_old_one() -> None:
     choice = chosen(swarm(1, SwarmStatus.STOPPED, 2), flags={"defaults.target_beads": 9})
     assert (choice.swarm.id, choice.swarm.target_beads) == ("swarm-1", 9)

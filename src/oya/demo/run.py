@@ -93,8 +93,10 @@ def _python() -> str:
 
 
 def _plain() -> dict[str, str]:
-    """An environment in which git is not told about another repository."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    """An environment in which git is not told of another repository, and `python` is oya's own."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    path = env.get("PATH", os.defpath)
+    return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}"}
 
 
 @contextmanager

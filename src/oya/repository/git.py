@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from oya.errors import GitError, RepositoryUnfit
 from oya.repository.places import Place
 from oya.repository.port import FileChange, Identity, Merged
 from oya.repository.run import Git, both
 
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_TREES_KNOWN = 1000
+_LISTINGS_KNOWN = 16
 _EPOCH = "2000-01-01T00:00:00Z"  # synthetic merge bases: the same trees give the same ids
 
+T = TypeVar("T")
 Entry = tuple[str | None, str, str]  # mode (None: remove it), blob, path
 
 
@@ -28,6 +34,8 @@ class GitRepository:
         self.place = place
         self.git = Git(place.common_dir)
         self.tags: tuple[tuple[int, ...], str] | None = None
+        self._trees: dict[str, str] = {}
+        self._files: dict[str, dict[str, str]] = {}
 
     # refs
 
@@ -69,7 +77,11 @@ class GitRepository:
         return out.text if out.code == 0 else None
 
     async def tree_of(self, commit: str) -> str:
-        return (await self.git("rev-parse", "--verify", f"{commit}^{{tree}}")).text
+        found = self._trees.get(commit)
+        if found is None:
+            found = (await self.git("rev-parse", "--verify", f"{commit}^{{tree}}")).text
+            _remember(self._trees, commit, found, _TREES_KNOWN)
+        return found
 
     async def parents(self, commit: str) -> tuple[str, ...]:
         out = await self.git("rev-parse", f"{commit}^{{commit}}^@")
@@ -231,9 +243,13 @@ class GitRepository:
         return content[: int(words[2])]
 
     async def list_files(self, rev: str) -> dict[str, str]:
-        out = await self.git("ls-tree", "-r", "-z", "--full-tree", rev)
-        entries = (entry.split("\t", 1) for entry in out.fields)
-        return {path: about.split()[2] for about, path in entries}
+        files = self._files.get(rev)
+        if files is None:
+            out = await self.git("ls-tree", "-r", "-z", "--full-tree", rev)
+            entries = (entry.split("\t", 1) for entry in out.fields)
+            files = {path: about.split()[2] for about, path in entries}
+            _remember(self._files, rev, files, _LISTINGS_KNOWN)
+        return dict(files)
 
     async def add_note(self, commit: str, text: str, ref: str = "refs/notes/oya") -> None:
         data = text.encode("utf-8", "surrogateescape")
@@ -264,6 +280,14 @@ class GitRepository:
         """Whether the main worktree's index has this file."""
         out = await self.git("ls-files", "-z", "--", path, cwd=self.place.main_root)
         return path in out.fields
+
+
+def _remember(known: dict[str, T], rev: str, value: T, limit: int) -> None:
+    """Keep what can never change: only full ids name one thing for ever."""
+    if _ID.fullmatch(rev):
+        while len(known) >= limit:
+            del known[next(iter(known))]
+        known[rev] = value
 
 
 def index_lines(entries: Iterable[Entry]) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import shutil
 import subprocess
 from collections.abc import Awaitable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ class Git:
         self._common_dir = common_dir
         self._timeout = timeout
         self._environment = git_environment()
+        # Looked up once: a search along PATH at each start costs as much as the start.
+        self._git = shutil.which("git", path=self._environment.get("PATH")) or "git"
 
     async def __call__(
         self,
@@ -83,7 +86,7 @@ class Git:
             environment["GIT_DIR"] = str(self._common_dir)
         seconds = timeout or self._timeout
         try:
-            git = _Process(("git", *args), environment, cwd or self._common_dir, stdin, limit)
+            git = _Process((self._git, *args), environment, cwd or self._common_dir, stdin, limit)
         except OSError as error:
             raise GitError(f"git could not be started: {error.strerror}") from error
         try:

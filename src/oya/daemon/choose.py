@@ -37,8 +37,9 @@ def choose(
     """The swarm to run. `swarms` in the order they were made.
 
     Without `--new` or `--resume` the newest one goes on if its target is not reached, or if
-    its daemon was killed before it could say that it was. A swarm that goes on keeps its counters, and its target unless one was typed; it takes the
-    configuration as it is now. `UsageError` for an unknown id, and for one that is done.
+    its daemon was killed before it could say that it was. A swarm that goes on keeps its
+    counters, and its target unless one was typed; it takes the configuration as it is now.
+    `UsageError` for an unknown id, and for one that is done.
     """
     before = _before(swarms, request)
     if before is None:

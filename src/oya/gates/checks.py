@@ -32,6 +32,7 @@ class Ran:
     tail: str
     timed_out: bool = False
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 def judge_check(ran: Ran, expect: int) -> bool:

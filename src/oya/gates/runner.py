@@ -139,7 +139,14 @@ class Gates:
         lines = text.splitlines()
         last = next((found.strip() for found in reversed(lines) if found.strip()), "")
         tail = excerpt(text, ok=ended.ok)
-        return Ran(ended.exit, clip(last, _LAST_LINE), tail, ended.timed_out, ended.seconds)
+        return Ran(
+            ended.exit,
+            clip(last, _LAST_LINE),
+            tail,
+            ended.timed_out,
+            ended.seconds,
+            ended.cpu_seconds,
+        )
 
     def _tests_job(self, ids: Sequence[str]) -> _Job:
         command = self.config.tests_command

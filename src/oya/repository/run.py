@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import shutil
+import signal
 import subprocess
 from collections.abc import Awaitable, Container, Mapping, Sequence
 from dataclasses import dataclass

@@ -185,7 +185,9 @@ class Parts:
     async def check(self, commit: str, line: str) -> Ran:
         """Run a check or a challenge in a slot on `commit`."""
         timeout = min(self.settings.quality_gates.timeout, CHECK_TIMEOUT)
-        return await self.gates.command(commit, line, timeout=timeout)
+        ran = await self.gates.command(commit, line, timeout=timeout)
+        self.meter.add("gates", ran.seconds, ran.cpu_seconds)
+        return ran
 
     async def base_red(self, commit: str, *, fresh: bool = False) -> list[str]:
         """Names of the tests that fail on `commit`, twice; empty where it is green.

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +106,15 @@ def contract(bead: str, at: str, **fields: Any) -> Contract:
     return Contract(**{**made, **fields})
 
 
+def _repository(tmp_path: Path, files: dict[str, str]) -> Path:
+    """A copy of a repository that the first test with these files has made."""
+    name = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12]
+    template = tmp_path.parent / f"repository-{name}"
+    if not template.exists():
+        make_repository(template, files)
+    return shutil.copytree(template, tmp_path / "repo")
+
+
 @dataclass
 class World:
     """Everything a lander stands on. `told` is what the orchestrator would have heard."""
@@ -131,12 +142,8 @@ class World:
         issues: tuple[dict[str, Any], ...] = (),
     ) -> AsyncIterator[World]:
         backlog = jsonl(*(issues or (issue("a"), issue("b"))))
-        folder = make_repository(
-            tmp_path / "repo",
-            {"a.txt": "one\n", ".gitignore": ".beads\n"}
-            if ignored
-            else {"a.txt": "one\n", PATH: backlog},
-        )
+        more_files = {".gitignore": ".beads\n"} if ignored else {PATH: backlog}
+        folder = _repository(tmp_path, {"a.txt": "one\n", **more_files})
         write(folder, {PATH: backlog})
         repo = opened(folder)
         config = tmp_path / "swarm.toml"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import queue
 import select
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,19 +63,12 @@ def stay(place: Place, form: Format, *, since: int, ours: bool) -> int:
     client = Client(place.socket)
     follower = Follower(client, since).start()
     watcher = _screen(client) if form is Format.TEXT and sys.stdout.isatty() else None
-    interrupted = 0
-    while True:
-        try:
-            final = _until_end(follower, form, watcher)
-            break
-        except KeyboardInterrupt:
-            if not ours:
-                _close(watcher)
-                say("Left; the swarm goes on. `oya swarm` comes back, `oya swarm stop` ends it.")
-                return 0
-            interrupted += 1
-            _interrupt(client, interrupted)
-    _close(watcher)
+    try:
+        with _counted() as interrupts, closing(watcher) if watcher else nullcontext():
+            final = _until_end(follower, form, watcher, interrupts, client if ours else None)
+    except _Left:
+        say("Left; the swarm goes on. `oya swarm` comes back, `oya swarm stop` ends it.")
+        return 0
     _wait_for(pid)
     return _farewell(place, form, final)
 
@@ -86,10 +81,34 @@ def daemon_pid(place: Place) -> int | None:
         return None
 
 
-def _until_end(follower: Follower, form: Format, watcher: Any) -> dict[str, Any] | None:
-    """The final status; None where the daemon went away without one."""
-    tell = _teller(form, watcher)
+class _Left(Exception):
+    """Ctrl+C where the swarm belongs to another terminal."""
+
+
+@contextmanager
+def _counted() -> Iterator[list[int]]:
+    """Each Ctrl+C is noted, and raises nothing: one that comes while the last is being
+    answered must not end the command instead of the swarm."""
+    noted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _until_end(
+    follower: Follower, form: Format, watcher: Any, interrupts: list[int], ours: Client | None
+) -> dict[str, Any] | None:
+    """The final status; None where the daemon went away without one. `ours` is to be stopped
+    by interrupts; without it they raise `_Left`."""
+    tell, answered = _teller(form, watcher), 0
     while True:
+        while answered < len(interrupts):
+            if ours is None:
+                raise _Left
+            answered += 1
+            _interrupt(ours, answered)
         try:
             row = follower.next(LOOK)
         except queue.Empty:
@@ -126,11 +145,6 @@ def _screen(client: Client) -> Any:
     return Screen(client)
 
 
-def _close(watcher: Any) -> None:
-    if watcher is not None:
-        watcher.close()
-
-
 def _interrupt(client: Client, times: int) -> None:
     """The first Ctrl+C says what it waits for, the next ones stop now."""
     try:
@@ -147,7 +161,8 @@ def _interrupt(client: Client, times: int) -> None:
         return
     if working:
         beads = ", ".join(str(a["bead"]) for a in working[:8])
-        say(f"Stopping: waits for {len(working)} running turns ({beads}). Ctrl+C again stops now.")
+        turns = "1 running turn" if len(working) == 1 else f"{len(working)} running turns"
+        say(f"Stopping: waits for {turns} ({beads}). Ctrl+C again stops now.")
     else:
         say("Stopping: no turn is running. Ctrl+C again stops now.")
 

@@ -104,11 +104,11 @@ class Stage:
         assert ready, "no turn came to stand still"
         return os.read(self._arrived, 4096).decode().split("\n")[0]
 
-    def go(self) -> None:
-        """One turn that stands still goes on; none will stand still any more."""
+    def go(self, turns: int = 1) -> None:
+        """That many turns that stand still go on; none will stand still any more."""
         for path in self.folder.glob("wait-*"):
             path.unlink()
-        os.write(self._go, b"\n")
+        os.write(self._go, b"\n" * turns)
 
     def tell(self, name: str) -> Path:
         """Lay down a file that the agent looks for."""

@@ -96,14 +96,14 @@ class Split(_Model):
     depends_on: Annotated[list[int], Field(max_length=20)] = []
 
 
-class _Answer(_Model):
+class RoleAnswer(_Model):
     cannot: Literal["already_done", "unclear", "contract_wrong", "needs_person"] | None = None
     why: Text = ""
     question: Text = ""
     discovered: Annotated[list[Discovered], Field(max_length=5)] = []
 
 
-class TestWriterAnswer(_Answer):
+class TestWriterAnswer(RoleAnswer):
     """The contract. kind is required; a plan and files for behaviour, checks for check."""
 
     __test__ = False  # not a test class, whatever its name says to pytest
@@ -133,20 +133,20 @@ class TestWriterAnswer(_Answer):
         return self
 
 
-class ImplementerAnswer(_Answer):
+class ImplementerAnswer(RoleAnswer):
     """None is needed."""
 
     summary: Text = ""
 
 
-class ReviewerAnswer(_Answer):
+class ReviewerAnswer(RoleAnswer):
     """Challenges to run; an empty list is an answer."""
 
     challenges: Annotated[list[Challenge], Field(max_length=50)] = []
     findings: Texts = []
 
 
-class PlannerAnswer(_Answer):
+class PlannerAnswer(RoleAnswer):
     """The verdict on a contract."""
 
     verdict: Literal["accept", "revise"] | None = None
@@ -163,9 +163,9 @@ class PlannerAnswer(_Answer):
 
 
 Answer = TestWriterAnswer | ImplementerAnswer | ReviewerAnswer | PlannerAnswer
-T = TypeVar("T", bound=_Answer)
+T = TypeVar("T", bound=RoleAnswer)
 
-MODELS: dict[Role, type[_Answer]] = {
+MODELS: dict[Role, type[RoleAnswer]] = {
     Role.TEST_WRITER: TestWriterAnswer,
     Role.IMPLEMENTER: ImplementerAnswer,
     Role.REVIEWER: ReviewerAnswer,

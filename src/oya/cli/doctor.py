@@ -145,7 +145,7 @@ async def _tracker(place: Place, settings: Settings, found: Examination) -> None
     from oya.trackers import detect
 
     try:
-        backlog = (await detect(place.root, settings.tracker.kind).read()).backlog
+        backlog = (await detect(place.main_root, settings.tracker.kind).read()).backlog
     except OyaError as error:
         found.fail("tracker", error)
         return

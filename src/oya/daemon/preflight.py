@@ -46,7 +46,7 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
         )
     check_backends(settings, place.root)
     Prompts.load(settings.skills, place.root)
-    backlog = (await detect(place.root, settings.tracker.kind).read()).backlog
+    backlog = (await detect(place.main_root, settings.tracker.kind).read()).backlog
     _check_beads(backlog, only)
     return Preflight(branch, backlog, (*fit.warnings, *_unsandboxed(settings)))
 

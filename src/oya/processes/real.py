@@ -135,6 +135,8 @@ class _Guard:
             self._cpu = usage.ru_utime + usage.ru_stime  # its own and all that it has reaped
             self._signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         self.over.set_result(None)
+        if not self._last_word():
+            self._kill_orphans()  # or whoever reads the program's output would wait for its end
 
     async def gone(self) -> None:
         """Hang up, and return when nothing is left; a cancellation is raised only then."""
@@ -156,23 +158,28 @@ class _Guard:
             raise cancelled
 
     async def _sweep(self) -> asyncio.CancelledError | None:
-        """End what a guard that was killed itself has left behind."""
+        """Until nothing of it is left."""
         cancelled: asyncio.CancelledError | None = None
         deadline = self._loop.time() + _GONE_WITHIN
-        while left := carrying("OYA_GUARD", self._token):
+        while left := self._kill_orphans():
             if self._loop.time() > deadline:
                 raise ProcessError(
                     f"{self._command.argv[0]} could not be ended: processes {left} are left",
                     hint=f"kill -9 {' '.join(map(str, left))}",
                 )
-            for pid in left:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
             try:
                 await asyncio.sleep(_SWEEP_AGAIN)
             except asyncio.CancelledError as error:
                 cancelled = error
         return cancelled
+
+    def _kill_orphans(self) -> list[int]:
+        """What a guard that was killed itself has left, as far as it is there now."""
+        left = carrying("OYA_GUARD", self._token)
+        for pid in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        return left
 
     def _last_word(self) -> list[str]:
         words = self._told.decode().splitlines()[-1:]

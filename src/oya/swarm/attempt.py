@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from oya.agents.answers import AnswerWrong, answer_path, make_room, read_answer
+from oya.agents.answers import AnswerWrong, RoleAnswer, answer_path, make_room, read_answer
 from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
@@ -54,6 +54,12 @@ class Result:
     event: Event
     also: tuple[Write, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
+
+
+def discovered(answer: RoleAnswer | None) -> dict[str, Any]:
+    """Other work that an agent noticed, as it stands in the event; nobody works on it."""
+    found = answer.discovered if answer else []
+    return {"discovered": [item.model_dump() for item in found]} if found else {}
 
 
 def starting_point(state: BeadState, base: str) -> tuple[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
 from oya.repository.snapshot import Head
 from oya.swarm.agents.base import AgentActor
-from oya.swarm.attempt import Attempt, AttemptOver, Result
+from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 from oya.swarm.contract import Contract
 from oya.swarm.judgement import failing_checks, passing
 
@@ -65,11 +65,15 @@ async def _reference(attempt: Attempt, contract: Contract) -> str | Result:
     return await repo.commit_tree(merged.tree, (attempt.base, contract.commit), "reference")
 
 
-def _cannot(attempt: Attempt) -> Result | None:
+def _answer(attempt: Attempt) -> ImplementerAnswer | None:
     try:
-        answer = attempt.answer(ImplementerAnswer)
+        return attempt.answer(ImplementerAnswer)
     except AnswerWrong:
         return None  # none is needed, so a wrong one is none
+
+
+def _cannot(attempt: Attempt) -> Result | None:
+    answer = _answer(attempt)
     if answer is None or answer.cannot is None:
         return None
     said = answer.question or answer.why
@@ -142,7 +146,8 @@ async def _accept(attempt: Attempt, contract: Contract, head: Head) -> Result:
     parts = attempt.parts
     hold = None if parts.limits.review else parts.approval()
     event = ImplementationAccepted(attempt.claim.epoch, head.commit, attempt.base, hold)
-    return Result(event, data={"tree": head.tree, "left_out": list(head.left_out)})
+    found = {"tree": head.tree, "left_out": list(head.left_out)}
+    return Result(event, data=found | discovered(_answer(attempt)))
 
 
 async def _repeat(attempt: Attempt, contract: Contract, head: Head) -> None:

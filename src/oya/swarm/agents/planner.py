@@ -9,7 +9,7 @@ from oya.lifecycle.events import CheckAccepted, CheckRevised
 from oya.lifecycle.failures import RULES, FailureClass
 from oya.lifecycle.model import Role
 from oya.swarm.agents.base import AgentActor
-from oya.swarm.attempt import Attempt, AttemptOver, Result
+from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 
 
 class PlannerActor(AgentActor):
@@ -30,7 +30,7 @@ class PlannerActor(AgentActor):
         findings = tuple(answer.findings) or (answer.why,)
         if answer.cannot or answer.verdict == "revise":
             return Result(CheckRevised(epoch, findings))
-        return Result(CheckAccepted(epoch, tuple(answer.findings)))
+        return Result(CheckAccepted(epoch, tuple(answer.findings)), data=discovered(answer))
 
 
 def _last_try(attempt: Attempt, over: AttemptOver) -> bool:

@@ -11,7 +11,7 @@ from oya.lifecycle.events import CannotDo, Contested, Defended, Forfeited, Revie
 from oya.lifecycle.model import Check, Role
 from oya.store.engine import Put
 from oya.swarm.agents.base import AgentActor
-from oya.swarm.attempt import Attempt, Result
+from oya.swarm.attempt import Attempt, Result, discovered
 from oya.swarm.contract import Contract
 
 
@@ -58,7 +58,7 @@ class ReviewerActor(AgentActor):
                 return await _verdict(attempt, contract, survivors)
             said += [*answer.findings, *(c.why for c in answer.challenges if not c.clause)]
         event = Defended(attempt.claim.epoch, _implementation(attempt), parts.approval())
-        return Result(event, data={"findings": said})
+        return Result(event, data={"findings": said} | discovered(answer))
 
 
 def _implementation(attempt: Attempt) -> str:

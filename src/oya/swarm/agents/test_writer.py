@@ -16,7 +16,7 @@ from oya.lifecycle.model import Role
 from oya.repository.snapshot import Head
 from oya.store.engine import Put
 from oya.swarm.agents.base import AgentActor
-from oya.swarm.attempt import Attempt, AttemptOver, Result
+from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 from oya.swarm.contract import Contract, uncovered
 
 UNATTENDED = ("behaviour", "check")
@@ -66,7 +66,7 @@ async def _cannot(attempt: Attempt, answer: TestWriterAnswer) -> Result | list[s
             return [f"`already_done`, but on the base: {line}" for line in red]
     said = answer.question or answer.why
     event = CannotDo(attempt.claim.epoch, answer.cannot, answer.why, said)
-    return Result(event, data={"discovered": [d.model_dump() for d in answer.discovered]})
+    return Result(event, data=discovered(answer))
 
 
 def _question(attempt: Attempt, answer: TestWriterAnswer) -> Result:
@@ -150,7 +150,7 @@ async def _accept(
         data={
             "fail_to_pass": list(verdict.fail_to_pass),
             "contract": contract.hash,
-            "discovered": [d.model_dump() for d in answer.discovered],
+            **discovered(answer),
         },
     )
 

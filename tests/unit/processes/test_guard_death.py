@@ -84,6 +84,17 @@ async def test_when_a_guard_is_killed_its_program_goes_too(marker: str, tmp_path
     assert (await other.close(grace=0)).signal == 9
 
 
+async def test_whoever_reads_hears_the_end_of_a_program_whose_guard_was_killed(
+    marker: str, tmp_path: Path
+) -> None:
+    command = Command(shell("setsid sleep 60 & sleep 60"), cwd=tmp_path, env=ENV)
+    session = await GuardedProcesses(marker).open(command, stderr=tmp_path / "stderr")
+    os.kill(session.pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        assert await session.stdout.readline() == b""
+    await session.close()
+
+
 async def test_a_guard_asked_to_end_takes_its_program_along(marker: str, tmp_path: Path) -> None:
     command = Command(shell("trap '' TERM; while :; do sleep 1; done"), cwd=tmp_path, env=ENV)
     session = await GuardedProcesses(marker).open(command, stderr=tmp_path / "stderr")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.terminal import CTRL_C, Terminal
 from kit.user import Said, User, carrying, moved_in
 
 LAST_LINE = re.compile(
@@ -176,6 +177,29 @@ def test_the_status_after_the_end(demo: Demo) -> None:
     }
 
 
+def test_it_never_overwrites(demo: Demo) -> None:
+    before = demo.user.git(demo.root, "rev-parse", "main")
+    said = demo.user.oya(demo.user.folder, "demo", "--keep", "kept")
+    assert (said.code, "is there already" in said.err) == (2, True), said
+    assert demo.user.git(demo.root, "rev-parse", "main") == before
+
+
 def test_nothing_of_oya_lies_in_the_working_tree(demo: Demo) -> None:
     assert sorted(os.listdir(demo.root / ".oya")) == ["swarm.toml"]
     assert demo.user.git(demo.root, "status", "--porcelain", "--ignored") == ""
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing(user: User) -> None:
+    temporary = user.folder / "tmp"
+    temporary.mkdir()
+    user.extra["TMPDIR"] = str(temporary)
+    terminal = Terminal(user, user.folder, "demo")
+    terminal.until("took it to write its contract")
+    terminal.type(CTRL_C)
+    terminal.until("Stopping: ")
+    terminal.type(CTRL_C)
+    assert terminal.end() == 5, terminal.shown
+    assert "Stopped: landed 0/25 beads" in terminal.shown
+    assert "The demo was stopped" in terminal.shown
+    assert carrying(user) == []
+    assert list(temporary.glob("oya-demo-*")) == []

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oya.demo.story import SAMPLE, scenario
-from oya.errors import OyaError
+from oya.errors import UsageError
 
 TARGET = 25
-DEADLINE = 1800.0
+STOPPED = 5
 
 CONFIG = """\
 # The demo's configuration: everything that is not here is a default.
@@ -56,7 +57,10 @@ def main(keep: Path | None = None, format: str = "text") -> int:
         repository = prepare(folder)
         began = time.monotonic()
         code = _swarm(repository, format)
-        if format == "text":
+        if code == STOPPED:
+            go_on = f"cd {repository} && oya swarm" if keep else "oya demo (it starts anew)"
+            print(f"The demo was stopped. Go on: {go_on}", file=sys.stderr)
+        elif format == "text":
             _tell(repository, time.monotonic() - began, kept=keep is not None)
         return code
 
@@ -65,8 +69,8 @@ def prepare(folder: Path) -> Path:
     """A fresh git repository with the sample, its backlog and the demo's configuration."""
     repository = folder / "larder"
     if repository.exists():
-        raise OyaError(
-            f"{repository} is there already",
+        raise UsageError(
+            f"{repository} is there already.",
             safe="Nothing was changed.",
             hint="oya demo --keep DIR wants a DIR without it; or go on there: oya swarm",
         )
@@ -102,7 +106,10 @@ def _plain() -> dict[str, str]:
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{keep} cannot be made: {error.strerror}.") from None
         yield keep.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="oya-demo-") as name:
@@ -113,7 +120,12 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _swarm(repository: Path, format: str) -> int:
     args = [sys.executable, "-m", "oya.cli.main", "swarm", "--format", format]
-    return subprocess.run(args, cwd=repository, env=_plain(), check=False).returncode
+    # Ctrl+C reaches the command too, which answers it. A handler, since SIG_IGN is inherited.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        return subprocess.run(args, cwd=repository, env=_plain(), check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tell(repository: Path, seconds: float, *, kept: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from kit.user import Said, User, carrying, ended
 from kit.words import Stage, words
 
-STATUS = {
+STATUS: dict[str, Any] = {
     "id": str,
     "status": str,
     "target_beads": int,
@@ -102,7 +102,7 @@ def test_a_bead_is_held_and_released_while_nothing_runs_and_while_a_swarm_does(
         assert {stage.arrived(), stage.arrived()} == {"test_writer w-1", "test_writer w-2"}
         held = user.oya(root, "hold", "w-1", "--note", "ask Bob", "--format", "json")
         assert (held.json["status"], held.json["hold"]) == ("held", "person"), held
-        refused(user.oya(root, "approve", "w-1"), "w-1")
+        refused(user.oya(root, "approve", "w-1"), "w-1 is contract/held", "oya release w-1")
         refused(user.oya(root, "release", "w-2"), "w-2")
         refused(user.oya(root, "hold", "w-3"), "There is no bead w-3", "Did you mean w-2?")
         found = status(user, root)
@@ -225,7 +225,8 @@ def test_a_failed_bead_is_exit_3_and_is_tried_again_with_words(user: User, stage
     assert said.json["failures"] == {"gate_red": 1}
     assert "nothing is red" in user.oya(root, "why", "w-1").out
 
-    refused(user.oya(root, "retry", "w-2"), "w-2")
+    refused(user.oya(root, "retry", "w-2"), "w-2 is landed", "oya why w-2")
+    assert user.oya(root, "beads", "--held").out == "None of 2 beads.\n"
     green.unlink()
     assert user.oya(root, "retry", "w-1", "--note", "grep for it").code == 0
     assert user.oya(root, "swarm").code == 0

@@ -92,8 +92,9 @@ def beads(
     from oya.cli.asking import BEADS, ask, here
     from oya.cli.choice import chosen
 
-    rows = chosen(ask(here(), BEADS)["beads"], phase=phase, status="held" if held else status)
-    show({"beads": rows}, form, lambda found: lines.bead_rows(found["beads"]))
+    every = ask(here(), BEADS)["beads"]
+    rows = chosen(every, phase=phase, status="held" if held else status)
+    show({"beads": rows}, form, lambda found: lines.bead_rows(found["beads"], of=len(every)))
 
 
 @app.command("show", epilog="Example: oya show src-abc --diff")

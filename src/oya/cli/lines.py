@@ -110,13 +110,15 @@ def notes(found: Row, now: datetime) -> Iterator[str]:
             yield f"{branch} is {count} behind: oya sync"
 
 
-def bead_rows(rows: Iterable[Row]) -> list[str]:
-    """`oya beads`."""
+def bead_rows(rows: Iterable[Row], of: int = 0) -> list[str]:
+    """`oya beads`; `of`: how many there are to choose from."""
     cells = [
         (row["id"], phase(row), state(row), row["agent"] or "-", _one_line(row["title"]))
         for row in rows
     ]
     if not cells:
+        if of:
+            return [f"None of {of} beads."]
         return ["No beads. A swarm reads them from the tracker: oya swarm"]
     return list(table([("BEAD", "PHASE", "STATUS", "AGENT", "TITLE"), *cells]))
 

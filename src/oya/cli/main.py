@@ -72,6 +72,8 @@ def _usage(error: Exception) -> str:
     message = getattr(error, "format_message", None)
     if message is None:
         return ""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return str(message())
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "oya"
     return f"oya: {message()}\n     {path} --help"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from oya.errors import OyaError, UsageError
+from oya.errors import OyaError, RefusedError, UsageError
 from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState, Limits, state_to_json
 from oya.lifecycle.record import EventRecord
@@ -96,7 +96,12 @@ class StoreDesk:
         """Approve, reject, retry, hold or release; the row of the bead afterwards."""
         self._bead(bead)
         event = self._said(bead, verb, note)
-        state = await self._apply(bead, event)
+        try:
+            state = await self._apply(bead, event)
+        except RefusedError as refused:
+            row = report.bead_row(self._bead(bead), self._about(bead))
+            refused.hint = refused.hint or report.next_step(row) or f"oya why {bead}"
+            raise
         return report.bead_row(state, self._about(bead))
 
     async def sync(self) -> dict[str, Any]:

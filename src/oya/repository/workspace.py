@@ -112,6 +112,7 @@ class Workspaces:
         self, key: str, bead: str, epoch: int, start: str, merge: Sequence[str]
     ) -> Workspace:
         base_ref = self.base_ref(bead, epoch)
+        await self._set_aside(bead, epoch)
         await self._repo.set_ref(base_ref, start)
         commit, conflicts = await self._merged(start, merge)
         if commit != start:
@@ -130,6 +131,12 @@ class Workspaces:
             prepared = _fingerprints(workspace.path, await checkout.changed())
         Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
         return workspace
+
+    async def _set_aside(self, bead: str, epoch: int) -> None:
+        """A state that was begun anew counts from 1 again; the work of before stays held."""
+        earlier = await self._repo.read_ref(self.attempt_ref(bead, epoch))
+        if earlier is not None:
+            await self._repo.set_ref(f"refs/oya/earlier/{self._name(bead)}/{earlier}", earlier)
 
     async def _merged(self, start: str, merge: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         commit, conflicts = start, dict[str, None]()

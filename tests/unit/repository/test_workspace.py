@@ -292,6 +292,21 @@ async def test_removed_is_removed_and_the_work_stays(
     assert await repo.list_refs("refs/oya") == {spaces.attempt_ref("b-1", 1): head.commit}
 
 
+async def test_a_number_that_comes_again_takes_nothing_from_the_work_of_before(
+    repo: GitRepository, spaces: Workspaces, folder: Path
+) -> None:
+    """As after a damaged state was put away, and another begun."""
+    ws = await make(repo, spaces)
+    write(ws.path, {"n.txt": "before"})
+    before = await spaces.commit(ws, "Before")
+    await spaces.remove(ws)
+    again = await make(repo, spaces)
+    write(again.path, {"n.txt": "after"})
+    after = await spaces.commit(again, "After")
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == after.commit
+    assert git(folder, "for-each-ref", f"--contains={before.commit}") != ""
+
+
 async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: Workspaces) -> None:
     with pytest.raises(GitError):
         await spaces.create("b-1", 1, start="1" * 40)

@@ -1,0 +1,76 @@
+"""SIGKILL of the daemon, from outside, at any moment: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from crash_checker import check
+from crash_kit import Ground, moments, pause, until
+
+KILLS = 3
+
+
+def test_without_a_kill_all_the_trouble_of_the_scenario_happens(ground: Ground) -> None:
+    final = ground.finish()
+
+    assert (final["status"], final["exit"], final["landed_beads"]) == ("completed", 0, 4)
+    happened = {(row["bead"], row["event"]) for row in check(ground).events}
+    assert {("alpha", "attempt_failed"), ("beta", "contested")} <= happened
+    assert {("gamma", "landing_conflicted"), ("delta", "landing_conflicted")} & happened
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_seeded_moments_it_goes_on(ground: Ground, seed: int) -> None:
+    for event, n, delay in moments(seed, KILLS):
+        ground.start()
+        assert ground.wait_for(event, n), f"{event} does not come"
+        pause(delay)
+        ground.kill()
+
+    _ends_well(ground)
+    assert ground.kills >= KILLS - 1, "the last moment may be after the end; no other"
+
+
+def test_killed_while_it_recovers_it_goes_on(make_ground: Callable[..., Ground]) -> None:
+    """Once with work on disk that nobody has committed, then again and again while that is
+    being picked up."""
+    chance = random.Random(7)
+    ground = make_ground(waits={"gamma": 60.0})
+    ground.start()
+    assert ground.wait_for("attempt_failed", bead="alpha")
+    ground.kill()
+    assert "list.txt" in ground.at_stake["gamma/3"], "gamma's implementer was not at work"
+    for _ in range(2):
+        ground.popen("swarm", "--detach")
+        ground.new_daemon()
+        pause(chance.uniform(0.0, 0.5))
+        ground.kill()
+    ground.start()
+    assert ground.wait_for("lease_expired"), "nothing was picked up"
+    ground.kill()
+
+    _ends_well(ground)
+    assert ground.kills == 4
+
+
+def test_killed_while_it_lands_it_goes_on(ground: Ground) -> None:
+    chance = random.Random(11)
+    for _ in range(3):
+        ground.start()
+        assert ground.wait_for("landing_started")
+        pause(chance.uniform(0.0, 0.3))
+        ground.kill()
+
+    _ends_well(ground)
+    assert ground.kills == 3
+
+
+def _ends_well(ground: Ground) -> None:
+    """The same swarm goes on to its target, and every promise holds."""
+    final = ground.finish()
+    assert (final["id"], final["landed_beads"]) == ("swarm-1", 4), final
+    until(lambda: not ground.living(), "nothing left", 5.0, ground.living)
+    found = check(ground)
+    assert {row["swarm"] for row in found.events} == {"swarm-1"}

@@ -167,10 +167,6 @@ def test_a_red_base_is_named_and_nothing_is_claimed(user: User, stage: Stage) ->
     assert doctor.code == 1
     assert "words/begin.txt is empty" in doctor.out
 
-    write(root, {"words/begin.txt": "begin\n"})
-    user.git(root, "commit", "-q", "-am", "Mend it")
-    assert user.oya(root, "swarm").code == 0
-
 
 def test_a_state_that_is_damaged_or_newer_is_left_alone(user: User) -> None:
     root = words(user, "w-1")

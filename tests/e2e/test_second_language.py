@@ -65,6 +65,9 @@ backend = "shell"
 kind = "command"
 command = ["sh", "{agent}"]
 
+[contract]
+repeat = 1
+
 [sandbox]
 kind = "none"
 """
@@ -158,18 +161,3 @@ def test_three_beads_land_though_it_was_interrupted(user: User, stage: Stage, ro
     assert closed == ["closed"] * 3
     assert sorted(os.listdir(root / "lib")) == ["area.js", "diagonal.js", "perimeter.js", "side.js"]
     assert carrying(user) == []
-
-
-def test_the_second_ctrl_c_stops_now(user: User, stage: Stage, root: Path) -> None:
-    configured(user, root)
-    stage.wait_in("test_writer", "js-1")
-    terminal = Terminal(user, root, "swarm", "--target", "1")
-    assert stage.arrived() == "test_writer js-1"
-    terminal.until("test-writer-")
-    terminal.type(CTRL_C)
-    terminal.until("Stopping: waits for 1 running turn")
-    terminal.type(CTRL_C)
-    terminal.until("Stopping now")
-    assert terminal.end() == 5, terminal.shown
-    assert carrying(user) == []
-    assert user.git(root, "status", "--porcelain") == ""

@@ -227,8 +227,9 @@ class Workspaces:
     async def leftovers(self) -> list[tuple[str, int, Path]]:
         """Bead, epoch and folder of workspaces that are not of this `Workspaces`."""
         names = await asyncio.to_thread(_names, self._work)
+        names += await asyncio.to_thread(_names, self._admin)  # oya may end between the two
         found = []
-        for key in names:
+        for key in sorted({*names}):
             if key not in self._live:
                 bead, epoch = self._whose(key)
                 found.append((bead, epoch, self._work / key))
@@ -242,7 +243,10 @@ class Workspaces:
         key = path.name
         bead, epoch = self._whose(key)
         record = load(self._admin / key)
-        if record and not record.ready:
+        gone = not await asyncio.to_thread(
+            os.path.lexists, path
+        )  # its work was under the ref before that
+        if gone or (record and not record.ready):
             await self._discard(key, bead, epoch)
             return Harvested(None)
         start = record.start if record else await self._repo.read_ref(self.base_ref(bead, epoch))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -305,6 +306,21 @@ async def test_a_number_that_comes_again_takes_nothing_from_the_work_of_before(
     after = await spaces.commit(again, "After")
     assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == after.commit
     assert git(folder, "for-each-ref", f"--contains={before.commit}") != ""
+
+
+async def test_a_removal_that_was_cut_short_is_finished(
+    repo: GitRepository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    head = await spaces.commit(ws, "Done")
+    shutil.rmtree(ws.path)  # and no further
+    later = Workspaces(repo, repo.place)
+    ((bead, epoch, path),) = await later.leftovers()
+    assert (bead, epoch, path) == ("b-1", 1, ws.path)
+    assert (await later.harvest(path)).kept is None
+    assert await later.leftovers() == []
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
+    assert await repo.list_refs("refs/oya/base") == {}
 
 
 async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: Workspaces) -> None:

@@ -255,7 +255,7 @@ def counters_equal_events(found: Evidence) -> Iterator[str]:
     """What status counts is what the log has, for the newest swarm."""
     mine = [row for row in found.events if row["swarm"] == found.status["id"]]
     ran = sum(1 for row in mine if row["event"] == "gate_ran")
-    counted = {
+    counted: dict[str, tuple[Any, Any]] = {
         "landed_beads": (found.status["landed_beads"], len(_named(found, "landed"))),
         "landed_commits": (found.status["landing"]["landed_commits"], len(found.commits)),
         "gate_runs": (found.status["landing"]["gate_runs"], ran),

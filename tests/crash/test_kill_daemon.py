@@ -12,15 +12,6 @@ from crash_kit import Ground, moments, pause, until
 KILLS = 3
 
 
-def test_without_a_kill_all_the_trouble_of_the_scenario_happens(ground: Ground) -> None:
-    final = ground.finish()
-
-    assert (final["status"], final["exit"], final["landed_beads"]) == ("completed", 0, 4)
-    happened = {(row["bead"], row["event"]) for row in check(ground).events}
-    assert {("alpha", "attempt_failed"), ("beta", "contested")} <= happened
-    assert {("gamma", "landing_conflicted"), ("delta", "landing_conflicted")} & happened
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_seeded_moments_it_goes_on(ground: Ground, seed: int) -> None:
     for event, n, delay in moments(seed, KILLS):

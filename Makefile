@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
+WORKERS := 2
 REAL   := $(VENV)/real-agents
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ demo: $(VENV)/.run ## 25 beads of a bundled repository land, with a recorded age
 	@$(BIN)/oya demo
 
 test: check real-agents-if-possible ## check, then every test; with CI=true a skipped test is a failed one
-	@$(BIN)/python -m pytest -rs $(ARGS)
+	@$(BIN)/python -m pytest -rs -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, layers: seconds
 	@$(BIN)/ruff check

@@ -91,10 +91,10 @@ class Universe:
         """
         try:
             await self.prepare()
+            await self._run_tree()
         except BaseException as error:
-            await self._could_not_start(error)
+            await self._cut_short(error)
             raise
-        await self._run_tree()
         return self._state
 
     async def prepare(self) -> None:
@@ -207,12 +207,14 @@ class Universe:
                 hint="Make it green (oya doctor runs the gates), commit, then: oya swarm",
             )
 
-    async def _could_not_start(self, error: BaseException) -> None:
-        """The swarm did not start: its state says why, so that nobody waits for it."""
+    async def _cut_short(self, error: BaseException) -> None:
+        """Stopped as it started, or broken: its state says why, so that nobody waits for it."""
+        if self._state.ended:
+            return
         stopped = isinstance(error, asyncio.CancelledError)
         reason = "stopped by a person" if stopped else str(error)
         end = SwarmStatus.STOPPED if stopped else SwarmStatus.FAILED
-        log.error("not started", error=reason)
+        log.error("cut short", error=reason)
 
         def ended(swarm: SwarmState) -> SwarmState:
             stopping = move(swarm, SwarmStatus.STOPPING, reason)

@@ -51,7 +51,7 @@ class Ground(Protocol):
     def cache(self) -> Path: ...
 
     def living(self) -> list[str]: ...
-    def oya(self, *args: str) -> subprocess.CompletedProcess[str]: ...
+    def popen(self, *args: str) -> subprocess.Popen[str]: ...
     def git(self, *args: str, check: bool = True) -> str: ...
 
 
@@ -76,16 +76,15 @@ class Evidence:
         commits = [line.split(" ", 1) for line in log.splitlines()]
         refs = ground.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
         file = (ground.repository / ".beads/issues.jsonl").read_text().splitlines()
-        rows = json.loads(ground.oya("beads", "--format", "json").stdout)["beads"]
-        printed = ground.oya("events", "--format", "json").stdout.splitlines()
+        printed, rows, status = _asked(ground, ("events",), ("beads",), ("swarm", "status"))
         return cls(
             ground,
-            [json.loads(line) for line in printed],
+            printed,
             [(commit, bead.strip()) for commit, bead in commits if bead.strip()],
             dict(line.split(" ") for line in refs),
             {row["id"]: row for row in map(json.loads, file)},
-            json.loads(ground.oya("swarm", "status", "--format", "json").stdout),
-            {row["id"]: row for row in rows},
+            status[0],
+            {row["id"]: row for row in rows[0]["beads"]},
         )
 
     def of_beads(self) -> dict[str, list[Row]]:
@@ -108,6 +107,17 @@ def check(ground: Ground, landed: int = 4) -> Evidence:
         breaches.append(f"{len(found.commits)} commits landed, not {landed}: {found.commits}")
     assert not breaches, "\n".join(breaches)
     return found
+
+
+def _asked(ground: Ground, *commands: tuple[str, ...]) -> list[list[Row]]:
+    """What these commands print, each line an object; they wait for each other's lock."""
+    running = [ground.popen(*command, "--format", "json") for command in commands]
+    answers = []
+    for command, process in zip(commands, running, strict=True):
+        out, err = process.communicate(timeout=60.0)
+        assert process.returncode == 0, (command, err)
+        answers.append([json.loads(line) for line in out.splitlines()])
+    return answers
 
 
 # What is in git and in the tracker -----------------------------------------------------------

@@ -163,6 +163,7 @@ class Ground:
     kills: int = 0
     _seen: int = 0
     _pid: int = 0
+    _ended: bool = False
 
     @classmethod
     def make(
@@ -281,10 +282,9 @@ class Ground:
             return 0
 
     def finish(self, code: int = 0) -> dict[str, Any]:
-        """`oya swarm` to its end, unless that has come already; the final status."""
-        now = self.json("swarm", "status")
-        if now["status"] == "completed" and now["landed_beads"] == now["target_beads"]:
-            return dict(now)
+        """`oya swarm` to its end, unless a kill came after that; the final status."""
+        if self._ended:
+            return dict(self.json("swarm", "status"))
         done = self.oya("swarm", "--format", "json", code=code)
         final: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         assert final["exit"] == code, done
@@ -323,19 +323,17 @@ class Ground:
 
     # Ends ---------------------------------------------------------------------------------
 
-    def kill(self) -> bool:
-        """SIGKILL the daemon. Within 5 s nothing of the swarm runs, before any other command.
-
-        False where it had ended by itself.
-        """
+    def kill(self) -> None:
+        """SIGKILL the daemon, unless it has ended by itself. Within 5 s nothing of the swarm
+        runs, before any other command."""
         try:
             os.kill(self._pid, signal.SIGKILL)
+            self.kills += 1
         except ProcessLookupError:
-            return False
-        self.kills += 1
+            pass
         until(lambda: not self.living(), "nothing left", GONE, self.living)
+        self._ended = not (self.state / "daemon.pid").exists()  # which it takes away itself
         self.note_stakes()
-        return True
 
     def note_stakes(self) -> None:
         """Remember what lies uncommitted in the workspaces: none of it may be lost."""
@@ -395,19 +393,21 @@ def pause(seconds: float) -> None:
     select.select([], [], [], seconds)
 
 
-def moments(seed: int, kills: int) -> list[tuple[str, int, float]]:
+def moments(seed: int, early: int, landing: int) -> list[tuple[str, int, float]]:
     """Where a seed kills: after the n-th event of a kind, and so many seconds more.
 
-    In the order of a bead's life, so that each of them is still to come.
+    `early` of them anywhere before a landing, in the order of a bead's life, so that each is
+    still to come; then `landing` of them in the middle of one.
     """
     chance = random.Random(seed)
     kinds = (
         *("swarm_running", "claimed", "gate_ran", "contract_accepted", "check_accepted"),
-        *("implementation_accepted", "defended", "landing_started", "landed"),
+        *("implementation_accepted", "defended"),
     )
-    chosen = sorted(chance.sample(range(len(kinds)), kills))
-    times = [1 if kinds[at] == "swarm_running" else chance.randint(1, 2) for at in chosen]
-    return [(kinds[at], n, chance.uniform(0.0, 0.4)) for at, n in zip(chosen, times, strict=True)]
+    chosen = [kinds[at] for at in sorted(chance.sample(range(len(kinds)), early))]
+    times = [1 if kind == "swarm_running" else chance.randint(1, 2) for kind in chosen]
+    found = [*zip(chosen, times, strict=True), *[("landing_started", 1)] * landing]
+    return [(kind, n, chance.uniform(0.0, 0.3)) for kind, n in found]
 
 
 def _is_ready(record: Path) -> bool:

@@ -18,7 +18,7 @@ demo: $(VENV)/.run ## 25 beads of a bundled repository land, with a recorded age
 	@$(BIN)/oya demo
 
 test: check real-agents-if-possible ## check, then every test; with CI=true a skipped test is a failed one
-	@$(BIN)/python -m pytest -rs -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, layers: seconds
 	@$(BIN)/ruff check

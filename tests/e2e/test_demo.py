@@ -46,6 +46,10 @@ class Demo:
         return [(line.split(" ")[0], line.partition(" ")[2]) for line in lines[1:]]
 
 
+pytestmark = pytest.mark.timeout(1000)
+"""Whichever test comes first waits for the demo."""
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with moved_in(tmp_path_factory.mktemp("demo")) as user:
@@ -53,7 +57,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield Demo(user, user.folder / "kept" / "larder", said, carrying(user))
 
 
-@pytest.mark.timeout(1000)
 def test_it_lands_25_beads_and_says_so_last(demo: Demo) -> None:
     assert demo.said.code == 0, demo.said
     found = LAST_LINE.fullmatch(demo.said.out.splitlines()[-1])

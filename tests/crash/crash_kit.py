@@ -160,6 +160,8 @@ class Ground:
     run: Path
     at_stake: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """Attempt ("bead/epoch") → uncommitted files that lay in its workspace at a kill."""
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    """Every event that `wait_for` has passed: what was acknowledged before a kill."""
     kills: int = 0
     _seen: int = 0
     _pid: int = 0
@@ -308,6 +310,7 @@ class Ground:
                 if "seq" not in row:
                     return
                 self._seen = row["seq"]
+                self.heard.append(row)
                 yield row
         except NoDaemon:
             return

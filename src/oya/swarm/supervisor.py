@@ -78,8 +78,8 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
                 await self._resize(role, count)
             case AgentFailed():
                 await self._failed(message)
-            case BeadComplete(claim=claim):
-                self._ended(claim, None)
+            case BeadComplete(agent=agent, claim=claim):
+                await self._ended(agent, claim, None, "")
             case Shutdown(reply=reply):
                 await self._shutdown()
                 reply.send(None)
@@ -107,9 +107,19 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
         handle = self._pool.get(message.agent)
         if handle is not None and RULES[message.failure].measure is Measure.RESTART_AGENT:
             handle.restarts += 1
-        self._ended(message.claim, message.failure)
+        await self._ended(message.agent, message.claim, message.failure, message.reason)
 
-    def _ended(self, claim: Claim, failure: FailureClass | None) -> None:
+    async def _ended(
+        self, agent: str, claim: Claim, failure: FailureClass | None, reason: str
+    ) -> None:
+        """Judge first, then let the orchestrator go on: a meltdown is never overtaken by an end."""
+        self._judge(claim, failure)
+        await self._orchestrator.tell(ReleaseBead(agent, claim, failure, reason), control=True)
+        handle = self._pool.get(agent)
+        if handle is not None and handle.state is AgentState.SHUTTING_DOWN:
+            await self._end(handle)
+
+    def _judge(self, claim: Claim, failure: FailureClass | None) -> None:
         role, now = self._parts.role_of(claim), self.clock.monotonic()
         if not self._meltdown.ended(role, claim.backend, Outcome(now, claim.bead, failure)):
             return

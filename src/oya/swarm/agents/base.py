@@ -23,7 +23,6 @@ from oya.swarm.messages import (
     ClaimBead,
     GetNextBead,
     Heartbeat,
-    ReleaseBead,
 )
 
 RESTART_FIRST = 0.5
@@ -114,9 +113,6 @@ class AgentActor(Actor[AgentMessage]):
             await self._supervisor.tell(
                 AgentFailed(self.agent, claim, end.failure, end.reason), control=True
             )
-        await self._orchestrator.tell(
-            ReleaseBead(self.agent, claim, end.failure, end.reason), control=True
-        )
         self._next(end.failure)
 
     def _next(self, failure: FailureClass | None) -> None:

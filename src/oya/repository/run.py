@@ -17,6 +17,7 @@ from oya.errors import GitError
 from oya.repository.environment import git_environment
 
 DEADLINE = 120.0
+_GRACE = 2.0  # s for git to clean up after itself when it is ended
 _OUTPUT_LIMIT = 256_000_000
 _STDERR_KEPT = 64_000
 _CHUNK = 1 << 18
@@ -155,12 +156,15 @@ class _Process:
             self._stop_hearing(heard)
         self._stop_saying()
         if not self._gone.done():
+            # Asked first: git then takes its lock files away, which a killed one leaves behind.
+            self._kill(signal.SIGTERM)
+            await asyncio.wait((self._gone,), timeout=_GRACE)
             self._kill()
             await self._gone
 
-    def _kill(self) -> None:
+    def _kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, how)
 
     def _hear(self, heard: _Heard) -> None:
         if not heard.more():

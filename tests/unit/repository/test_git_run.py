@@ -120,3 +120,21 @@ async def test_calls_leave_no_descriptors_open(repo: GitRepository) -> None:
         with pytest.raises(GitError):
             await repo.git("rev-parse", "--verify", "nothing")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+async def test_a_cancelled_git_may_take_its_lock_files_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: GitRepository
+) -> None:
+    """A lock that stays behind would stop every later git, the user's own included."""
+    lock = tmp_path / "packed-refs.lock"
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntrap 'rm {lock}; exit 1' TERM\n: >{lock}\nsleep 600 & wait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    call = asyncio.create_task(GitRepository(repo.place).git("pack-refs"))
+    await until(lock.exists)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not lock.exists()

@@ -22,7 +22,6 @@ from pathlib import Path
 from oya.demo.story import SAMPLE, scenario
 from oya.errors import UsageError
 
-TARGET = 25
 STOPPED = 5
 
 CONFIG = """\

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from oya.actors import Actor, ActorRef
+from oya.actors import Actor, ActorRef, Backoff
 from oya.errors import ActorDead
 from oya.lifecycle.failures import RULES, FailureClass, Measure
 from oya.lifecycle.model import Role
@@ -25,8 +25,8 @@ from oya.swarm.messages import (
     Heartbeat,
 )
 
-RESTART_FIRST = 0.5
-RESTART_LIMIT = 30.0
+PAUSE = Backoff(first=0.5, factor=2.0, limit=30.0, jitter=0.5)
+"""How long an agent waits after its backend died or hung, one time after the other."""
 
 
 class AgentActor(Actor[AgentMessage]):
@@ -120,5 +120,4 @@ class AgentActor(Actor[AgentMessage]):
             self.ref.try_tell(GetNextBead())
             return
         self._crashes += 1
-        wait = min(RESTART_FIRST * 2 ** (self._crashes - 1), RESTART_LIMIT)
-        self.send_after(wait * self.clock.random.uniform(0.5, 1.0), GetNextBead())
+        self.send_after(PAUSE.delay(self._crashes, self.clock.random), GetNextBead())

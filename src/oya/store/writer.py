@@ -38,7 +38,10 @@ class _Request:
 
 
 class Writer:
-    """Owns the head and the open engine. `listeners` hear of every group that was committed."""
+    """Owns the head and the open engine. `listeners` hear of every group that was committed.
+
+    `failed` is set when the writer can decide nothing more (`broken` says why).
+    """
 
     def __init__(
         self,
@@ -57,8 +60,19 @@ class Writer:
         self._queue: asyncio.Queue[_Request | None] = asyncio.Queue(WAITING)
         self._unresolved: Draft | None = None
         self._broken: StoreError | None = None
+        self.failed = asyncio.Event()
         self.seconds = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why nothing more can be decided until the store is opened anew; set with `failed`."""
+        return self._broken
+
+    def _break(self, error: StoreError) -> StoreError:
+        self._broken = error
+        self.failed.set()
+        return error
 
     @property
     def settled(self) -> bool:
@@ -122,9 +136,9 @@ class Writer:
             _fail(group, error)
         except Exception as error:
             # A defect of ours: what the engine holds is unknown, so nothing more is decided.
-            self._broken = StoreError(f"the store's writer failed: {error!r}")
-            self._broken.__cause__ = error
-            _fail(group, self._broken)
+            broken = self._break(StoreError(f"the store's writer failed: {error!r}"))
+            broken.__cause__ = error
+            _fail(group, broken)
         else:
             for request, (result, refusal) in answers:
                 _answer(request, result, refusal)
@@ -165,12 +179,12 @@ class Writer:
             self.seconds += self._clock.monotonic() - began
         except TimeoutError:
             # It may still arrive, at any time: reading back would prove nothing.
-            self._broken = StoreUnavailable(
+            broken = StoreUnavailable(
                 f"the engine has not answered for {DEADLINE:.0f} s",
                 safe="Nothing acknowledged is lost.",
                 hint="Start the swarm again.",
             )
-            raise self._broken from None
+            raise self._break(broken) from None
         except StoreError as error:
             self._unresolved = draft
             await self._resolve(draft, error)
@@ -189,12 +203,12 @@ class Writer:
             if error is not None:
                 raise _unavailable(error, "Nothing was changed.")
         else:
-            self._broken = StoreDamaged(
+            damaged = StoreDamaged(
                 f"after an error of the engine the state says {found} instead of {before}",
                 safe="Nothing was acknowledged since.",
                 hint="Start the swarm again: the files will be copied aside and looked at.",
             )
-            raise self._broken
+            raise self._break(damaged)
 
     async def _read_back(self) -> Row | None:
         """The last group's record, by an engine that is opened anew."""

@@ -148,8 +148,9 @@ class Nature:
         self._follows(about["seconds"], "clean")
 
     def _clean(self, about: dict[str, Any]) -> None:
-        tip = self._world.git.refs["refs/heads/main"]
-        self._world.git.working["src/base.x"] = self._world.git.objects.files(tip)["src/base.x"].data
+        git = self._world.git
+        files = git.objects.files(git.refs["refs/heads/main"])
+        git.working["src/base.x"] = files["src/base.x"].data
 
     def _rewrite(self, about: dict[str, Any]) -> None:
         """The user amends the tip of the branch."""

@@ -8,7 +8,6 @@ import json
 import random
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import structlog
 
 from oya.agents.prompts import Prompts
-from oya.beads import PATH
 from oya.daemon.choose import choose, record
 from oya.daemon.request import Request
 from oya.errors import OyaError
@@ -34,7 +32,7 @@ from oya.testing.loop import Deadlock, VirtualLoop
 from oya.testing.simulation.agents import AgentWorld, SimulatedBackend
 from oya.testing.simulation.gates import SimulatedRunner
 from oya.testing.simulation.git import SimulatedGit
-from oya.testing.simulation.life import Crash, Gone, Life, MachineClock
+from oya.testing.simulation.life import Crash, Life, MachineClock
 from oya.testing.simulation.nature import Nature
 from oya.testing.simulation.plan import Fault, Plan
 from oya.testing.simulation.tracker import SimulatedTracker

@@ -40,10 +40,12 @@ class History:
     `attempts`: (bead, epoch) -> head under refs/oya/attempts.
     `held`: whether a commit is reachable from any ref.
     `intents`: beads with an intent to land left in the store.
+    `unclosed`: landed beads whose closing in the tracker's working file is still to come.
     `leftovers`: words for what must not be there any more (base refs, workspaces, locks …).
     `tracker`: records of the tracker's file by id; None: not known.
     `depends`: what blocks a bead, by its id.
-    `pruned`: what retention took out of the log; None: nothing.
+    `pruned`: what retention took out of the log: `until` (nothing is missing after that number),
+    `counts` ([swarm, event, class, how many], …); None: nothing.
     """
 
     events: Sequence[Row]
@@ -53,6 +55,7 @@ class History:
     attempts: Mapping[tuple[str, int], str] = field(default_factory=dict)
     held: Callable[[str], bool] = lambda commit: True
     intents: Collection[str] = ()
+    unclosed: Collection[str] = ()
     leftovers: Sequence[str] = ()
     tracker: Mapping[str, Row] | None = None
     depends: Mapping[str, Sequence[Dependency]] = field(default_factory=dict)

@@ -125,18 +125,14 @@ async def _swarm(
     choice: Choice,
     warnings: tuple[str, ...],
 ) -> int:
+    from oya.swarm.assembly import build_parts
     from oya.swarm.universe import Universe
 
     since = store.events.last
     await record(store, choice)
-    universe = Universe(
-        settings=settings,
-        place=place,
-        store=store,
-        clock=clock,
-        swarm=choice.swarm,
-        only=request.beads,
-    )
+    swarm = choice.swarm
+    parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
+    universe = Universe(parts, only=request.beads)
     desk = LiveDesk(store, place, settings.limits, universe, choice.swarm.id, clock)
     followers = Followers()
     async with serving(create_app(desk, followers), place.socket):

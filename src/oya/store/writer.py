@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from oya.clock import Clock, stamp
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
+from oya.store.beside import Position, SequenceMark
 from oya.store.engine import Engine, Put, Row, Write
 from oya.store.head import Draft, Head
-from oya.store.sequence import Position, SequenceFile
 
 T = TypeVar("T")
 Listener = Callable[[Sequence[EventRecord], Sequence[Write]], None]
@@ -45,7 +45,7 @@ class Writer:
         head: Head,
         engine: Engine,
         fresh: Callable[[], Engine],
-        file: SequenceFile,
+        file: SequenceMark,
         clock: Clock,
     ) -> None:
         self.head = head

@@ -129,7 +129,7 @@ async def _swarm(
     from oya.swarm.universe import Universe
 
     since = store.events.last
-    await record(store, choice)
+    await record(store, choice, settings)
     swarm = choice.swarm
     parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
     universe = Universe(parts, only=request.beads)
@@ -155,8 +155,8 @@ async def _swarm(
     return code
 
 
-async def record(store: Store, choice: Choice) -> None:
-    """The swarm is in the store, as starting, before it starts."""
+async def record(store: Store, choice: Choice, settings: Settings) -> None:
+    """The swarm is in the store, as starting and with its rules, before it starts."""
     changed = ""
     if choice.before and choice.before.config_hash != choice.swarm.config_hash:
         changed = "; the configuration has changed and is adopted"
@@ -164,6 +164,7 @@ async def record(store: Store, choice: Choice) -> None:
         choice.swarm,
         event="swarm_continued" if choice.before else "swarm_starting",
         reason=f"{choice.words}{changed}",
+        data={"target": choice.swarm.target_beads, **settings.rules},
     )
 
 

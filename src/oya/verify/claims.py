@@ -78,8 +78,9 @@ def nothing_runs_after_the_end(log: Log) -> Iterator[Found]:
         if row["bead"] is None and name != "gate_ran":
             _move(at, row)
         elif swarm is not None and name in _ACTIVE and at.get(swarm, "stopped") in ENDED:
-            if name != "landed" or all(status in ENDED for status in at.values()):
-                yield f"{told(row)} of {swarm}, which has ended", row["bead"], row["seq"]
+            if name == "landed" and any(status not in ENDED for status in at.values()):
+                continue
+            yield f"{told(row)} of {swarm}, which has ended", row["bead"], row["seq"]
 
 
 def _move(at: dict[str | None, str], row: Row) -> None:

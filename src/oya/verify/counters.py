@@ -24,10 +24,9 @@ def counters_equal_events(log: Log) -> Iterator[Found]:
 
 def _failures(log: Log) -> Iterator[Found]:
     failed: dict[str, Counter[str]] = defaultdict(Counter)
-    for name in ("attempt_failed", "lease_expired"):
-        for row in log.named[name]:
-            if row["class"]:
-                failed[row["swarm"]][row["class"]] += 1
+    for row in (*log.named["attempt_failed"], *log.named["lease_expired"]):
+        if failure := row["class"] or row["data"].get("failure"):  # an actor that crashed
+            failed[row["swarm"]][failure] += 1
     for swarm, state in log.history.swarms.items():
         if dict(state["failures"]) != dict(failed[swarm]):
             what = f"{swarm}: failures are {dict(state['failures'])}, the log has "

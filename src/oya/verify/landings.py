@@ -191,9 +191,10 @@ def own_tests_are_not_flaky(log: Log) -> Iterator[Found]:
 def target_is_never_exceeded(log: Log) -> Iterator[Found]:
     """No landing begins when as many have landed as the swarm was to land."""
     landed: Counter[str | None] = Counter()
-    began = {landing.landed["seq"]: landing.started["seq"] for landing in landings(log)}
+    began: dict[int, int] = {one.landed["seq"]: one.started["seq"] for one in landings(log)}
     for row in log.named["landed"]:
-        swarm, seq = row["swarm"], row["seq"]
+        swarm: str | None = row["swarm"]
+        seq: int = row["seq"]
         landed[swarm] += 1
         # It may have been lowered while the gates ran.
         targets = log.targets(swarm, began.get(seq, seq), seq)

@@ -101,7 +101,8 @@ def _before_landed(phase: str) -> Iterator[tuple[str, str | None, str]]:
     for status in there:
         yield "held_by_person", f"{phase}/{status}", f"{phase}/held"
         yield "removed", f"{phase}/{status}", f"{phase}/removed"
-        yield "edited", f"{phase}/{status}", "contract/pending"
+        if (phase, status) != ("contract:check", "held"):  # only a person holds it there
+            yield "edited", f"{phase}/{status}", "contract/pending"
         rest = "pending" if status == "in_progress" else status
         yield "blocked", f"{phase}/{status}", f"{phase}/{rest}"
     for status in {*there, "removed"} - {"in_progress"}:

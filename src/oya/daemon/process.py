@@ -21,7 +21,7 @@ import structlog
 
 from oya.clock import Clock, SystemClock
 from oya.daemon.api import Followers, create_app
-from oya.daemon.choose import Choice, choose
+from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
 from oya.daemon.logs import log_to
 from oya.daemon.preflight import preflight
@@ -153,19 +153,6 @@ async def _swarm(
                 await followers.none.wait()
     code: int = final["exit"]
     return code
-
-
-async def record(store: Store, choice: Choice, settings: Settings) -> None:
-    """The swarm is in the store, as starting and with its rules, before it starts."""
-    changed = ""
-    if choice.before and choice.before.config_hash != choice.swarm.config_hash:
-        changed = "; the configuration has changed and is adopted"
-    await store.swarms.put(
-        choice.swarm,
-        event="swarm_continued" if choice.before else "swarm_starting",
-        reason=f"{choice.words}{changed}",
-        data={"target": choice.swarm.target_beads, **settings.rules},
-    )
 
 
 def _own_stderr(path: Path) -> None:

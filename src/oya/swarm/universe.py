@@ -142,6 +142,16 @@ class Universe:
         return found
 
     @property
+    def running(self) -> bool:
+        """Whether it can be asked: its tree lives, and has not ended its swarm."""
+        return self._orchestrator is not None and not self._state.ended
+
+    @property
+    def paused_by_person(self) -> bool:
+        """Whether claims wait for a person's `resume`."""
+        return bool({"person", "no backend"} & self._shared.paused.keys())
+
+    @property
     def _state(self) -> SwarmState:
         state = self.parts.store.swarms.get(self._swarm)
         assert state is not None

@@ -145,10 +145,10 @@ class SimulatedEngine:
             raise StoreUnavailable("the simulated engine is not open")
 
     def _write(self, writes: Sequence[Write]) -> None:
-        texts = [json.dumps(w.row) if isinstance(w, Put) else None for w in writes]
         halves = [self._disk.volatile] + ([] if self._disk.lying else [self._disk.durable])
-        for half in halves:
-            for write, text in zip(writes, texts, strict=True):
+        for write in writes:
+            text = (write.text or json.dumps(write.row)) if isinstance(write, Put) else None
+            for half in halves:
                 if text is None:
                     half[write.table].pop(write.key, None)
                 else:

@@ -301,27 +301,28 @@ async def _record(attempt: Attempt, outcome: Result, failure: FailureClass | Non
             agent=claim.agent,
             also=outcome.also,
             data=outcome.data,
-            on_swarm=partial(_counted, failure) if failure else None,
+            on_swarm=partial(counted, failure) if failure else None,
         )
     except RefusedError as refused:
         # The bead has moved on (held, edited, lease lost): the work is kept, the result is not.
         log.info("result refused", bead=claim.bead, epoch=claim.epoch, why=str(refused))
-        await parts.note("result_refused", claim, reason=str(refused))
+        head = getattr(outcome.event, "commit", None) or outcome.data.get("head")
+        await parts.note("result_refused", claim, reason=str(refused), head=head)
 
 
-def _counted(failure: FailureClass, swarm: SwarmState) -> SwarmState:
+def counted(failure: FailureClass, swarm: SwarmState) -> SwarmState:
     """In the commit of the event, so that a death in between cannot make the two differ."""
     name = str(failure)
     return replace(swarm, failures=swarm.failures | {name: swarm.failures.get(name, 0) + 1})
 
 
 async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
-    snapshot = None
+    snapshot = commit = None
     if attempt._workspace is not None:
         commit = await _kept(attempt)
         snapshot = None if commit == attempt.workspace.start else commit
     event = AttemptFailed(attempt.claim.epoch, over.failure, over.reason, over.findings, snapshot)
-    return Result(event)
+    return Result(event, data={"head": commit} if commit else {})
 
 
 async def _put_away(attempt: Attempt) -> None:

@@ -203,6 +203,7 @@ class Universe:
                 lambda s: replace(s, target_beads=cap),
                 event="target_capped",
                 reason=words,
+                data={"target": cap},
             )
 
     async def _require_green_base(self) -> None:

@@ -185,7 +185,7 @@ async def _swarm(
         request = Request("/simulated")
         known = tuple(store.swarms.all().values())
         choice = choose(known, request, settings, "main", clock.now())
-        await record(store, choice)
+        await record(store, choice, settings)
         parts = _parts(world, life, clock, store, settings, choice.swarm.id, agents)
         nature.universe = Universe(parts)
         return await nature.universe.run()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from oya.clock import Clock, stamp
+from oya.clock import Clock
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
 from oya.store.beside import Position, SequenceMark
@@ -38,9 +38,10 @@ class _Request:
 
 
 class Writer:
-    """Owns the head and the open engine. `listeners` hear of every group that was committed.
+    """Owns the head and the open engine.
 
-    `failed` is set when the writer can decide nothing more (`broken` says why).
+    `listeners` hear of every group that was committed, `readers` of a table of every write to it.
+    `failed` is set when the writer can decide nothing more; `broken` says why.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Writer:
         self.head = head
         self.engine = engine
         self.listeners: list[Listener] = []
+        self.readers: dict[str, list[Callable[[Write], None]]] = {}
         self._fresh = fresh
         self._file = file
         self._clock = clock
@@ -152,11 +154,11 @@ class Writer:
 
     def _write_down(self) -> None:
         """Bring the sequence file up to the head."""
-        position = Position(self.head.seq, self.head.group, self._file.position.schema)
-        if self._file.position == position:
+        told, head = self._file.position, self.head
+        if (told.seq, told.group) == (head.seq, head.group):
             return
         try:
-            self._file.write(position)
+            self._file.write(Position(head.seq, head.group, told.schema))
         except OSError as error:
             raise StoreUnavailable(
                 f"{self._file.path} cannot be written: {error}",
@@ -165,13 +167,8 @@ class Writer:
             ) from error
 
     async def _commit(self, draft: Draft) -> None:
-        record = {
-            "seq": draft.seq,
-            "group": self.head.group + 1,
-            "events": len(draft.events),
-            "at": stamp(self._clock.now()),
-        }
-        writes = [*draft.writes, Put("meta", "group", record)]
+        group = {"seq": draft.seq, "group": self.head.group + 1}
+        writes = [*draft.writes, Put("meta", "group", group)]
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(DEADLINE):
@@ -232,8 +229,12 @@ class Writer:
         # If this fails the group is durable all the same; the next one waits for it.
         with contextlib.suppress(StoreUnavailable):
             self._write_down()
+        writes = draft.writes
+        for write in writes:
+            for changed in self.readers.get(write.table, ()):
+                changed(write)
         for listener in self.listeners:
-            listener(draft.events, draft.writes)
+            listener(draft.events, writes)
 
 
 def position_of(row: Row | None) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from oya.clock import Clock, stamp
+from oya.crashpoints import point
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig, fill
 from oya.gates.evidence import evidence_key, from_row, to_row
@@ -185,7 +186,9 @@ class Gates:
         files = self._new_files(job.gate, key)
         try:
             async with self._checkout.checkout(commit, urgent=urgent) as slot:
+                point("gate.starting")
                 evidence = await self._execute(slot, tree, job, files)
+                point("gate.ran")
         except BaseException:
             files.remove(logs=True)
             raise
@@ -193,8 +196,10 @@ class Gates:
         self.runs += 1
         if keep:
             await self._book.put(key, to_row(evidence))
+            point("gate.kept")
         if self._on_run is not None:
             await self._on_run(evidence)
+            point("gate.counted")
         return evidence
 
     async def _execute(self, slot: SlotLike, tree: str, job: _Job, files: _Files) -> Evidence:

@@ -11,6 +11,7 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import ProcessError
 from oya.processes.port import Command, Ended
 from oya.processes.table import carrying, cpu_seconds_of_tree
@@ -91,6 +92,7 @@ class GuardedProcesses:
         except (OSError, ValueError) as error:
             ours.close()
             raise ProcessError(f"cannot start the guard of {command.argv[0]}: {error}") from error
+        point("process.started")
         return _Guard(command, log, token, pid, ours)
 
 

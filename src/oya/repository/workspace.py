@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import GitError, OyaError
 from oya.repository.checkout import Checkout, tags_of
 from oya.repository.encode import decode, encode
@@ -114,6 +115,7 @@ class Workspaces:
         base_ref = self.base_ref(bead, epoch)
         await self._set_aside(bead, epoch)
         await self._repo.set_ref(base_ref, start)
+        point("workspace.base_held")
         commit, conflicts = await self._merged(start, merge)
         if commit != start:
             await self._repo.set_ref(base_ref, commit)
@@ -122,14 +124,17 @@ class Workspaces:
         tree = await self._repo.tree_of(commit)
         record = Record(bead, epoch, branch, commit, commit, tree, conflicts)
         record.save(admin)
+        point("workspace.recorded")
         workspace = Workspace(bead, epoch, self._work / key, branch, commit, conflicts)
         checkout = self._checkout(key)
         await self._fill(checkout, record)
+        point("workspace.filled")
         prepared: dict[str, tuple[int, int]] = {}
         if self._prepare:
             await self._prepare(workspace.path)
             prepared = _fingerprints(workspace.path, await checkout.changed())
         Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
+        point("workspace.ready")
         return workspace
 
     async def _set_aside(self, bead: str, epoch: int) -> None:
@@ -185,7 +190,9 @@ class Workspaces:
         head, tags = await both(self._read(checkout, record, message), tags_of(self._repo))
         record = record.at(head.commit, head.tree)
         record.save(self._admin / key)
+        point("workspace.head_recorded")
         await self._lay(checkout, record, tags)
+        point("workspace.laid")
         return head
 
     async def _read(self, checkout: Checkout, record: Record, message: str) -> Head:
@@ -278,9 +285,13 @@ class Workspaces:
         return kept
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
+        point("workspace.discarding")
         await asyncio.to_thread(take_away, self._work / key)
+        point("workspace.folder_gone")
         await asyncio.to_thread(take_away, self._admin / key)
+        point("workspace.record_gone")
         await self._repo.delete_ref(self.base_ref(bead, epoch))
+        point("workspace.base_gone")
         self._live.discard(key)
 
     def _whose(self, key: str) -> tuple[str, int]:

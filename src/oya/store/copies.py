@@ -12,6 +12,7 @@ import shutil
 import zlib
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.store.sequence import sync_directory
 
 KEPT = 3
@@ -51,6 +52,7 @@ class Beside:
         """From here on an end is unclean until it says otherwise."""
         self._clean.unlink(missing_ok=True)
         sync_directory(self.directory)
+        point("store.clean_mark_gone")
 
     def damage(self) -> str | None:
         """What was found broken at an earlier opening."""
@@ -76,7 +78,9 @@ class Beside:
             shutil.copytree(self.data, partial / self.data.name)
         if self.sequence.is_file():
             shutil.copy2(self.sequence, partial)
+        point("store.copied")
         partial.rename(target)
+        point("store.copy_named")
         for old in older[: max(0, len(older) + 1 - KEPT)]:
             shutil.rmtree(old, ignore_errors=True)
         return target

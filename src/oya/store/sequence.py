@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import StoreDamaged
 
 _BLOCK = 4096
@@ -44,9 +45,11 @@ class SequenceFile:
         try:
             os.pwrite(file._fd, bytes(_BLOCK + _SLOT), 0)
             file.write(Position())
+            point("store.sequence_written")
             partial.rename(path)
             file.path = path
             sync_directory(path.parent)
+            point("store.sequence_created")
         except OSError:
             file.close()
             raise

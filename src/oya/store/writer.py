@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
+from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
 from oya.store.engine import Engine, Put, Row, Write
@@ -159,9 +160,11 @@ class Writer:
         }
         writes = [*draft.writes, Put("meta", "group", record)]
         began = self._clock.monotonic()
+        point("store.committing")
         try:
             async with asyncio.timeout(DEADLINE):
                 await self.engine.commit(writes)
+            point("store.committed")
             self.seconds += self._clock.monotonic() - began
         except TimeoutError:
             # It may still arrive, at any time: reading back would prove nothing.
@@ -218,6 +221,7 @@ class Writer:
         # If this fails the group is durable all the same; the next one waits for it.
         with contextlib.suppress(StoreUnavailable):
             self._write_down()
+        point("store.acknowledged")
         for listener in self.listeners:
             listener(draft.events, draft.writes)
 

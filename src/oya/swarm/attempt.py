@@ -18,6 +18,7 @@ from oya.agents.answers import AnswerWrong, RoleAnswer, answer_path, make_room, 
 from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
+from oya.crashpoints import point
 from oya.errors import BackendError, OyaError
 from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
@@ -211,6 +212,7 @@ class Attempt:
             raise AttemptOver(refused.failure, str(refused)) from refused
         except BackendError as error:
             raise AttemptOver(FailureClass.AGENT_CRASH, str(error)) from error
+        point("attempt.opened")
         return self._session
 
 
@@ -265,6 +267,7 @@ async def _settle(
     if isinstance(outcome, AttemptOver):
         failure, reason = outcome.failure, outcome.reason
         outcome = await _failed(attempt, outcome)
+    point("attempt.ending")
     try:
         await parts.apply(
             claim.bead,
@@ -278,6 +281,7 @@ async def _settle(
         # The bead has moved on (held, edited, lease lost): the work is kept, the result is not.
         log.info("result refused", bead=claim.bead, epoch=claim.epoch, why=str(refused))
         await parts.note("result_refused", claim, reason=str(refused))
+    point("attempt.ended")
     await _put_away(attempt)
     return failure, reason
 

@@ -1,7 +1,8 @@
 """After a stop or a death: what was under way is kept, and every bead is somewhere again.
 
-The order matters: landings first, since their intents are older than any reading of the
-tracker; then the folders of dead attempts; then the leases, which ended with their daemon.
+The order matters: what its death may have left running ends first; then landings, since their
+intents are older than any reading of the tracker; then the folders of dead attempts, in which
+nobody writes any more; then the leases, which ended with their daemon.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ UNCLOSED = "unclosed:"
 
 async def recover(parts: Parts) -> None:
     """Bring store, refs and folders into agreement; idempotent, and safe to die in."""
+    await end_orphans(parts)
     point("resume.begun")
     await finish_landings(parts, "the daemon ended in the middle")
     point("resume.landings_over")
@@ -41,6 +43,15 @@ async def recover(parts: Parts) -> None:
     point("resume.pruned")
     await end_leases(parts, started)
     point("resume.recovered")
+
+
+async def end_orphans(parts: Parts) -> None:
+    """Nothing of the dead daemon may still write where its work is looked at from here on."""
+    ended = await parts.processes.end_orphans()
+    if ended:
+        words = f"ended what the daemon before had left running: {', '.join(map(str, ended))}"
+        log.warning(words)
+        await parts.store.events.append("warning", swarm=parts.swarm, reason=words)
 
 
 async def finish_landings(parts: Parts, why: str) -> bool:

@@ -50,6 +50,7 @@ POINTS: Mapping[str, str] = {
     "workspace.head_recorded": "the record knows it, the folder's .git is that of before",
     "workspace.laid": "the folder's .git is new",
     "workspace.discarding": "before a workspace goes",
+    "workspace.set_out": "its folder is under another name, still whole",
     "workspace.folder_gone": "its folder is gone",
     "workspace.record_gone": "its record is gone too",
     "workspace.base_gone": "nothing holds its start any more",

@@ -8,9 +8,10 @@ without trusting what is in it: `checkout`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oya.crashpoints import point
@@ -79,6 +80,7 @@ class Workspaces:
         self._work = place.cache / "work"
         self._admin = place.cache / "admin" / "work"
         self._kept = place.cache / "kept"
+        self._gone = place.cache / "gone"
         self._snapshot = Snapshot(repo, max_file)
         self._prepare = run_prepare if prepare else None
         self._name = name
@@ -208,7 +210,9 @@ class Workspaces:
     async def _refill(self, checkout: Checkout, record: Record) -> None:
         """The agent deleted the folder itself: that is no work, so the newest head is back."""
         checkout.forget_index()
+        replace(record, ready=False).save(self._admin / checkout.folder.name)
         await self._fill(checkout, record)
+        record.save(self._admin / checkout.folder.name)
 
     async def restore(self, ws: Workspace, commit: str, paths: Collection[str]) -> None:
         """Put these files back as they are in `commit`; those it lacks are removed."""
@@ -234,7 +238,8 @@ class Workspaces:
     async def leftovers(self) -> list[tuple[str, int, Path]]:
         """Bead, epoch and folder of workspaces that are not of this `Workspaces`."""
         names = await asyncio.to_thread(_names, self._work)
-        names += await asyncio.to_thread(_names, self._admin)  # oya may end between the two
+        for others in (self._admin, self._gone):  # oya may end between them
+            names += await asyncio.to_thread(_names, others)
         found = []
         for key in sorted({*names}):
             if key not in self._live:
@@ -286,7 +291,10 @@ class Workspaces:
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
         point("workspace.discarding")
-        await asyncio.to_thread(take_away, self._work / key)
+        # First out of sight: half a folder must never be taken for what an agent has left.
+        await asyncio.to_thread(_set_out, self._work / key, self._gone / key)
+        point("workspace.set_out")
+        await asyncio.to_thread(take_away, self._gone / key)
         point("workspace.folder_gone")
         await asyncio.to_thread(take_away, self._admin / key)
         point("workspace.record_gone")
@@ -320,6 +328,16 @@ def _take_away_within(folder: Path, paths: Sequence[str]) -> None:
         over = [folder.joinpath(*parts[:count]) for count in range(1, len(parts))]
         if ".." not in parts and all(is_real_folder(one) for one in over):
             take_away(folder / path)
+
+
+def _set_out(folder: Path, to: Path) -> None:
+    """Move what lies there, whatever it is, in one step; nothing is fine."""
+    take_away(to)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if is_real_folder(folder):
+        folder.chmod(0o700)  # one that may not be written to cannot be moved
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(to)
 
 
 def _names(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ import os
 import zlib
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import StoreDamaged
 from oya.store.beside import Position
 
@@ -35,9 +36,11 @@ class SequenceFile:
         try:
             os.pwrite(file._fd, bytes(_BLOCK + _SLOT), 0)
             file.write(Position())
+            point("store.sequence_written")
             partial.rename(path)
             file.path = path
             sync_directory(path.parent)
+            point("store.sequence_created")
         except OSError:
             file.close()
             raise

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreError, StoreNewer, StoreUnavailable
 from oya.store.beads import BeadStore
 from oya.store.beside import Beside, Held, Position, SequenceMark
@@ -99,10 +100,13 @@ class Store:
             return
         self.events.close()
         await self._writer.stop()
+        point("store.stopped")
         try:
             await self._writer.engine.close()
+            point("store.closed")
             if self._writer.settled:
                 self._beside.mark_clean()
+                point("store.clean_marked")
         except OSError:
             pass  # A full disk: the next opening takes this for an unclean end, and copies.
         finally:
@@ -169,6 +173,7 @@ async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
         )
     schema = await migrate(engine)
     found = Position(seq, group, schema)
+    point("store.opened")
     if found != told:
         file.write(found)
     return await Head.load(engine, seq, group)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
 from oya.store.beside import Position, SequenceMark
@@ -170,9 +171,11 @@ class Writer:
         group = {"seq": draft.seq, "group": self.head.group + 1}
         writes = [*draft.writes, Put("meta", "group", group)]
         began = self._clock.monotonic()
+        point("store.committing")
         try:
             async with asyncio.timeout(DEADLINE):
                 await self.engine.commit(writes)
+            point("store.committed")
             self.seconds += self._clock.monotonic() - began
         except TimeoutError:
             # It may still arrive, at any time: reading back would prove nothing.
@@ -229,6 +232,7 @@ class Writer:
         # If this fails the group is durable all the same; the next one waits for it.
         with contextlib.suppress(StoreUnavailable):
             self._write_down()
+        point("store.acknowledged")
         writes = draft.writes
         for write in writes:
             for changed in self.readers.get(write.table, ()):

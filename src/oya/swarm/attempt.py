@@ -18,6 +18,7 @@ from oya.agents.answers import AnswerWrong, RoleAnswer, answer_path, parse_answe
 from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
+from oya.crashpoints import point
 from oya.errors import BackendError, OyaError, RefusedError, StoreError
 from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
@@ -219,6 +220,7 @@ class Attempt:
             raise AttemptOver(refused.failure, str(refused)) from refused
         except BackendError as error:
             raise AttemptOver(FailureClass.AGENT_CRASH, str(error)) from error
+        point("attempt.opened")
         return self._session
 
 
@@ -278,6 +280,7 @@ async def _settle(
         failure, reason = outcome.failure, outcome.reason
         outcome = await _failed(attempt, outcome)
     parts, until = attempt.parts, attempt.parts.clock.monotonic() + OUTAGE
+    point("attempt.ending")
     while True:
         try:
             await _record(attempt, outcome, failure)
@@ -288,6 +291,7 @@ async def _settle(
             break  # the orchestrator finds a bead in progress that nobody works on
         beat(parts.clock.monotonic())
         await parts.clock.sleep(BEAT)
+    point("attempt.ended")
     await _put_away(attempt)
     return failure, reason
 

@@ -49,7 +49,7 @@ def history_of(ran: Ran) -> History:
         commits=list(_landed(world)),
         attempts=_attempts(world),
         held=held.__contains__,
-        intents=[key for key in sorted(world.disk.volatile["intents"])],
+        intents=sorted(world.disk.volatile["intents"]),
         unclosed=[
             key.removeprefix("unclosed:")
             for key in sorted(world.disk.volatile["checkpoints"])
@@ -95,6 +95,8 @@ def _attempts(world: World) -> dict[tuple[str, int], str]:
 
 
 def _leftovers(world: World) -> Iterator[str]:
+    if world.elapsed < world.weather.git:
+        return  # git refused to the very end; the next start will clear it away
     for name in sorted(world.git.refs):
         if name.startswith(("refs/oya/base/", "refs/oya/candidates/")):
             yield name

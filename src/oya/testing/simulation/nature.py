@@ -149,7 +149,9 @@ class Nature:
 
     def _clean(self, about: dict[str, Any]) -> None:
         tip = self._world.git.refs["refs/heads/main"]
-        self._world.git.working["src/base.x"] = self._world.git.objects.files(tip)["src/base.x"].data
+        self._world.git.working["src/base.x"] = self._world.git.objects.files(tip)[
+            "src/base.x"
+        ].data
 
     def _rewrite(self, about: dict[str, Any]) -> None:
         """The user amends the tip of the branch."""

@@ -151,6 +151,8 @@ def replace(state: BeadState, **changes: Any) -> BeadState:
     return BeadState(*values)
 
 
+_ENUMS = (("phase", Phase), ("status", Status), ("hold", Hold), ("awaits", Hold))
+
 ROLES = {
     Phase.CONTRACT: Role.TEST_WRITER,
     Phase.IMPLEMENTATION: Role.IMPLEMENTER,
@@ -176,14 +178,14 @@ def state_to_json(state: BeadState) -> dict[str, Any]:
 
 
 def state_from_json(row: dict[str, Any]) -> BeadState:
-    """The reverse of `state_to_json`; unknown keys are ignored."""
-    known = {f.name for f in fields(BeadState)}
-    data = {key: value for key, value in row.items() if key in known}
-    data["phase"] = Phase(data["phase"])
-    data["status"] = Status(data["status"])
-    for key in ("hold", "awaits"):
-        data[key] = Hold(data[key]) if data.get(key) else None
+    """The reverse of `state_to_json`; unknown keys are ignored, missing ones as in a new bead."""
+    data = {key: value for key, value in row.items() if key in _PLACES}
+    for key, kind in _ENUMS:
+        if data.get(key):
+            data[key] = kind(data[key])
     for key in ("findings", "brought", "for_reviewer", "notes"):
-        data[key] = tuple(data.get(key) or ())
-    data["checks"] = tuple(Check(**check) for check in data.get("checks") or ())
+        if key in data:
+            data[key] = tuple(data[key] or ())
+    if "checks" in data:
+        data["checks"] = tuple(Check(**check) for check in data["checks"] or ())
     return BeadState(**data)

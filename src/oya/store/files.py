@@ -77,11 +77,13 @@ class BesideFiles:
     def mark_damaged(self, words: str) -> None:
         _replace(self._damaged, words)
 
-    def copy(self) -> Path:
+    def copy(self, name: str | None = None) -> Path:
         self._copies.mkdir(exist_ok=True)
         older = self._numbered()
         number = int(older[-1].name) + 1 if older else 1
-        target = self._copies / f"{number:06d}"
+        target = self._copies / (name or f"{number:06d}")
+        if target.exists():
+            return target
         partial = self._copies / "partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -90,7 +92,7 @@ class BesideFiles:
         if self._sequence.is_file():
             shutil.copy2(self._sequence, partial)
         partial.rename(target)
-        for old in older[: max(0, len(older) + 1 - KEPT)]:
+        for old in older[: max(0, len(older) + 1 - KEPT)] if name is None else ():
             shutil.rmtree(old, ignore_errors=True)
         return target
 

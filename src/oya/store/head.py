@@ -20,6 +20,7 @@ from oya.store.engine import Engine, Put, Row, Write
 K = TypeVar("K")
 V = TypeVar("V")
 
+_NEW = BeadState("")
 _ATOMS = frozenset({str, int, bool, type(None)})
 
 
@@ -213,7 +214,7 @@ class Draft:
 def bead_row(state: BeadState, details: BeadDetails) -> Row:
     """The record of a bead: the fields of the original design, and the state to rebuild it from.
 
-    `plain` makes JSON of it, that of `lifecycle.model.state_to_json` for the state.
+    `to_text` makes JSON of it. Of the state it has what differs from a new bead's.
     """
     return {
         "id": state.id,
@@ -229,8 +230,13 @@ def bead_row(state: BeadState, details: BeadDetails) -> Row:
         "created_at": details.created_at,
         "updated_at": details.updated_at,
         "first": details.first,
-        "state": state,
+        "state": _told(state),
     }
+
+
+def _told(state: BeadState) -> Row:
+    old = fields_of(_NEW)
+    return {name: v for name, v in fields_of(state).items() if v is not old[name]}
 
 
 def event_key(seq: int) -> str:

@@ -37,7 +37,7 @@ class Store:
         self.swarms = SwarmStore(writer)
         self.events = EventLog(writer)
         self.contracts = Documents("contracts", writer)
-        self.evidence = Documents("evidence", writer)
+        self.evidence = Documents("evidence", writer, timed=True)
         self.intents = Documents("intents", writer)
         self.checkpoints = CheckpointStore("checkpoints", writer)
         self._writer = writer
@@ -117,8 +117,7 @@ async def _opened(
     file = _sequence(beside, sync)
     opened: Engine | None = None
     try:
-        used = beside.has_data() or file.position.group > 0
-        copy = beside.copy() if used and not beside.ended_cleanly() else None
+        copy = _kept(beside, file.position)
         beside.mark_open()
         opened = make(beside.data)
         await opened.open()
@@ -152,6 +151,14 @@ def _sequence(beside: Beside, sync: bool) -> SequenceMark:
     return file
 
 
+def _kept(beside: Beside, position: Position) -> Path | None:
+    """A copy of what is about to be changed by more than new groups."""
+    if 0 < position.schema < SCHEMA:
+        return beside.copy(f"schema-{position.schema}")
+    used = beside.has_data() or position.group > 0
+    return beside.copy() if used and not beside.ended_cleanly() else None
+
+
 async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
     _refuse_newer(beside, Position(schema=await schema_of(engine)))
     seq, group = position_of(await engine.get("meta", "group"))
@@ -161,11 +168,17 @@ async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
             f"the state in {beside.directory} goes to event {seq} (group {group}), "
             f"but event {told.seq} (group {told.group}) was acknowledged"
         )
-    schema = await migrate(engine)
-    found = Position(seq, group, schema)
+    found = Position(seq, group, SCHEMA)
     if found != told:
+        # Before the first step: from then on an older oya must not touch it.
         file.write(found)
+        await (file.flush() or _nothing())
+    await migrate(engine)
     return await Head.load(engine, seq, group)
+
+
+async def _nothing() -> None:
+    """What to wait for where there is nothing to wait for."""
 
 
 def _refused(beside: Beside, words: str, copy: Path | None) -> StoreDamaged:

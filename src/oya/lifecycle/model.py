@@ -139,16 +139,19 @@ class BeadState:
         return self.workable or (self.status is Status.HELD and self.hold is Hold.APPROVAL)
 
 
-_PLACES = {f.name: place for place, f in enumerate(fields(BeadState))}
-_VALUES = attrgetter(*_PLACES)
+_PUT = {f.name: getattr(BeadState, f.name).__set__ for f in fields(BeadState)}
+_PUTS = tuple(_PUT.values())
+_VALUES = attrgetter(*_PUT)
 
 
 def replace(state: BeadState, **changes: Any) -> BeadState:
-    """What `dataclasses.replace` does, in a third of its time: every event makes a few states."""
-    values = list(_VALUES(state))
+    """What `dataclasses.replace` does, in less than half of its time: every event makes a few states."""
+    copy = object.__new__(BeadState)
+    for put, value in zip(_PUTS, _VALUES(state), strict=True):
+        put(copy, value)
     for name, value in changes.items():
-        values[_PLACES[name]] = value
-    return BeadState(*values)
+        _PUT[name](copy, value)
+    return copy
 
 
 _ENUMS = (("phase", Phase), ("status", Status), ("hold", Hold), ("awaits", Hold))
@@ -179,7 +182,7 @@ def state_to_json(state: BeadState) -> dict[str, Any]:
 
 def state_from_json(row: dict[str, Any]) -> BeadState:
     """The reverse of `state_to_json`; unknown keys are ignored, missing ones as in a new bead."""
-    data = {key: value for key, value in row.items() if key in _PLACES}
+    data = {key: value for key, value in row.items() if key in _PUT}
     for key, kind in _ENUMS:
         if data.get(key):
             data[key] = kind(data[key])

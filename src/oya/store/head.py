@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
@@ -20,7 +21,8 @@ from oya.store.engine import Engine, Put, Row, Write
 K = TypeVar("K")
 V = TypeVar("V")
 
-_NEW = BeadState("")
+_NEW = {f.name: getattr(BeadState(""), f.name) for f in fields(BeadState)}
+_VALUES = attrgetter(*_NEW)
 _ATOMS = frozenset({str, int, bool, type(None)})
 
 
@@ -235,8 +237,8 @@ def bead_row(state: BeadState, details: BeadDetails) -> Row:
 
 
 def _told(state: BeadState) -> Row:
-    old = fields_of(_NEW)
-    return {name: v for name, v in fields_of(state).items() if v is not old[name]}
+    values = zip(_NEW, _VALUES(state), strict=True)
+    return {name: value for name, value in values if value is not _NEW[name]}
 
 
 def event_key(seq: int) -> str:

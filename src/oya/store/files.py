@@ -47,7 +47,30 @@ class BesideFiles:
     def has_data(self) -> bool:
         return self.data.exists()
 
+    def is_used(self) -> bool:
+        """Whether there is a state here, or was one that is damaged."""
+        return self._sequence.exists() or self.has_data() or self._damaged.exists()
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def adopt(self, fresh: BesideFiles) -> None:
+        """Take over what was built in `importing` below this directory, its sequence last."""
+        if fresh.has_data():
+            fresh.data.rename(self.data)
+        if fresh._clean.exists():
+            fresh._clean.rename(self._clean)
+        sync_directory(self.directory)
+        fresh._sequence.rename(self._sequence)
+        sync_directory(self.directory)
+        fresh.remove()
+
     def sequence(self, *, sync: bool) -> SequenceFile:
+        half = BesideFiles(self.directory / "importing")
+        moved = self.has_data() and not half.has_data()
+        if moved and half._sequence.exists() and not self._sequence.exists():
+            self.adopt(half)  # an import that ended between two renamings
         if self._sequence.exists():
             return SequenceFile.load(self._sequence, sync=sync)
         if self.has_data():

@@ -11,7 +11,7 @@ made before openings after an unclean end), `damaged` (why it is not opened any 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from oya.clock import Clock
@@ -26,6 +26,7 @@ from oya.store.head import Head
 from oya.store.migrations import SCHEMA, migrate, schema_of
 from oya.store.surreal import SurrealEngine
 from oya.store.swarms import SwarmStore
+from oya.store.transfer import export
 from oya.store.writer import Writer, position_of
 
 
@@ -86,6 +87,10 @@ class Store:
     def commit_seconds(self) -> float:
         """Wall seconds that the engine has spent on commits since the store was opened."""
         return self._writer.seconds
+
+    def export(self) -> AsyncIterator[str]:
+        """The whole state as JSON lines (see `transfer`); change nothing meanwhile."""
+        return export(self._writer.engine)
 
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""

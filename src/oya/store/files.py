@@ -122,7 +122,8 @@ class BesideFiles:
     def last_backup(self) -> Path | None:
         if not self._backups.is_dir():
             return None
-        files = [path for path in self._backups.iterdir() if path.is_file()]
+        found = self._backups.iterdir()
+        files = [path for path in found if path.is_file() and path.suffix != ".partial"]
         return max(files, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 
     def _numbered(self) -> list[Path]:

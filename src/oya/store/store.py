@@ -198,7 +198,12 @@ def _refused(beside: Beside, words: str, copy: Path | None) -> StoreDamaged:
 
 def _way_out(beside: Beside) -> str:
     there = beside.directory
-    return f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
+    anew = f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
+    backup = beside.last_backup()
+    if backup is None:
+        return anew
+    moved = f"{there}.damaged/{backup.relative_to(there)}"
+    return f"{anew}\nTo go on from the backup, after that: oya state import {moved}"
 
 
 def _refuse_newer(beside: Beside, position: Position | None) -> None:

@@ -116,6 +116,7 @@ async def test_damage_is_noticed_and_refused_with_a_copy_kept(home: Path, harm: 
     await filled(home)
     (home / "backups").mkdir()
     (home / "backups" / "backup-7").write_text("")
+    (home / "backups" / "backup-8.partial").write_text("")
     log = log_of(home)
     whole = log.read_bytes()
     if harm == "tail cut":
@@ -138,7 +139,8 @@ async def test_damage_is_noticed_and_refused_with_a_copy_kept(home: Path, harm: 
     assert f"event {EVENTS}" in str(refusal)
     assert str(copy) in refusal.safe
     assert "backup-7" in refusal.safe
-    assert f"mv {home}" in refusal.hint
+    assert f"mv {home} {home}.damaged" in refusal.hint
+    assert f"oya state import {home}.damaged/backups/backup-7" in refusal.hint
 
 
 async def test_a_commit_that_is_torn_at_the_end_of_the_log_is_made_whole(home: Path) -> None:

@@ -17,11 +17,13 @@ CACHED = 500
 class Documents:
     """One table. Rows are JSON objects and belong to the caller; a get by key never scans.
 
-    What was read or written lately is kept in memory, at most 500 rows.
+    What was read or written lately is kept in memory, at most 500 rows. `timed`: a row that
+    is put gets the time, in the field `at`.
     """
 
-    def __init__(self, table: str, writer: Writer) -> None:
+    def __init__(self, table: str, writer: Writer, *, timed: bool = False) -> None:
         self._table = table
+        self._timed = timed
         self._writer = writer
         self._cache: OrderedDict[str, str] = OrderedDict()
         self._changes = 0
@@ -52,7 +54,8 @@ class Documents:
         """Set the row, whole; with `event`, an event record in the same commit."""
 
         def decide(draft: Draft) -> None:
-            draft.write(Put(self._table, key, dict(row)))
+            about = {"at": draft.now} if self._timed else {}
+            draft.write(Put(self._table, key, {**row, **about}))
             if event is not None:
                 draft.record(event, swarm=swarm, bead=bead, reason=reason, data=data or {})
 

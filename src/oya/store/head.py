@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
@@ -20,6 +21,8 @@ from oya.store.engine import Engine, Put, Row, Write
 K = TypeVar("K")
 V = TypeVar("V")
 
+_NEW = {f.name: getattr(BeadState(""), f.name) for f in fields(BeadState)}
+_VALUES = attrgetter(*_NEW)
 _ATOMS = frozenset({str, int, bool, type(None)})
 
 
@@ -213,7 +216,7 @@ class Draft:
 def bead_row(state: BeadState, details: BeadDetails) -> Row:
     """The record of a bead: the fields of the original design, and the state to rebuild it from.
 
-    `plain` makes JSON of it, that of `lifecycle.model.state_to_json` for the state.
+    `to_text` makes JSON of it. Of the state it has what differs from a new bead's.
     """
     return {
         "id": state.id,
@@ -229,8 +232,13 @@ def bead_row(state: BeadState, details: BeadDetails) -> Row:
         "created_at": details.created_at,
         "updated_at": details.updated_at,
         "first": details.first,
-        "state": state,
+        "state": _told(state),
     }
+
+
+def _told(state: BeadState) -> Row:
+    values = zip(_NEW, _VALUES(state), strict=True)
+    return {name: value for name, value in values if value is not _NEW[name]}
 
 
 def event_key(seq: int) -> str:

@@ -11,7 +11,7 @@ made before openings after an unclean end), `damaged` (why it is not opened any 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from oya.clock import Clock
@@ -27,6 +27,7 @@ from oya.store.head import Head
 from oya.store.migrations import SCHEMA, migrate, schema_of
 from oya.store.surreal import SurrealEngine
 from oya.store.swarms import SwarmStore
+from oya.store.transfer import export
 from oya.store.writer import Writer, position_of
 
 
@@ -38,7 +39,7 @@ class Store:
         self.swarms = SwarmStore(writer)
         self.events = EventLog(writer)
         self.contracts = Documents("contracts", writer)
-        self.evidence = Documents("evidence", writer)
+        self.evidence = Documents("evidence", writer, timed=True)
         self.intents = Documents("intents", writer)
         self.checkpoints = CheckpointStore("checkpoints", writer)
         self._writer = writer
@@ -94,6 +95,10 @@ class Store:
         assert self._writer.broken is not None
         return self._writer.broken
 
+    def export(self) -> AsyncIterator[str]:
+        """The whole state as JSON lines (see `transfer`); change nothing meanwhile."""
+        return export(self._writer.engine)
+
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""
         if self.events.closed:
@@ -127,8 +132,7 @@ async def _opened(
     file = _sequence(beside, sync)
     opened: Engine | None = None
     try:
-        used = beside.has_data() or file.position.group > 0
-        copy = beside.copy() if used and not beside.ended_cleanly() else None
+        copy = _kept(beside, file.position)
         beside.mark_open()
         opened = make(beside.data)
         await opened.open()
@@ -162,6 +166,14 @@ def _sequence(beside: Beside, sync: bool) -> SequenceMark:
     return file
 
 
+def _kept(beside: Beside, position: Position) -> Path | None:
+    """A copy of what is about to be changed by more than new groups."""
+    if 0 < position.schema < SCHEMA:
+        return beside.copy(f"schema-{position.schema}")
+    used = beside.has_data() or position.group > 0
+    return beside.copy() if used and not beside.ended_cleanly() else None
+
+
 async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
     _refuse_newer(beside, Position(schema=await schema_of(engine)))
     seq, group = position_of(await engine.get("meta", "group"))
@@ -171,12 +183,18 @@ async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
             f"the state in {beside.directory} goes to event {seq} (group {group}), "
             f"but event {told.seq} (group {told.group}) was acknowledged"
         )
-    schema = await migrate(engine)
-    found = Position(seq, group, schema)
+    found = Position(seq, group, SCHEMA)
     point("store.opened")
     if found != told:
+        # Before the first step: from then on an older oya must not touch it.
         file.write(found)
+        await (file.flush() or _nothing())
+    await migrate(engine)
     return await Head.load(engine, seq, group)
+
+
+async def _nothing() -> None:
+    """What to wait for where there is nothing to wait for."""
 
 
 def _refused(beside: Beside, words: str, copy: Path | None) -> StoreDamaged:
@@ -191,7 +209,12 @@ def _refused(beside: Beside, words: str, copy: Path | None) -> StoreDamaged:
 
 def _way_out(beside: Beside) -> str:
     there = beside.directory
-    return f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
+    anew = f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
+    backup = beside.last_backup()
+    if backup is None:
+        return anew
+    moved = f"{there}.damaged/{backup.relative_to(there)}"
+    return f"{anew}\nTo go on from the backup, after that: oya state import {moved}"
 
 
 def _refuse_newer(beside: Beside, position: Position | None) -> None:

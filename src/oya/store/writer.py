@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -64,6 +64,8 @@ class Writer:
         self._unresolved: Draft | None = None
         self._broken: StoreError | None = None
         self.failed = asyncio.Event()
+        self._flushing: Awaitable[None] | None = None
+        self._unflushed = False
         self.seconds = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
 
@@ -103,6 +105,8 @@ class Writer:
         if not self._task.done():
             await self._queue.put(None)
         await asyncio.gather(self._task, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            await self._flushed()
 
     async def _run(self) -> None:
         group: list[_Request] = []
@@ -152,6 +156,20 @@ class Writer:
         if self._unresolved is not None:
             await self._resolve(self._unresolved, None)
         self._write_down()
+        if self._unflushed:
+            self._flushing = self._file.flush()
+            try:
+                await self._flushed()
+            except OSError as error:
+                raise self._unwritten(error) from error
+
+    async def _flushed(self) -> None:
+        """Wait for the file; it is made durable while the next group is on its way."""
+        flushing, self._flushing = self._flushing, None
+        self._unflushed = True
+        if flushing is not None:
+            await flushing
+        self._unflushed = False
 
     def _write_down(self) -> None:
         """Bring the sequence file up to the head."""
@@ -160,12 +178,16 @@ class Writer:
             return
         try:
             self._file.write(Position(head.seq, head.group, told.schema))
+            self._flushing = self._file.flush()
         except OSError as error:
-            raise StoreUnavailable(
-                f"{self._file.path} cannot be written: {error}",
-                safe="Nothing acknowledged is lost.",
-                hint="Free some space on this disk; the store goes on by itself.",
-            ) from error
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error: OSError) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self._file.path} cannot be written: {error}",
+            safe="Nothing acknowledged is lost.",
+            hint="Free some space on this disk; the store goes on by itself.",
+        )
 
     async def _commit(self, draft: Draft) -> None:
         group = {"seq": draft.seq, "group": self.head.group + 1}
@@ -189,7 +211,7 @@ class Writer:
             self._unresolved = draft
             await self._resolve(draft, error)
         else:
-            self._acknowledge(draft)
+            await self._acknowledge(draft)
 
     async def _resolve(self, draft: Draft, error: StoreError | None) -> None:
         """Find out on disk what became of a group; acknowledge it, or raise `error`."""
@@ -197,7 +219,7 @@ class Writer:
         before = (self.head.seq, self.head.group)
         if found == (draft.seq, self.head.group + 1):
             self._unresolved = None
-            self._acknowledge(draft)
+            await self._acknowledge(draft)
         elif found == before:
             self._unresolved = None
             if error is not None:
@@ -227,7 +249,10 @@ class Writer:
         safe = "Nothing acknowledged is lost; the last change is looked at before any other."
         raise _unavailable(failure or StoreUnavailable(), safe)
 
-    def _acknowledge(self, draft: Draft) -> None:
+    async def _acknowledge(self, draft: Draft) -> None:
+        if self._flushing is not None:
+            with contextlib.suppress(OSError):
+                await self._flushed()
         draft.apply()
         # If this fails the group is durable all the same; the next one waits for it.
         with contextlib.suppress(StoreUnavailable):

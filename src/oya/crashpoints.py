@@ -57,7 +57,7 @@ POINTS: Mapping[str, str] = {
     "attempt.opened": "the backend of an attempt runs",
     "attempt.ending": "before the result of an attempt, or its failure, is in the store",
     "attempt.ended": "after that, its folder is still there",
-    "gate.starting": "a slot is checked out, the gate not started",
+    "gate.starting": "before a gate runs",
     "gate.ran": "the gate has ended, nothing is noted",
     "gate.kept": "its evidence is in the store, and not counted",
     "gate.counted": "it is counted",

@@ -8,6 +8,7 @@ objects. Every command without a daemon pays for what is imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from oya.errors import OyaError, RefusedError, UsageError
@@ -106,13 +107,14 @@ class StoreDesk:
 
     async def sync(self) -> dict[str, Any]:
         """Let the checkout follow now; what is in the way, if anything."""
+        from oya.repository.follow import follow
         from oya.swarm.line import Line
 
         swarm = self.store.swarms.current()
         if swarm is None or not swarm.branch:
             return {"branch": None, "behind": 0, "why": "nothing has landed here yet"}
         repo = GitRepository(self._place)
-        line = Line(repo, swarm.branch)
+        line = Line(repo, swarm.branch, partial(follow, repo))
         await line.refresh()
         if line.rewritten:
             await line.accept_rewrite()

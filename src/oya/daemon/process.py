@@ -22,7 +22,7 @@ import structlog
 from oya.clock import Clock, SystemClock
 from oya.crashpoints import VARIABLE, arm, point
 from oya.daemon.api import Followers, create_app
-from oya.daemon.choose import Choice, choose
+from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
 from oya.daemon.logs import log_to
 from oya.daemon.preflight import preflight
@@ -128,19 +128,15 @@ async def _swarm(
     choice: Choice,
     warnings: tuple[str, ...],
 ) -> int:
+    from oya.swarm.assembly import build_parts
     from oya.swarm.universe import Universe
 
     since = store.events.last
     await record(store, choice)
     point("daemon.recorded")
-    universe = Universe(
-        settings=settings,
-        place=place,
-        store=store,
-        clock=clock,
-        swarm=choice.swarm,
-        only=request.beads,
-    )
+    swarm = choice.swarm
+    parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
+    universe = Universe(parts, only=request.beads)
     desk = LiveDesk(store, place, settings.limits, universe, choice.swarm.id, clock)
     followers = Followers()
     async with serving(create_app(desk, followers), place.socket):
@@ -162,18 +158,6 @@ async def _swarm(
                 await followers.none.wait()
     code: int = final["exit"]
     return code
-
-
-async def record(store: Store, choice: Choice) -> None:
-    """The swarm is in the store, as starting, before it starts."""
-    changed = ""
-    if choice.before and choice.before.config_hash != choice.swarm.config_hash:
-        changed = "; the configuration has changed and is adopted"
-    await store.swarms.put(
-        choice.swarm,
-        event="swarm_continued" if choice.before else "swarm_starting",
-        reason=f"{choice.words}{changed}",
-    )
 
 
 def _own_stderr(path: Path) -> None:

@@ -7,13 +7,22 @@ One function per row, one row per event. A pair that is not in the table raises
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from oya.errors import RefusedError
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import RULES, FailureClass, Measure
-from oya.lifecycle.model import APPROVABLE, RETRYABLE, BeadState, Hold, Limits, Phase, Status
+from oya.lifecycle.model import (
+    APPROVABLE,
+    RETRYABLE,
+    BeadState,
+    Hold,
+    Limits,
+    Phase,
+    Status,
+    replace,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from oya.crashpoints import point
 from oya.errors import GitError
 from oya.repository.git import GitRepository
+from oya.repository.port import Followed
 
 _BUSY = {
     "MERGE_HEAD": "a merge",
@@ -19,19 +20,6 @@ _BUSY = {
     "sequencer": "a cherry-pick or revert",
 }
 _NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """Where a branch is now: `behind` commits that landed are not in it.
-
-    `why` says, for a person, what is in the way; empty if nothing is. `moved` tells
-    that this call moved it.
-    """
-
-    behind: int
-    why: str = ""
-    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,25 +12,12 @@ from pathlib import Path
 from oya.crashpoints import point
 from oya.repository.checkout import Checkout
 from oya.repository.git import Entry, GitRepository
-from oya.repository.port import OYA, FileChange
+from oya.repository.port import OYA, FileChange, Head
 from oya.repository.record import Record, fingerprint
 from oya.repository.run import both
 
 _NEVER_TAKEN = (".beads", ".oya/out")
 _REPOSITORY = "160000"
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What an attempt has come to. `start` is in its history.
-
-    `left_out` names what is not in it: files over `max_file`, repositories within the
-    workspace, what git cannot take; `.git` if the agent's own commits were unsound.
-    """
-
-    commit: str
-    tree: str
-    left_out: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

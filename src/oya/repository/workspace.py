@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from oya.crashpoints import point
@@ -21,44 +21,16 @@ from oya.repository.encode import decode, encode
 from oya.repository.folders import is_real_folder, take_away
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
-from oya.repository.port import OYA
+from oya.repository.port import OYA, Harvested, Head, Workspace
 from oya.repository.record import Record, fingerprint, load
 from oya.repository.run import both
-from oya.repository.snapshot import Head, Snapshot
+from oya.repository.snapshot import Snapshot
 
 _EXCLUDE = "/.oya/out/"
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A folder for one attempt; `start` is the commit it began from, merges included.
-
-    `conflicts` are the paths that have git's conflict markers in them. The merge
-    itself is concluded, markers and all, so that the agent works on a clean tree.
-    """
-
-    bead: str
-    epoch: int
-    path: Path
-    branch: str
-    start: str
-    conflicts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Harvested:
-    """What became of a workspace that nobody works in any more.
-
-    `head` is None if nothing was in it yet, or if it could not be read: then the
-    folder was moved to `kept`.
-    """
-
-    head: Head | None
-    kept: Path | None = None
-
-
-class Workspaces:
-    """The workspaces of one repository; one daemon at a time uses them.
+class GitWorkspaces:
+    """See `port.Workspaces`: folders on disk, filled and read by oya's own git.
 
     `max_file` is in bytes. `run_prepare` is awaited with the folder of each new
     workspace, if `prepare` has commands; what it makes there is not taken for the
@@ -236,7 +208,7 @@ class Workspaces:
         return await self._move_aside(self._key(ws), ws.bead, ws.epoch)
 
     async def leftovers(self) -> list[tuple[str, int, Path]]:
-        """Bead, epoch and folder of workspaces that are not of this `Workspaces`."""
+        """Bead, epoch and folder of workspaces that are not of this object."""
         names = await asyncio.to_thread(_names, self._work)
         for others in (self._admin, self._gone):  # oya may end between them
             names += await asyncio.to_thread(_names, others)

@@ -116,10 +116,10 @@ class BeadStore:
         changes = {name: plain(value) for name, value in given.items() if value is not _KEEP}
 
         def decide(draft: Draft) -> None:
-            state = draft.beads.get(bead)
-            if state is None:
+            state, details = draft.bead(bead), draft.details(bead)
+            if state is None or details is None:
                 raise _unknown(bead)
-            draft.put_bead(state, replace(draft.details[bead], **changes))
+            draft.put_bead(state, replace(details, **changes))
 
         await self._writer.submit(decide)
 
@@ -134,7 +134,7 @@ def _step(
     data: Mapping[str, Any],
     also: Sequence[Write],
 ) -> Applied:
-    before = draft.beads.get(bead)
+    before = draft.bead(bead)
     if before is None and not isinstance(event, Added):
         raise _unknown(bead)
     after, effects = transition(before or BeadState(bead), event, limits)
@@ -148,7 +148,7 @@ def _step(
         agent=agent or (before.agent if before else None) or after.agent,
         **_told(event, data),
     )
-    details = draft.details.get(bead) or BeadDetails(record.seq, record.at, record.at)
+    details = draft.details(bead) or BeadDetails(record.seq, record.at, record.at)
     if isinstance(event, Added):
         details = replace(details, title=event.title)
     for write in also:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oya.lifecycle.record import EventRecord
 from oya.store.engine import Delete, Put, Row, Write
-from oya.store.head import Draft, plain
+from oya.store.head import Draft, to_text
 from oya.store.writer import Writer
 
 CACHED = 500
@@ -23,7 +24,7 @@ class Documents:
     def __init__(self, table: str, writer: Writer) -> None:
         self._table = table
         self._writer = writer
-        self._cache: OrderedDict[str, Row] = OrderedDict()
+        self._cache: OrderedDict[str, str] = OrderedDict()
         self._commits = 0
         writer.listeners.append(self._committed)
 
@@ -31,12 +32,12 @@ class Documents:
         """The acknowledged row. `StoreUnavailable` while the engine cannot be read."""
         if key in self._cache:
             self._cache.move_to_end(key)
-            return _copy(self._cache[key])
+            return _row(self._cache[key])
         before = self._commits
         row = await self._writer.engine.get(self._table, key)
         if row is not None and before == self._commits:
-            self._keep(key, row)
-        return _copy(row) if row is not None else None
+            self._keep(key, to_text(row))
+        return row
 
     async def put(
         self,
@@ -72,12 +73,12 @@ class Documents:
                 continue
             self._commits += 1
             if isinstance(write, Put):
-                self._keep(write.key, write.row)
+                self._keep(write.key, write.text)
             else:
                 self._cache.pop(write.key, None)
 
-    def _keep(self, key: str, row: Row) -> None:
-        self._cache[key] = row
+    def _keep(self, key: str, text: str) -> None:
+        self._cache[key] = text
         self._cache.move_to_end(key)
         if len(self._cache) > CACHED:
             self._cache.popitem(last=False)
@@ -100,6 +101,6 @@ class CheckpointStore(Documents):
         return await self.get(f"swarm:{swarm}")
 
 
-def _copy(row: Row) -> Row:
-    copied: Row = plain(row)
-    return copied
+def _row(text: str) -> Row:
+    row: Row = json.loads(text)
+    return row

@@ -18,14 +18,13 @@ from oya.clock import Clock
 from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreNewer, StoreUnavailable
 from oya.store.beads import BeadStore
-from oya.store.copies import Beside
+from oya.store.beside import Beside, Held, Position, SequenceMark
 from oya.store.documents import CheckpointStore, Documents
 from oya.store.engine import Engine
 from oya.store.events import EventLog
+from oya.store.files import BesideFiles
 from oya.store.head import Head
-from oya.store.lock import Lock
 from oya.store.migrations import SCHEMA, migrate, schema_of
-from oya.store.sequence import Position, SequenceFile
 from oya.store.surreal import SurrealEngine
 from oya.store.swarms import SwarmStore
 from oya.store.writer import Writer, position_of
@@ -34,7 +33,7 @@ from oya.store.writer import Writer, position_of
 class Store:
     """The open state of one repository; one process at a time, one writer."""
 
-    def __init__(self, writer: Writer, file: SequenceFile, beside: Beside, lock: Lock) -> None:
+    def __init__(self, writer: Writer, file: SequenceMark, beside: Beside, lock: Held) -> None:
         self.beads = BeadStore(writer)
         self.swarms = SwarmStore(writer)
         self.events = EventLog(writer)
@@ -50,7 +49,7 @@ class Store:
     @classmethod
     async def open(
         cls,
-        directory: Path,
+        place: Path | Beside,
         *,
         clock: Clock,
         sync: bool = True,
@@ -59,17 +58,19 @@ class Store:
     ) -> Store:
         """Open or create, waiting at most `wait` seconds for another process to let go.
 
-        `sync`: what is acknowledged survives power loss too. `engine` makes the engine over
-        a directory (default: SurrealDB); it is called again whenever the engine must be
-        opened anew. Raises `StoreLocked`, which names the holder; `StoreNewer`, with nothing
-        touched; `StoreDamaged`, when less is there than was acknowledged, with the files as
-        they were kept aside; `StoreUnavailable`, when the disk refuses.
+        `place` is a directory, or what stands in for one. `sync`: what is acknowledged
+        survives power loss too. `engine` makes the engine over a directory (default:
+        SurrealDB); it is called again whenever the engine must be opened anew. Raises
+        `StoreLocked`, which names the holder; `StoreNewer`, with nothing touched;
+        `StoreDamaged`, when less is there than was acknowledged, with the files as they were
+        kept aside; `StoreUnavailable`, when the disk refuses.
         """
-        beside = Beside(directory)
+        beside = BesideFiles(place) if isinstance(place, Path) else place
         make = engine or (lambda path: SurrealEngine(path, sync=sync))
         try:
+            _refuse_newer(beside, beside.told())
             beside.make()
-            lock = await Lock.take(beside.lock, clock, wait)
+            lock = await beside.lock(clock, wait)
             try:
                 return await _opened(cls, beside, make, clock, sync, lock)
             except BaseException:
@@ -77,7 +78,7 @@ class Store:
                 raise
         except OSError as error:
             raise StoreUnavailable(
-                f"the state in {directory} cannot be opened: {error}",
+                f"the state in {beside.directory} cannot be opened: {error}",
                 safe="Nothing acknowledged is lost.",
                 hint="Look for space and permissions on this disk.",
             ) from error
@@ -115,12 +116,12 @@ async def _opened(
     make: Callable[[Path], Engine],
     clock: Clock,
     sync: bool,
-    lock: Lock,
+    lock: Held,
 ) -> Store:
     file = _sequence(beside, sync)
     opened: Engine | None = None
     try:
-        used = beside.data.exists() or file.position.group > 0
+        used = beside.has_data() or file.position.group > 0
         copy = beside.copy() if used and not beside.ended_cleanly() else None
         beside.mark_open()
         opened = make(beside.data)
@@ -138,29 +139,25 @@ async def _opened(
     return kind(writer, file, beside, lock)
 
 
-def _sequence(beside: Beside, sync: bool) -> SequenceFile:
+def _sequence(beside: Beside, sync: bool) -> SequenceMark:
     """The sequence file, looked at before anything is touched."""
     told = beside.damage()
     if told is not None:
         raise StoreDamaged(told, hint=_way_out(beside))
-    if not beside.sequence.exists():
-        if beside.data.exists():
-            raise _refused(beside, f"{beside.sequence} is missing", None)
-        return SequenceFile.create(beside.sequence, sync=sync)
     try:
-        file = SequenceFile.load(beside.sequence, sync=sync)
+        file = beside.sequence(sync=sync)
     except StoreDamaged as error:
         raise _refused(beside, str(error), None) from error
-    if file.position.schema > SCHEMA:
+    try:
+        _refuse_newer(beside, file.position)
+    except StoreNewer:
         file.close()
-        raise _newer(beside, file.position.schema)
+        raise
     return file
 
 
-async def _checked(engine: Engine, file: SequenceFile, beside: Beside) -> Head:
-    version = await schema_of(engine)
-    if version > SCHEMA:
-        raise _newer(beside, version)
+async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
+    _refuse_newer(beside, Position(schema=await schema_of(engine)))
     seq, group = position_of(await engine.get("meta", "group"))
     told = file.position
     if seq < told.seq or group < told.group:
@@ -191,9 +188,11 @@ def _way_out(beside: Beside) -> str:
     return f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
 
 
-def _newer(beside: Beside, version: int) -> StoreNewer:
-    return StoreNewer(
-        f"the state in {beside.directory} has schema {version}; this oya knows {SCHEMA}",
+def _refuse_newer(beside: Beside, position: Position | None) -> None:
+    if position is None or position.schema <= SCHEMA:
+        return
+    raise StoreNewer(
+        f"the state in {beside.directory} has schema {position.schema}; this oya knows {SCHEMA}",
         safe="Nothing was touched.",
         hint="Type: pip install --upgrade oya",
     )

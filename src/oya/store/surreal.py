@@ -1,9 +1,9 @@
 """SurrealDB, embedded: the engine of a real store.
 
-What is peculiar about it stays in this file. Each row is kept twice in its record: whole,
-as JSON text in `row`, because the engine's own values lose nulls, wrap large integers, and
-make a table unreadable with a single U+0000; and its plain top-level fields as columns,
-for `where` and for people who look with SurrealQL.
+What is peculiar about it stays in this file. A row is one JSON text in the field `row` of its
+record, because the engine's own values lose nulls, wrap large integers, and make a table
+unreadable with a single U+0000. Fields that scans ask for are columns beside it; no others,
+since a column costs as much as a record does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from oya.store.engine import TABLES, Put, Row, Write
 PAGE = 500
 _SHOWN = 500
 _ABORTED = "The query was not executed due to a failed transaction"
-_RESERVED = ("id", "row")
+_COLUMNS = {"events": "bead"}
+"""The one field of a table that scans may ask for; elsewhere rows are read and then chosen."""
+_REPLACE = "ON DUPLICATE KEY UPDATE row = $input.row, bead = $input.bead RETURN NONE"
 
 
 class SurrealEngine:
@@ -52,16 +54,16 @@ class SurrealEngine:
     async def commit(self, writes: Sequence[Write]) -> None:
         from surrealdb import RecordID
 
-        statements: list[str] = []
-        values: dict[str, Any] = {}
-        for n, write in enumerate(writes):
-            values[f"r{n}"] = RecordID(write.table, write.key)
+        latest = {(write.table, write.key): write for write in writes}
+        puts: dict[str, Any] = {}
+        gone = []
+        for write in latest.values():
             if isinstance(write, Put):
-                statements.append(f"UPSERT $r{n} CONTENT $c{n} RETURN NONE;")
-                values[f"c{n}"] = _content(write.row)
+                puts.setdefault(write.table, []).append(_record(write))
             else:
-                statements.append(f"DELETE $r{n} RETURN NONE;")
-        await self._query(f"BEGIN;{''.join(statements)}COMMIT;", values)
+                gone.append(RecordID(write.table, write.key))
+        text = "".join(f"INSERT INTO {table} ${table} {_REPLACE};" for table in puts)
+        await self._query(f"BEGIN;{text}DELETE $gone RETURN NONE;COMMIT;", {**puts, "gone": gone})
 
     async def get(self, table: str, key: str) -> Row | None:
         from surrealdb import RecordID
@@ -82,22 +84,26 @@ class SurrealEngine:
 
         condition = ""
         values: dict[str, Any] = {}
-        if where is not None:
+        if where is not None and where[0] == _COLUMNS.get(table):
             condition = "WHERE type::field($name) = $text"
             values = {"name": where[0], "text": where[1]}
         left = limit
         while left is None or left > 0:
-            page = PAGE if left is None else min(PAGE, left)
+            page = PAGE if left is None or (where and not condition) else min(PAGE, left)
             # Every text sorts before an array, so an empty one is the end of all keys.
             span = RecordID(table, Range(BoundExcluded(after), BoundExcluded([])))
             text = f"SELECT id, row FROM $span {condition} LIMIT {page}"  # noqa: S608
             found = await self._select(text, {"span": span, **values})
             for record in found:
                 after = str(record["id"].id)
-                yield after, json.loads(record["row"])
+                row = json.loads(record["row"])
+                if where is None or row.get(where[0]) == where[1]:
+                    left = None if left is None else left - 1
+                    yield after, row
+                if left == 0:
+                    return
             if len(found) < page:
                 return
-            left = None if left is None else left - page
 
     async def close(self) -> None:
         db, self._db = self._db, None
@@ -134,28 +140,21 @@ class SurrealEngine:
         return [s["result"] for s in statements]
 
 
-def _content(row: Row) -> Row:
-    columns = {name: value for name, value in row.items() if _plain(name, value)}
-    return {**columns, "row": json.dumps(row)}
+def _record(put: Put) -> dict[str, str]:
+    record = {"id": put.key, "row": put.text or json.dumps(put.row)}
+    column = _COLUMNS.get(put.table)
+    value = put.row.get(column) if column else None
+    if column and isinstance(value, str) and _storable(value):
+        record[column] = value
+    return record
 
 
-def _plain(name: str, value: object) -> bool:
-    if name in _RESERVED or not name.isidentifier():
-        return False
-    if isinstance(value, str):
-        # isascii: cheap, and nearly always true; the rest must be text that UTF-8 can hold.
-        return "\0" not in value and (value.isascii() or _encodable(value))
-    if isinstance(value, bool | float):
-        return True
-    return isinstance(value, int) and -(2**63) <= value < 2**63
-
-
-def _encodable(text: str) -> bool:
+def _storable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text
 
 
 def _translated(error: BaseException, what: str) -> BaseException:

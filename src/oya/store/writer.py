@@ -18,9 +18,9 @@ from oya.clock import Clock, stamp
 from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
+from oya.store.beside import Position, SequenceMark
 from oya.store.engine import Engine, Put, Row, Write
 from oya.store.head import Draft, Head
-from oya.store.sequence import Position, SequenceFile
 
 T = TypeVar("T")
 Listener = Callable[[Sequence[EventRecord], Sequence[Write]], None]
@@ -46,7 +46,7 @@ class Writer:
         head: Head,
         engine: Engine,
         fresh: Callable[[], Engine],
-        file: SequenceFile,
+        file: SequenceMark,
         clock: Clock,
     ) -> None:
         self.head = head

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from oya.agents.answers import AnswerWrong, RoleAnswer, answer_path, make_room, read_answer
+from oya.agents.answers import AnswerWrong, RoleAnswer, answer_path, parse_answer
 from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
@@ -24,15 +24,14 @@ from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Phase
 from oya.lifecycle.swarm import SwarmState
-from oya.repository.snapshot import Head
-from oya.repository.workspace import Workspace
+from oya.repository.port import Head, Workspace
 from oya.store.engine import Write
 from oya.swarm.assembly import Parts
 from oya.swarm.briefing import brief
 from oya.swarm.messages import Claim
 
 log = structlog.get_logger()
-A = TypeVar("A")
+A = TypeVar("A", bound=RoleAnswer)
 
 BEAT = 1.0
 """Seconds between two signs of life to the orchestrator."""
@@ -147,7 +146,7 @@ class Attempt:
         session = self._session or await self._open()
         execution = self.parts.settings.execution
         allowed = self.parts.attempt_timeout(self.role) - self._turn_seconds
-        make_room(self.workspace.path, self.role)
+        self.parts.answers.make_room(self.workspace.path, self.role)
         began = self.parts.clock.monotonic()
         self._turn = session
         try:
@@ -179,7 +178,8 @@ class Attempt:
 
     def answer(self, model: type[A]) -> A | None:
         """The answer file, or None where there is none; `AnswerWrong` when it does not fit."""
-        return read_answer(self.workspace.path, self.role, model)  # type: ignore[type-var]
+        data = self.parts.answers.read(self.workspace.path, self.role)
+        return None if data is None else parse_answer(data, self.role, model)
 
     async def full_answer(self, model: type[A]) -> A:
         """The answer; a wrong one goes back as a finding, none at all is `agent_empty`."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from oya.crashpoints import point
 from oya.errors import RepositoryUnfit
-from oya.repository.follow import Followed, follow
-from oya.repository.git import GitRepository
+from oya.repository.port import Follow, Followed, Repository
 
 
 class Line:
@@ -20,8 +19,11 @@ class Line:
     checkout is moved only when a person asks.
     """
 
-    def __init__(self, repo: GitRepository, branch: str, *, follows: bool = True) -> None:
+    def __init__(
+        self, repo: Repository, branch: str, follow: Follow, *, follows: bool = True
+    ) -> None:
         self._repo = repo
+        self._follow = follow
         self._follows = follows
         self.branch = branch
         self.ref = f"refs/oya/line/{branch}"
@@ -56,8 +58,7 @@ class Line:
     async def _refs(self) -> tuple[str | None, str | None, str | None]:
         """The branch, the line, and the branch as it was seen: at one moment, by one git."""
         names = (self._head, self.ref, self._seen)
-        out = await self._repo.git("for-each-ref", "--format=%(refname) %(objectname)", *names)
-        found = dict(line.split(" ") for line in out.text.splitlines())
+        found = await self._repo.read_refs(*names)
         return found.get(names[0]), found.get(names[1]), found.get(names[2])
 
     async def _begin(self, branch: str | None) -> str:
@@ -121,7 +122,7 @@ class Line:
         if not (self._follows or asked):
             self.followed = await self._stay(self.tip)
             return self.followed
-        self.followed = await follow(self._repo, self.branch, self.tip)
+        self.followed = await self._follow(self.branch, self.tip)
         if self.followed.moved:
             self._branch = self.tip
             seen = await self._repo.read_ref(self._seen)

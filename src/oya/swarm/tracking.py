@@ -26,7 +26,6 @@ from oya.swarm.assembly import Parts
 from oya.swarm.line import Line
 from oya.swarm.messages import CancelBead, ReadTracker, Wake
 from oya.swarm.resume import UNCLOSED
-from oya.trackers.port import Tracker
 
 log = structlog.get_logger()
 
@@ -45,9 +44,9 @@ Change = tuple[str, e.Event]
 class Tracking:
     """Reads the tracker, writes closings. Shared by the lander and the tracker's actor."""
 
-    def __init__(self, parts: Parts, tracker: Tracker, line: Line) -> None:
+    def __init__(self, parts: Parts, line: Line) -> None:
         self._parts = parts
-        self._tracker = tracker
+        self._tracker = parts.tracker
         self._line = line
         self._where = parse_where(parts.settings.tracker.where)
         self._read: tuple[str, str] | None = None

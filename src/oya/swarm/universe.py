@@ -17,17 +17,14 @@ from typing import Any
 import structlog
 
 from oya.actors import Backoff, Restart, Supervisor
-from oya.clock import Clock, stamp
+from oya.clock import stamp
 from oya.errors import BaseRed, OyaError, UsageError
 from oya.lifecycle.events import Event
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Hold, Role, Status
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
-from oya.repository.places import Place
-from oya.store.store import Store
 from oya.swarm.admission import Admission, seats_by_memory
-from oya.swarm.assembly import Parts, build_parts
-from oya.swarm.config import Settings
+from oya.swarm.assembly import Parts
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
 from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, Start, Stop, Sync
@@ -37,7 +34,6 @@ from oya.swarm.report import Live
 from oya.swarm.resume import recover
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
-from oya.trackers import detect
 
 log = structlog.get_logger()
 
@@ -53,24 +49,14 @@ ROOT_RESTART = Restart(
 class Universe:
     """One swarm, from its preparation to its end."""
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        place: Place,
-        store: Store,
-        clock: Clock,
-        swarm: SwarmState,
-        only: tuple[str, ...] = (),
-    ) -> None:
-        self._swarm = swarm.id
+    def __init__(self, parts: Parts, *, only: tuple[str, ...] = ()) -> None:
+        settings, clock = parts.settings, parts.clock
+        self._swarm = parts.swarm
         self._clock = clock
-        self.parts: Parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
-        self.line = Line(self.parts.repo, swarm.branch, follows=settings.landing.follow)
-        self.tracking = Tracking(
-            self.parts, detect(place.main_root, settings.tracker.kind), self.line
-        )
-        used = {self.parts.backend_of(role) for role in settings.roles_in_use}
+        self.parts = parts
+        self.line = Line(parts.repo, parts.branch, parts.follow, follows=settings.landing.follow)
+        self.tracking = Tracking(parts, self.line)
+        used = {parts.backend_of(role) for role in settings.roles_in_use}
         seats = {
             name: settings.backends[name].max_sessions or seats_by_memory() for name in sorted(used)
         }
@@ -154,6 +140,16 @@ class Universe:
         """What is alive right now."""
         found: Live = await self._orchestrator.ask(GetStatus, timeout=ASK)
         return found
+
+    @property
+    def running(self) -> bool:
+        """Whether it can be asked: its tree lives, and has not ended its swarm."""
+        return self._orchestrator is not None and not self._state.ended
+
+    @property
+    def paused_by_person(self) -> bool:
+        """Whether claims wait for a person's `resume`."""
+        return bool({"person", "no backend"} & self._shared.paused.keys())
 
     @property
     def _state(self) -> SwarmState:

@@ -16,9 +16,10 @@ from oya.errors import StoreDamaged, StoreLocked, StoreNewer, StoreUnavailable
 from oya.lifecycle.events import Added, Claimed
 from oya.lifecycle.model import Limits
 from oya.store import Store
+from oya.store.beside import Position
 from oya.store.engine import Engine, Put, Write
 from oya.store.migrations import SCHEMA, STEPS, migrate, schema_of
-from oya.store.sequence import Position, SequenceFile
+from oya.store.sequence import SequenceFile
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 
 LIMITS = Limits()

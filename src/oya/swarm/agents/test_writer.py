@@ -13,7 +13,7 @@ from oya.gates.red import ContractVerdict, judge_contract
 from oya.lifecycle.events import CannotDo, ContractAccepted
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
-from oya.repository.snapshot import Head
+from oya.repository.port import Head
 from oya.store.engine import Put
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered

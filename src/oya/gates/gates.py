@@ -118,12 +118,12 @@ class Gates:
         evidence = await self._runner.run(commit, tree, job, key, urgent=urgent)
         point("gate.ran")
         self.runs += 1
+        if self._on_run is not None:  # first: there is no evidence that the log does not know
+            await self._on_run(evidence)
+            point("gate.counted")
         if keep:
             await self._book.put(key, to_row(evidence))
             point("gate.kept")
-        if self._on_run is not None:
-            await self._on_run(evidence)
-            point("gate.counted")
         return evidence
 
 

@@ -145,21 +145,11 @@ class Draft:
     ) -> EventRecord:
         """One more event, its fields as in `EventRecord`."""
         seq = self.seq + 1
+        told = plain(dict(data))
         record = EventRecord(
-            seq,
-            self.now,
-            swarm,
-            bead,
-            event,
-            from_,
-            to,
-            epoch,
-            agent,
-            class_,
-            reason,
-            plain(dict(data)),
+            seq, self.now, swarm, bead, event, from_, to, epoch, agent, class_, reason, told
         )
-        self.write(Put("events", event_key(seq), record.to_json()))
+        self._put("events", event_key(seq), record.to_json())
         self.events.append(record)
         return record
 
@@ -168,7 +158,7 @@ class Draft:
         details = details.at(self.now)
         self._set(self._beads, state.id, state)
         self._set(self._details, state.id, details)
-        self.write(Put("beads", state.id, bead_row(state, details)))
+        self._put("beads", state.id, bead_row(state, details))
 
     def put_swarm(self, state: SwarmState) -> None:
         """The swarm's new state, with its row."""
@@ -177,14 +167,15 @@ class Draft:
             first = self.seq + 1
             self._set(self._started, state.id, first)
         self._set(self._swarms, state.id, state)
-        self.write(Put("swarm_state", state.id, {**swarm_to_json(state), "first": first}))
+        self._put("swarm_state", state.id, {**swarm_to_json(state), "first": first})
 
     def write(self, write: Write) -> None:
         """One write. `ValueError`, `TypeError`: the engine could not hold it as it is."""
-        check_key(write.key)
         if isinstance(write, Put):
-            write = Put(write.table, write.key, write.row, to_text(write.row))
-        self._set(self._writes, (write.table, write.key), write)
+            self._put(write.table, write.key, write.row)
+        else:
+            check_key(write.key)
+            self._set(self._writes, (write.table, write.key), write)
 
     def accept(self) -> None:
         self._undo.clear()
@@ -209,6 +200,10 @@ class Draft:
         self._head.started.update(self._started)
         self._head.seq += len(self.events)
         self._head.group += 1
+
+    def _put(self, table: str, key: str, row: Row) -> None:
+        check_key(key)
+        self._set(self._writes, (table, key), Put(table, key, row, to_text(row)))
 
     def _set(self, changed: dict[K, V], key: K, value: V) -> None:
         self._undo.append((changed, key, changed.get(key)))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from oya.clock import Clock
 from oya.crashpoints import point
-from oya.errors import StoreDamaged, StoreNewer, StoreUnavailable
+from oya.errors import StoreDamaged, StoreError, StoreNewer, StoreUnavailable
 from oya.store.beads import BeadStore
 from oya.store.beside import Beside, Held, Position, SequenceMark
 from oya.store.documents import CheckpointStore, Documents
@@ -87,6 +87,12 @@ class Store:
     def commit_seconds(self) -> float:
         """Wall seconds that the engine has spent on commits since the store was opened."""
         return self._writer.seconds
+
+    async def failure(self) -> StoreError:
+        """Wait until nothing can be written any more, ever; the reason."""
+        await self._writer.failed.wait()
+        assert self._writer.broken is not None
+        return self._writer.broken
 
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""

@@ -37,6 +37,11 @@ class Line:
         self.diverged = False
         self.followed = Followed(behind=0, why="", moved=False)
 
+    @property
+    def upstream(self) -> str | None:
+        """The branch's tip as it was last read; None where there is no such branch."""
+        return self._branch
+
     async def refresh(self) -> None:
         """Read the refs and choose the base: the line, or the branch where that is ahead.
 
@@ -136,11 +141,12 @@ class Line:
         return Followed(behind, why if behind else "")
 
     async def accept_rewrite(self) -> str | None:
-        """Take the branch's tip as the line (`oya sync` after a rewrite); the tip before.
+        """Take `upstream` as the line (`oya sync` after a rewrite); the tip before.
 
-        None, with nothing changed, if there is no such branch.
+        What the line loses by it must have been held as undone before: nobody looks for that
+        again. None, with nothing changed, if there is no such branch.
         """
-        branch = await self._repo.read_ref(self._head)
+        branch = self._branch
         before = self.tip
         if branch is None:
             return None

@@ -42,6 +42,8 @@ GONE = 5.0
 PATIENCE = 90.0
 """Seconds for anything else, on a busy machine."""
 LOOK = 0.05
+CHILD = "sleep 3218"
+"""A program that an agent starts."""
 
 CONFIG = """\
 [defaults]
@@ -77,9 +79,10 @@ for check in checks/*.sh; do sh "$check" || { echo "$check: red"; exit 1; }; don
 Steps = list[dict[str, Any]]
 
 
-def scenario(waits: Mapping[str, float], crash: bool = True) -> dict[str, Any]:
+def scenario(waits: Mapping[str, float], crash: bool = True, child: str = "") -> dict[str, Any]:
     """What the agents play. `waits`: bead → seconds that its first implementer takes longer;
-    the bead's own trouble comes with the second one then. `crash`: whether alpha's is played."""
+    the bead's own trouble comes with the second one then. `crash`: whether alpha's is played.
+    `child`: whose first implementer begins with a program that does not end (`CHILD`)."""
     entries: list[dict[str, Any]] = [
         {"bead": "*", "role": "reviewer", "steps": [{"answer": {"challenges": []}}]},
         {"bead": "*", "role": "planner", "steps": [{"answer": {"verdict": "accept"}}]},
@@ -90,6 +93,7 @@ def scenario(waits: Mapping[str, float], crash: bool = True) -> dict[str, Any]:
     for bead in BEADS:
         first, later = _implementation(bead)
         first = first if crash or bead != "alpha" else later
+        first = [{"run": CHILD}, *first] if bead == child else first
         slow = bead in waits
         if slow:
             entries.append(_implementer(bead, 1, [*later, {"wait": waits[bead]}]))
@@ -179,6 +183,7 @@ class Ground:
         more: str = "",
         waits: Mapping[str, float] | None = None,
         crash: bool = True,
+        child: str = "",
         tracked: bool = True,
     ) -> Ground:
         """A fresh one. `more`: lines for the end of the configuration (`[execution]`);
@@ -188,7 +193,7 @@ class Ground:
         run = Path(tempfile.mkdtemp(prefix="oya-crash-"))  # a socket's path must be short
         ground = cls(repository.resolve(), home.resolve(), run, tracked)
         recorded = folder / "scenario.json"
-        recorded.write_text(json.dumps(scenario(waits or {}, crash)))
+        recorded.write_text(json.dumps(scenario(waits or {}, crash, child)))
         files = {
             "check.sh": CHECK,
             "checks/title.sh": "test -s title.txt\n",

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import select
 import shutil
 import signal
@@ -434,23 +433,6 @@ def until(
 def pause(seconds: float) -> None:
     """Let so much time pass: what is tested here are other processes, which have real clocks."""
     select.select([], [], [], seconds)
-
-
-def moments(seed: int, early: int, landing: int) -> list[tuple[str, int, float]]:
-    """Where a seed kills: after the n-th event of a kind, and so many seconds more.
-
-    `early` of them anywhere before a landing, in the order of a bead's life, so that each is
-    still to come; then `landing` of them in the middle of one.
-    """
-    chance = random.Random(seed)
-    kinds = (
-        *("swarm_running", "claimed", "gate_ran", "contract_accepted", "check_accepted"),
-        *("implementation_accepted", "defended"),
-    )
-    chosen = [kinds[at] for at in sorted(chance.sample(range(len(kinds)), early))]
-    times = [1 if kind == "swarm_running" else chance.randint(1, 2) for kind in chosen]
-    found = [*zip(chosen, times, strict=True), *[("landing_started", 1)] * landing]
-    return [(kind, n, chance.uniform(0.0, 0.3)) for kind, n in found]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from oya.errors import BackendError, OyaError
 from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Phase
-from oya.lifecycle.swarm import SwarmState
+from oya.lifecycle.swarm import counted
 from oya.repository.snapshot import Head
 from oya.repository.workspace import Workspace
 from oya.store.engine import Write
@@ -33,8 +33,8 @@ from oya.swarm.messages import Claim
 log = structlog.get_logger()
 A = TypeVar("A")
 
-BEAT = 1.0
-"""Seconds between two signs of life to the orchestrator."""
+BEATS = 4
+"""Signs of life to the orchestrator in the term of a lease."""
 
 
 class AttemptOver(Exception):
@@ -215,23 +215,25 @@ class Attempt:
 
 
 Working = Callable[[Attempt], Awaitable[Result]]
+Beat = Callable[[Callable[[], float]], Awaitable[None]]
 
 
 async def run_attempt(
-    parts: Parts, claim: Claim, work: Working, beat: Callable[[float], None]
+    parts: Parts, claim: Claim, work: Working, beat: Beat
 ) -> tuple[FailureClass | None, str]:
     """Run one attempt to its recorded end; the class of its failure (None: a result), and why.
 
     The result, or the failure with its snapshot, is in the store when this returns; the
     workspace is gone. Cancelled, it does the same with class `cancelled` before it goes.
-    `beat(moment)` is called every second with when the backend was last active: the lease
-    is renewed while the attempt lives, gates and waiting included.
+    `beat(active)` is called now and then while the attempt lives, gates and waiting included,
+    so that its lease is renewed; `active()` is when the backend was last active.
     """
     attempt = Attempt(parts, claim)
     task = asyncio.ensure_future(_tried(attempt, work))
     try:
-        while not (await asyncio.wait((task,), timeout=BEAT))[0]:
-            beat(attempt.active)
+        while not task.done():
+            await beat(lambda: attempt.active)
+            await asyncio.wait((task,), timeout=parts.settings.execution.lease / BEATS)
     except asyncio.CancelledError:
         task.cancel()
         await asyncio.wait((task,), timeout=parts.settings.execution.grace)
@@ -272,7 +274,8 @@ async def _settle(
             agent=claim.agent,
             also=outcome.also,
             data=outcome.data,
-            on_swarm=partial(_counted, failure) if failure else None,
+            # In the commit of the event, so that a death in between cannot make the two differ.
+            on_swarm=partial(counted, failure) if failure else None,
         )
     except OyaError as refused:
         # The bead has moved on (held, edited, lease lost): the work is kept, the result is not.
@@ -280,12 +283,6 @@ async def _settle(
         await parts.note("result_refused", claim, reason=str(refused))
     await _put_away(attempt)
     return failure, reason
-
-
-def _counted(failure: FailureClass, swarm: SwarmState) -> SwarmState:
-    """In the commit of the event, so that a death in between cannot make the two differ."""
-    name = str(failure)
-    return replace(swarm, failures=swarm.failures | {name: swarm.failures.get(name, 0) + 1})
 
 
 async def _failed(attempt: Attempt, over: AttemptOver) -> Result:

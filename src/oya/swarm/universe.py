@@ -31,12 +31,14 @@ from oya.swarm.config import Settings
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
 from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, Start, Stop, Sync
-from oya.swarm.orchestrator import Shared, SwarmOrchestratorActor
+from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.pool import AgentPool
 from oya.swarm.report import Live
 from oya.swarm.resume import recover
+from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
+from oya.swarm.work import Work
 from oya.trackers import detect
 
 log = structlog.get_logger()
@@ -64,6 +66,7 @@ class Universe:
         only: tuple[str, ...] = (),
     ) -> None:
         self._swarm = swarm.id
+        self._only = frozenset(only)
         self._clock = clock
         self.parts: Parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
         self.line = Line(self.parts.repo, swarm.branch, follows=settings.landing.follow)
@@ -79,7 +82,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
-            only=frozenset(only),
+            work=Work(self.parts.store.beads, self.parts.board, self._only),
         )
         self._orchestrator: Any = None
         self._lander: Any = None
@@ -103,7 +106,7 @@ class Universe:
         await recover(self.parts)
         await self.line.follow()
         await self.tracking.refresh()
-        for warning in self.tracking.warnings():
+        for warning in await self.tracking.warnings():
             await self._say("warning", warning)
         await self._cap_target()
         await self._require_green_base()
@@ -172,7 +175,7 @@ class Universe:
             )
             shared.lander = await root.spawn(
                 lambda: LanderActor(
-                    self.parts, self.line, self.tracking, orchestrator, shared.only
+                    self.parts, self.line, self.tracking, orchestrator, shared.work
                 ),
                 name="lander",
             )
@@ -182,7 +185,7 @@ class Universe:
             await shared.done.wait()
 
     async def _cap_target(self) -> None:
-        swarm, only = self._state, self._shared.only
+        swarm, only = self._state, self._only
         mine = [s for s in self.parts.store.beads.all().values() if not only or s.id in only]
         workable = sum(1 for s in mine if s.workable or s.hold is Hold.APPROVAL)
         waiting = any(s.status in (Status.HELD, Status.FAILED) for s in mine)

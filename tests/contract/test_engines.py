@@ -35,7 +35,18 @@ STRANGE: dict[str, Any] = {
     "": "an empty name",
     "long": "x" * 100_000,
 }
-KEYS = ["\x01", "10", "9", "A b/c⟩`\"'\\", "a", "a:b", "\x7f", "é", "\ue000", "😀", "\U0010ffffz"]
+KEYS = [
+    *(
+        "beads:1",
+        "evidence:⟨1⟩",
+        "rand()",
+        "ulid()",
+        "1..5",
+        "u'018f4a3e-0000-7000-8000-000000000000'",
+    ),
+    *("018f4a3e-0000-7000-8000-000000000000", "2026-01-01T00:00:00Z", "NONE", "null", "[1]", "{}"),
+    *("\x01", "10", "9", "A b/c⟩`\"'\\", "a", "a:b", "\x7f", "é", "\ue000", "😀", "\U0010ffffz"),
+]
 
 
 @pytest.fixture(params=["surreal", "simulated"])
@@ -73,6 +84,14 @@ async def test_a_put_replaces_the_whole_row(engine: Engine) -> None:
     assert await engine.get("beads", "a") == {"z": 3}
 
 
+async def test_what_is_asked_for_by_its_field_is_replaced_too(engine: Engine) -> None:
+    await engine.commit([Put("events", "1", {"bead": "x"}), Put("events", "2", {"bead": "x"})])
+    await engine.commit([Put("events", "1", {"bead": "y"}), Put("events", "2", {"other": 1})])
+
+    assert [k for k, _ in await rows(engine, "events", where=("bead", "x"))] == []
+    assert [k for k, _ in await rows(engine, "events", where=("bead", "y"))] == ["1"]
+
+
 async def test_what_is_not_there_is_none_or_nothing(engine: Engine) -> None:
     await engine.commit([Delete("beads", "never there")])
 
@@ -88,6 +107,10 @@ async def test_a_commit_is_taken_in_order_over_several_tables(engine: Engine) ->
 
     assert await rows(engine, "beads") == [("a", {"n": 2})]
     assert await rows(engine, "intents") == []
+    await engine.commit([Put("beads", "a", {"n": 3}), Delete("beads", "a")])
+    assert await rows(engine, "beads") == []
+    await engine.commit([Put("beads", "a", {"n": 4}), Delete("beads", "a"), Put("beads", "a", {})])
+    assert await rows(engine, "beads") == [("a", {})]
 
 
 async def test_scans_are_in_the_order_of_keys(engine: Engine) -> None:
@@ -110,6 +133,10 @@ async def test_scans_take_a_start_a_limit_and_a_field(engine: Engine) -> None:
     assert [row["seq"] for _, row in some] == [6, 9, 12]
     assert len(await rows(engine, "events", where=("bead", "b1"))) == 401
     assert await rows(engine, "events", limit=0) == []
+    await engine.commit([Put("beads", f"{n:04d}", {"colour": f"c{n % 7}"}) for n in range(700)])
+    found = await rows(engine, "beads", after="0010", limit=90, where=("colour", "c1"))
+    assert [int(k) for k, _ in found] == list(range(15, 645, 7))
+    assert len(await rows(engine, "beads", where=("colour", "c1"))) == 100
 
 
 async def test_the_field_of_a_scan_is_data_not_language(engine: Engine) -> None:

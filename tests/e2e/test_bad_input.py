@@ -18,7 +18,8 @@ import pytest
 from kit.user import PROGRAM, Said, User, ended, picture, write
 from kit.words import Stage, backlog, bead, words
 
-from oya.store.sequence import Position, SequenceFile
+from oya.store.beside import Position
+from oya.store.sequence import SequenceFile
 
 Break = Callable[[User, Path], Path]
 

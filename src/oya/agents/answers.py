@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -182,6 +182,31 @@ def answer_path(workspace: Path, role: Role) -> Path:
     return workspace / OUT / f"{role}.json"
 
 
+class AnswerFiles(Protocol):
+    """Where answers lie: in the workspace of an attempt, which belongs to the backend."""
+
+    def make_room(self, workspace: Path, role: Role) -> None:
+        """See that an answer can be written there, and that none of before is left."""
+        ...
+
+    def read(self, workspace: Path, role: Role) -> bytes | None:
+        """What the backend has written as its answer; None if it has written none.
+
+        Of a file that is too large, more than `MAX_BYTES` but not all.
+        """
+        ...
+
+
+class FolderAnswers:
+    """`AnswerFiles` on disk. No link is followed."""
+
+    def make_room(self, workspace: Path, role: Role) -> None:
+        make_room(workspace, role)
+
+    def read(self, workspace: Path, role: Role) -> bytes | None:
+        return _read(workspace, role)
+
+
 def make_room(workspace: Path, role: Role) -> None:
     """See that the folder of the answer is there and really in the workspace, and empty of it.
 
@@ -205,8 +230,11 @@ def read_answer(workspace: Path, role: Role, model: type[T]) -> T | None:
     No link is followed: an answer is a file that the backend has written in its workspace.
     """
     data = _read(workspace, role)
-    if data is None:
-        return None
+    return None if data is None else parse_answer(data, role, model)
+
+
+def parse_answer(data: bytes, role: Role, model: type[T]) -> T:
+    """The answer that a file holds. `AnswerWrong` when it does not fit."""
     if len(data) > MAX_BYTES:
         raise AnswerWrong(f"{OUT}/{role}.json is larger than {MAX_BYTES} bytes")
     try:

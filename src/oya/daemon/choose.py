@@ -10,6 +10,7 @@ from oya.clock import stamp
 from oya.daemon.request import Request
 from oya.errors import UsageError
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
+from oya.store.store import Store
 from oya.swarm.config import Settings
 
 TARGET = "defaults.target_beads"
@@ -69,6 +70,19 @@ def choose(
             "or oya swarm for a new one",
         )
     return Choice(again, before)
+
+
+async def record(store: Store, choice: Choice, settings: Settings) -> None:
+    """The swarm is in the store, as starting and with its rules, before it starts."""
+    changed = ""
+    if choice.before and choice.before.config_hash != choice.swarm.config_hash:
+        changed = "; the configuration has changed and is adopted"
+    await store.swarms.put(
+        choice.swarm,
+        event="swarm_continued" if choice.before else "swarm_starting",
+        reason=f"{choice.words}{changed}",
+        data={"target": choice.swarm.target_beads, **settings.rules},
+    )
 
 
 def _before(swarms: Sequence[SwarmState], request: Request) -> SwarmState | None:

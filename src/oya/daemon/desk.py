@@ -8,6 +8,7 @@ objects. Every command without a daemon pays for what is imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from oya.errors import OyaError, RefusedError, UsageError
@@ -107,17 +108,18 @@ class StoreDesk:
 
     async def sync(self) -> dict[str, Any]:
         """Let the checkout follow now; what is in the way, if anything."""
+        from oya.repository.follow import follow
         from oya.swarm.line import Line
 
         swarm = self.store.swarms.current()
         if swarm is None or not swarm.branch:
             return {"branch": None, "behind": 0, "why": "nothing has landed here yet"}
         repo = GitRepository(self._place)
-        line = Line(repo, swarm.branch)
+        line = Line(repo, swarm.branch, partial(follow, repo))
         await line.refresh()
-        if line.rewritten:
+        if line.rewritten and line.upstream is not None:
+            await self._hold_undone(repo, line.upstream, swarm.branch)
             await line.accept_rewrite()
-            await self._hold_undone(repo, line.base, swarm.branch)
         followed = await line.follow(asked=True)
         return {"branch": swarm.branch, "behind": followed.behind, "why": followed.why}
 
@@ -178,9 +180,11 @@ class StoreDesk:
         )
         return applied.state
 
-    async def _hold_undone(self, repo: GitRepository, base: str, branch: str) -> None:
+    async def _hold_undone(self, repo: GitRepository, tip: str, branch: str) -> None:
         for state in tuple(self.store.beads.all().values()):
-            if state.commit and not await repo.is_ancestor(state.commit, base):
+            if state.where != "landed/complete" or state.commit is None:
+                continue
+            if not await repo.is_ancestor(state.commit, tip):
                 await self._apply(
                     state.id, e.Undone(f"{state.commit[:9]} is no longer on {branch}")
                 )

@@ -20,8 +20,9 @@ from typing import Any
 import structlog
 
 from oya.clock import Clock, SystemClock
+from oya.crashpoints import VARIABLE, arm, point
 from oya.daemon.api import Followers, create_app
-from oya.daemon.choose import Choice, choose
+from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
 from oya.daemon.logs import log_to
 from oya.daemon.preflight import preflight
@@ -94,6 +95,7 @@ def error_to_json(error: OyaError) -> dict[str, Any]:
 
 
 async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
+    arm(os.environ.get(VARIABLE))
     place = find_place(Path(request.cwd))
     settings = load(place.root / ".oya/swarm.toml", request.flags)
     before = await preflight(place, settings, request.beads)
@@ -106,6 +108,7 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
     pid = place.state / "daemon.pid"
     try:
         pid.write_text(f"{os.getpid()}\n")
+        point("daemon.pid_written")
         choice = choose(
             tuple(store.swarms.all().values()), request, settings, before.branch, clock.now()
         )
@@ -125,22 +128,20 @@ async def _swarm(
     choice: Choice,
     warnings: tuple[str, ...],
 ) -> int:
+    from oya.swarm.assembly import build_parts
     from oya.swarm.universe import Universe
 
     since = store.events.last
-    await record(store, choice)
-    universe = Universe(
-        settings=settings,
-        place=place,
-        store=store,
-        clock=clock,
-        swarm=choice.swarm,
-        only=request.beads,
-    )
+    await record(store, choice, settings)
+    point("daemon.recorded")
+    swarm = choice.swarm
+    parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
+    universe = Universe(parts, only=request.beads)
     desk = LiveDesk(store, place, settings.limits, universe, choice.swarm.id, clock)
     followers = Followers()
     async with serving(create_app(desk, followers), place.socket):
         _on_signals(desk)
+        point("daemon.answers")
         ready.say(
             {
                 "swarm": choice.swarm.id,
@@ -157,18 +158,6 @@ async def _swarm(
                 await followers.none.wait()
     code: int = final["exit"]
     return code
-
-
-async def record(store: Store, choice: Choice) -> None:
-    """The swarm is in the store, as starting, before it starts."""
-    changed = ""
-    if choice.before and choice.before.config_hash != choice.swarm.config_hash:
-        changed = "; the configuration has changed and is adopted"
-    await store.swarms.put(
-        choice.swarm,
-        event="swarm_continued" if choice.before else "swarm_starting",
-        reason=f"{choice.words}{changed}",
-    )
 
 
 def _own_stderr(path: Path) -> None:

@@ -3,8 +3,39 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from oya.gates.checks import Ran
+from oya.gates.model import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One gate to run: `ids` are asked for, `junit` says that a report is to come."""
+
+    gate: str
+    commands: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+    junit: bool = False
+    exit_only: bool = False
+
+
+class Runner(Protocol):
+    """Runs commands on exact trees. A cancelled run leaves nothing.
+
+    Raises ProcessError where a command cannot be started, what a checkout raises where the
+    tree cannot be had; never for what a command does.
+    """
+
+    async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
+        """The commands of a gate in order, until the first red one; its evidence under `key`."""
+        ...
+
+    async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
+        """One line: a check, a challenge. It ends after `timeout` seconds at the latest."""
+        ...
 
 
 class SlotLike(Protocol):

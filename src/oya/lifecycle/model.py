@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 
@@ -136,6 +137,18 @@ class BeadState:
         if not self.epoch:
             return False
         return self.workable or (self.status is Status.HELD and self.hold is Hold.APPROVAL)
+
+
+_PLACES = {f.name: place for place, f in enumerate(fields(BeadState))}
+_VALUES = attrgetter(*_PLACES)
+
+
+def replace(state: BeadState, **changes: Any) -> BeadState:
+    """What `dataclasses.replace` does, in a third of its time: every event makes a few states."""
+    values = list(_VALUES(state))
+    for name, value in changes.items():
+        values[_PLACES[name]] = value
+    return BeadState(*values)
 
 
 ROLES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -29,17 +29,38 @@ class EventRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The record with the names it has outside Python: `from` and `class`."""
-        row = asdict(self)
-        row["from"] = row.pop("from_")
-        row["class"] = row.pop("class_")
-        return {key: row[key] for key in ORDER}
+        return {
+            "seq": self.seq,
+            "at": self.at,
+            "swarm": self.swarm,
+            "bead": self.bead,
+            "event": self.event,
+            "from": self.from_,
+            "to": self.to,
+            "epoch": self.epoch,
+            "agent": self.agent,
+            "class": self.class_,
+            "reason": self.reason,
+            "data": self.data,
+        }
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> EventRecord:
         """The reverse of `to_json`; keys it does not know are ignored."""
-        names = {"from": "from_", "class": "class_"}
-        known: dict[str, Any] = {names.get(k, k): row[k] for k in ORDER if k in row}
-        return cls(**known)
+        return cls(
+            row["seq"],
+            row["at"],
+            row["swarm"],
+            row["bead"],
+            row["event"],
+            row.get("from"),
+            row.get("to"),
+            row.get("epoch"),
+            row.get("agent"),
+            row.get("class"),
+            row.get("reason"),
+            row.get("data") or {},
+        )
 
 
 ORDER = (

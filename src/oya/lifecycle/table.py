@@ -7,13 +7,22 @@ One function per row, one row per event. A pair that is not in the table raises
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from oya.errors import RefusedError
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import RULES, FailureClass, Measure
-from oya.lifecycle.model import APPROVABLE, RETRYABLE, BeadState, Hold, Limits, Phase, Status
+from oya.lifecycle.model import (
+    APPROVABLE,
+    RETRYABLE,
+    BeadState,
+    Hold,
+    Limits,
+    Phase,
+    Status,
+    replace,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +111,8 @@ def _enter(state: BeadState, phase: Phase, **changes: Any) -> BeadState:
         "for_reviewer": () if phase is Phase.CONTRACT else state.for_reviewer,
         "rework": False,
     }
-    after = replace(state, **(fresh | changes))
-    return replace(after, brought=after.findings)
+    entry = fresh | changes
+    return replace(state, **entry, brought=entry["findings"])
 
 
 def _pend(state: BeadState, **changes: Any) -> BeadState:

@@ -2,7 +2,7 @@
 
 `port.Repository` is what the swarm stands on (read a ref, compare-and-swap it, merge
 two commits without a checkout); `git.GitRepository` is it, over git's plumbing.
-`workspace.Workspaces` are the folders in which agents work, `slot.Slots` those in
+`workspace.GitWorkspaces` are the folders in which agents work, `slot.Slots` those in
 which oya runs gates. `follow.follow` is the only thing that ever moves a checkout
 of the user's.
 """

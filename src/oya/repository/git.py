@@ -44,6 +44,11 @@ class GitRepository:
         out = await self.git("rev-parse", "--verify", "-q", "--end-of-options", name, ok=(0, 1))
         return out.text if out.code == 0 else None
 
+    async def read_refs(self, *names: str) -> dict[str, str]:
+        out = await self.git("for-each-ref", "--format=%(refname) %(objectname)", *names)
+        found = dict(_pair(line) for line in out.text.splitlines())
+        return {name: found[name] for name in names if name in found}
+
     async def cas_ref(self, name: str, new: str, old: str | None) -> bool:
         try:
             await self.git("update-ref", "--no-deref", name, new, old or "")
@@ -54,7 +59,6 @@ class GitRepository:
         return True
 
     async def set_ref(self, name: str, new: str) -> None:
-        """Set a ref that only oya writes, wherever it was."""
         await self.git("update-ref", "--no-deref", name, new)
 
     async def delete_ref(self, name: str, old: str | None = None) -> None:
@@ -241,6 +245,11 @@ class GitRepository:
         if len(words) != 3 or words[1] != b"blob":
             return None
         return content[: int(words[2])]
+
+    async def list_root(self, rev: str) -> dict[str, str]:
+        out = await self.git("ls-tree", "-z", "--full-tree", rev)
+        split = (entry.split("\t", 1) for entry in out.fields)
+        return {name: about for about, name in split}
 
     async def list_files(self, rev: str) -> dict[str, str]:
         files = self._files.get(rev)

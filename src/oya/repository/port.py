@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -51,11 +52,73 @@ class FileChange:
     old_blob: str
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Where a branch is now: `behind` commits that landed are not in it.
+
+    `why` says, for a person, what is in the way; empty if nothing is. `moved` tells
+    that this call moved it.
+    """
+
+    behind: int
+    why: str = ""
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an attempt has come to. `start` is in its history.
+
+    `left_out` names what is not in it: files over `max_file`, repositories within the
+    workspace, what git cannot take; `.git` if the agent's own commits were unsound.
+    """
+
+    commit: str
+    tree: str
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder for one attempt; `start` is the commit it began from, merges included.
+
+    `conflicts` are the paths that have git's conflict markers in them. The merge
+    itself is concluded, markers and all, so that the agent works on a clean tree.
+    """
+
+    bead: str
+    epoch: int
+    path: Path
+    branch: str
+    start: str
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Harvested:
+    """What became of a workspace that nobody works in any more.
+
+    `head` is None if nothing was in it yet, or if it could not be read: then the
+    folder was moved to `kept`.
+    """
+
+    head: Head | None
+    kept: Path | None = None
+
+
 class Repository(Protocol):
     """One repository, shared by all its worktrees."""
 
     async def read_ref(self, name: str) -> str | None:
         """The object that a full ref name points to; None if there is no such ref."""
+        ...
+
+    async def read_refs(self, *names: str) -> dict[str, str]:
+        """Full name → object of those that exist, all as they were at one moment."""
+        ...
+
+    async def set_ref(self, name: str, new: str) -> None:
+        """Set a ref that only oya writes, wherever it was."""
         ...
 
     async def cas_ref(self, name: str, new: str, old: str | None) -> bool:
@@ -139,10 +202,84 @@ class Repository(Protocol):
         """A file of a commit or tree (of a symlink, its target); None if there is none."""
         ...
 
+    async def list_root(self, rev: str) -> dict[str, str]:
+        """Name → mode, kind and object id of each entry at the top of a commit or tree."""
+        ...
+
     async def list_files(self, rev: str) -> dict[str, str]:
         """Path → blob of all files of a commit or tree."""
         ...
 
     async def add_note(self, commit: str, text: str, ref: str = "refs/notes/oya") -> None:
         """Write the note of a commit, in place of the one it has."""
+        ...
+
+
+class Follow(Protocol):
+    """Lets the user's checkouts of a branch follow the line."""
+
+    async def __call__(self, branch: str, line: str) -> Followed:
+        """Fast-forward the local branch to `line`, in every worktree that has it checked out.
+
+        All of them move, or none; what is in the way is said and never touched.
+        """
+        ...
+
+
+class Workspaces(Protocol):
+    """One folder per attempt, in which an agent may do what it likes. One daemon at a time.
+
+    Different workspaces may be used at the same time, one only by one caller at a time.
+    """
+
+    def attempt_ref(self, bead: str, epoch: int) -> str:
+        """Where the newest head of an attempt is kept."""
+        ...
+
+    def base_ref(self, bead: str, epoch: int) -> str:
+        """What holds the start of an attempt while its workspace exists."""
+        ...
+
+    async def create(
+        self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
+    ) -> Workspace:
+        """Make a workspace at `start`, with the commits of `merge` merged in one by one.
+
+        `GitError` if it cannot be made; nothing is left of it then.
+        """
+        ...
+
+    async def commit(self, ws: Workspace, message: str) -> Head:
+        """Make what is in the folder the attempt's head, and keep that under its ref.
+
+        The head's tree is what lies there, apart from what `Head.left_out` names; `.beads/`
+        and `.oya/out/` are as at the start. May be called again and again. `GitError` if it
+        cannot be read; then nothing was changed, and `keep` saves it.
+        """
+        ...
+
+    async def restore(self, ws: Workspace, commit: str, paths: Collection[str]) -> None:
+        """Put these files back as they are in `commit`; those it lacks are removed."""
+        ...
+
+    async def remove(self, ws: Workspace) -> None:
+        """Remove the folder and what held its start; the attempt's ref stays.
+
+        Call `commit` first: what is not committed is gone.
+        """
+        ...
+
+    async def keep(self, ws: Workspace) -> Path:
+        """Move the folder aside as it is, for a person to look at; returns where it is now."""
+        ...
+
+    async def leftovers(self) -> list[tuple[str, int, Path]]:
+        """Bead, epoch and folder of workspaces that were not made by this object."""
+        ...
+
+    async def harvest(self, path: Path) -> Harvested:
+        """Save the work in a leftover folder under its attempt's ref, and remove it.
+
+        Never raises for what is in it: a folder that cannot be read is moved to `kept`.
+        """
         ...

@@ -9,27 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.repository.checkout import Checkout
 from oya.repository.git import Entry, GitRepository
-from oya.repository.port import OYA, FileChange
+from oya.repository.port import OYA, FileChange, Head
 from oya.repository.record import Record, fingerprint
 from oya.repository.run import both
 
 _NEVER_TAKEN = (".beads", ".oya/out")
 _REPOSITORY = "160000"
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What an attempt has come to. `start` is in its history.
-
-    `left_out` names what is not in it: files over `max_file`, repositories within the
-    workspace, what git cannot take; `.git` if the agent's own commits were unsound.
-    """
-
-    commit: str
-    tree: str
-    left_out: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,7 +51,9 @@ class Snapshot:
         commit = parents[0]
         if len(parents) > 1 or tree != await self._tree_of(commit, record):
             commit = await self._repo.commit_tree(tree, parents, message, author=OYA)
+        point("workspace.taken")
         await self._repo.set_ref(ref, commit)
+        point("workspace.held")
         return Head(commit, tree, tuple(dict.fromkeys(left_out)))
 
     async def _tree_of(self, commit: str, record: Record) -> str:

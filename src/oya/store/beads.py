@@ -55,18 +55,15 @@ class BeadStore:
         """
         if not self._watchers:
             self._told = dict(self._all)
-            self._writer.listeners.append(self._committed)
+            self._writer.readers.setdefault("beads", []).append(self._written)
         self._watchers.append(watcher)
 
-    def _committed(self, _: Sequence[EventRecord], writes: Sequence[Write]) -> None:
-        for write in writes:
-            if write.table != "beads":
-                continue
-            before, after = self._told.get(write.key), self._all[write.key]
-            if after is not before:  # what stands beside the state may have changed alone
-                self._told[write.key] = after
-                for watcher in self._watchers:
-                    watcher(before, after)
+    def _written(self, write: Write) -> None:
+        before, after = self._told.get(write.key), self._all[write.key]
+        if after is not before:  # what stands beside the state may have changed alone
+            self._told[write.key] = after
+            for watcher in self._watchers:
+                watcher(before, after)
 
     def get(self, bead: str) -> BeadState | None:
         """The acknowledged state."""
@@ -141,10 +138,10 @@ class BeadStore:
         changes = {name: plain(value) for name, value in given.items() if value is not _KEEP}
 
         def decide(draft: Draft) -> None:
-            state = draft.beads.get(bead)
-            if state is None:
+            state, details = draft.bead(bead), draft.details(bead)
+            if state is None or details is None:
                 raise _unknown(bead)
-            draft.put_bead(state, replace(draft.details[bead], **changes))
+            draft.put_bead(state, replace(details, **changes))
 
         await self._writer.submit(decide)
 
@@ -159,7 +156,7 @@ def _step(
     data: Mapping[str, Any],
     also: Sequence[Write],
 ) -> Applied:
-    before = draft.beads.get(bead)
+    before = draft.bead(bead)
     if before is None and not isinstance(event, Added):
         raise _unknown(bead)
     after, effects = transition(before or BeadState(bead), event, limits)
@@ -169,11 +166,11 @@ def _step(
         bead=bead,
         from_=before.where if before else None,
         to=after.where,
-        epoch=after.epoch,
+        epoch=getattr(event, "epoch", after.epoch),  # of the attempt that it ends, if it ends one
         agent=agent or (before.agent if before else None) or after.agent,
         **_told(event, data),
     )
-    details = draft.details.get(bead) or BeadDetails(record.seq, record.at, record.at)
+    details = draft.details(bead) or BeadDetails(record.seq, record.at, record.at)
     if isinstance(event, Added):
         details = replace(details, title=event.title)
     for write in also:

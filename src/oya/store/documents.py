@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from oya.lifecycle.record import EventRecord
 from oya.store.engine import Delete, Put, Row, Write
-from oya.store.head import Draft, plain
+from oya.store.head import Draft, to_text
 from oya.store.writer import Writer
 
 CACHED = 500
@@ -23,20 +23,20 @@ class Documents:
     def __init__(self, table: str, writer: Writer) -> None:
         self._table = table
         self._writer = writer
-        self._cache: OrderedDict[str, Row] = OrderedDict()
-        self._commits = 0
-        writer.listeners.append(self._committed)
+        self._cache: OrderedDict[str, str] = OrderedDict()
+        self._changes = 0
+        writer.readers.setdefault(table, []).append(self._written)
 
     async def get(self, key: str) -> Row | None:
         """The acknowledged row. `StoreUnavailable` while the engine cannot be read."""
         if key in self._cache:
             self._cache.move_to_end(key)
-            return _copy(self._cache[key])
-        before = self._commits
+            return _row(self._cache[key])
+        before = self._changes
         row = await self._writer.engine.get(self._table, key)
-        if row is not None and before == self._commits:
-            self._keep(key, row)
-        return _copy(row) if row is not None else None
+        if row is not None and before == self._changes:
+            self._keep(key, to_text(row))
+        return row
 
     async def put(
         self,
@@ -66,18 +66,15 @@ class Documents:
         """Every row, by key: for tables that stay small."""
         return [found async for found in self._writer.engine.scan(self._table)]
 
-    def _committed(self, _: Sequence[EventRecord], writes: Sequence[Write]) -> None:
-        for write in writes:
-            if write.table != self._table:
-                continue
-            self._commits += 1
-            if isinstance(write, Put):
-                self._keep(write.key, write.row)
-            else:
-                self._cache.pop(write.key, None)
+    def _written(self, write: Write) -> None:
+        self._changes += 1
+        if isinstance(write, Put):
+            self._keep(write.key, write.text)
+        else:
+            self._cache.pop(write.key, None)
 
-    def _keep(self, key: str, row: Row) -> None:
-        self._cache[key] = row
+    def _keep(self, key: str, text: str) -> None:
+        self._cache[key] = text
         self._cache.move_to_end(key)
         if len(self._cache) > CACHED:
             self._cache.popitem(last=False)
@@ -100,6 +97,6 @@ class CheckpointStore(Documents):
         return await self.get(f"swarm:{swarm}")
 
 
-def _copy(row: Row) -> Row:
-    copied: Row = plain(row)
-    return copied
+def _row(text: str) -> Row:
+    row: Row = json.loads(text)
+    return row

@@ -31,11 +31,12 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Set one record, whole."""
+    """Set one record, whole. `text` is the row as JSON, where that has been made already."""
 
     table: str
     key: str
     row: Row
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

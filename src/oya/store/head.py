@@ -6,9 +6,8 @@ Every decision reads the head (through a draft), never the engine.
 from __future__ import annotations
 
 import json
-from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
@@ -18,7 +17,10 @@ from oya.lifecycle.record import EventRecord
 from oya.lifecycle.swarm import SwarmState, swarm_from_json, swarm_to_json
 from oya.store.engine import Engine, Put, Row, Write
 
+K = TypeVar("K")
 V = TypeVar("V")
+
+_ATOMS = frozenset({str, int, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,18 @@ class BeadDetails:
     workspace: str | None = None
     test_results: Any = None
     contract: Any = None
+
+    def at(self, now: str) -> BeadDetails:
+        """The same, updated now."""
+        return BeadDetails(
+            self.first,
+            self.created_at,
+            now,
+            self.title,
+            self.workspace,
+            self.test_results,
+            self.contract,
+        )
 
 
 @dataclass(slots=True)
@@ -70,89 +84,130 @@ class Head:
 class Draft:
     """The head as it will be after what is before in the group; one request at a time on top.
 
-    `accept` adds the request's changes to the group, `refuse` forgets them.
+    `accept` keeps the request's changes, `refuse` takes them back.
     """
 
     def __init__(self, head: Head, clock: Clock) -> None:
         self._head = head
         self._clock = clock
-        self.beads: ChainMap[str, BeadState] = _over(head.beads)
-        self.details: ChainMap[str, BeadDetails] = _over(head.details)
-        self.swarms: ChainMap[str, SwarmState] = _over(head.swarms)
-        self._started: ChainMap[str, int] = _over(head.started)
-        self._writes: ChainMap[tuple[str, str], Write] = ChainMap({}, {})
-        self._new: list[EventRecord] = []
+        self._beads: dict[str, BeadState] = {}
+        self._details: dict[str, BeadDetails] = {}
+        self._swarms: dict[str, SwarmState] = {}
+        self._started: dict[str, int] = {}
+        self._writes: dict[tuple[str, str], Write] = {}
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._accepted = 0
+        self._now = ""
         self.events: list[EventRecord] = []
 
     @property
     def now(self) -> str:
-        """Wall time, as it stands in records."""
-        return stamp(self._clock.now())
+        """Wall time, as it stands in records; the same for all of one request."""
+        if not self._now:
+            self._now = stamp(self._clock.now())
+        return self._now
 
     @property
     def seq(self) -> int:
         """The number of the last event so far."""
-        return self._head.seq + len(self.events) + len(self._new)
+        return self._head.seq + len(self.events)
 
     @property
     def writes(self) -> list[Write]:
-        """What the accepted requests write; the last one wins where several touch a record."""
-        return list(self._writes.maps[1].values())
+        """What the requests write; the last one wins where several touch a record."""
+        return list(self._writes.values())
 
-    def record(self, event: str, *, data: Mapping[str, Any], **fields: Any) -> EventRecord:
-        """One more event; `fields` as in `EventRecord`."""
-        known = {"swarm": None, "bead": None} | fields
+    def bead(self, bead: str) -> BeadState | None:
+        """A bead's state so far."""
+        return self._beads.get(bead) or self._head.beads.get(bead)
+
+    def details(self, bead: str) -> BeadDetails | None:
+        """What its row holds beside the state so far."""
+        return self._details.get(bead) or self._head.details.get(bead)
+
+    def swarm(self, swarm: str) -> SwarmState | None:
+        """A swarm's state so far."""
+        return self._swarms.get(swarm) or self._head.swarms.get(swarm)
+
+    def record(
+        self,
+        event: str,
+        *,
+        data: Mapping[str, Any],
+        swarm: str | None = None,
+        bead: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        epoch: int | None = None,
+        agent: str | None = None,
+        class_: str | None = None,
+        reason: str | None = None,
+    ) -> EventRecord:
+        """One more event, its fields as in `EventRecord`."""
+        seq = self.seq + 1
+        told = plain(dict(data))
         record = EventRecord(
-            seq=self.seq + 1, at=self.now, event=event, data=plain(dict(data)), **known
+            seq, self.now, swarm, bead, event, from_, to, epoch, agent, class_, reason, told
         )
-        self._new.append(record)
-        self.write(Put("events", event_key(record.seq), record.to_json()))
+        self._put("events", event_key(seq), record.to_json())
+        self.events.append(record)
         return record
 
     def put_bead(self, state: BeadState, details: BeadDetails) -> None:
         """The bead's new state, with its row."""
-        details = replace(details, updated_at=self.now)
-        self.beads[state.id] = state
-        self.details[state.id] = details
-        self.write(Put("beads", state.id, bead_row(state, details)))
+        details = details.at(self.now)
+        self._set(self._beads, state.id, state)
+        self._set(self._details, state.id, details)
+        self._put("beads", state.id, bead_row(state, details))
 
     def put_swarm(self, state: SwarmState) -> None:
         """The swarm's new state, with its row."""
-        first = self._started.setdefault(state.id, self.seq + 1)
-        self.swarms[state.id] = state
-        self.write(Put("swarm_state", state.id, {**swarm_to_json(state), "first": first}))
+        first = self._started.get(state.id) or self._head.started.get(state.id)
+        if first is None:
+            first = self.seq + 1
+            self._set(self._started, state.id, first)
+        self._set(self._swarms, state.id, state)
+        self._put("swarm_state", state.id, {**swarm_to_json(state), "first": first})
 
     def write(self, write: Write) -> None:
         """One write. `ValueError`, `TypeError`: the engine could not hold it as it is."""
-        check_key(write.key)
         if isinstance(write, Put):
-            write = Put(write.table, write.key, plain(write.row))
-        self._writes[write.table, write.key] = write
+            self._put(write.table, write.key, write.row)
+        else:
+            check_key(write.key)
+            self._set(self._writes, (write.table, write.key), write)
 
     def accept(self) -> None:
-        for layers in self._layers():
-            own, group = layers.maps[0], layers.maps[1]
-            group.update(own)
-            own.clear()
-        self.events += self._new
-        self._new = []
+        self._undo.clear()
+        self._accepted = len(self.events)
+        self._now = ""
 
     def refuse(self) -> None:
-        for layers in self._layers():
-            layers.maps[0].clear()
-        self._new = []
+        for changed, key, old in reversed(self._undo):
+            if old is None:
+                del changed[key]
+            else:
+                changed[key] = old
+        self._undo.clear()
+        del self.events[self._accepted :]
+        self._now = ""
 
     def apply(self) -> None:
         """The group is durable: it is the head now."""
-        self._head.beads.update(self.beads.maps[1])
-        self._head.details.update(self.details.maps[1])
-        self._head.swarms.update(self.swarms.maps[1])
-        self._head.started.update(self._started.maps[1])
+        self._head.beads.update(self._beads)
+        self._head.details.update(self._details)
+        self._head.swarms.update(self._swarms)
+        self._head.started.update(self._started)
         self._head.seq += len(self.events)
         self._head.group += 1
 
-    def _layers(self) -> tuple[ChainMap[Any, Any], ...]:
-        return (self.beads, self.details, self.swarms, self._started, self._writes)
+    def _put(self, table: str, key: str, row: Row) -> None:
+        check_key(key)
+        self._set(self._writes, (table, key), Put(table, key, row, to_text(row)))
+
+    def _set(self, changed: dict[K, V], key: K, value: V) -> None:
+        self._undo.append((changed, key, changed.get(key)))
+        changed[key] = value
 
 
 def bead_row(state: BeadState, details: BeadDetails) -> Row:
@@ -188,7 +243,14 @@ def plain(value: Any) -> Any:
 
     `ValueError`, `TypeError` where JSON has nothing for it.
     """
-    return json.loads(json.dumps(value, allow_nan=False, default=fields_of))
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is tuple or kind is list:
+        return [plain(item) for item in value]
+    if kind is dict and all(type(name) is str for name in value):
+        return {name: plain(item) for name, item in value.items()}
+    return json.loads(to_text(value))
 
 
 def fields_of(value: Any) -> dict[str, Any]:
@@ -196,7 +258,17 @@ def fields_of(value: Any) -> dict[str, Any]:
 
     `TypeError`: it is none.
     """
-    return {f.name: getattr(value, f.name) for f in fields(value)}
+    kind = type(value)
+    names = _FIELDS.get(kind)
+    if names is None:
+        names = _FIELDS[kind] = tuple(f.name for f in fields(kind))
+    return {name: getattr(value, name) for name in names}
+
+
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+to_text = json.JSONEncoder(allow_nan=False, default=fields_of).encode
+"""A row as JSON text; `ValueError`, `TypeError` where JSON has nothing for it."""
 
 
 def check_key(key: str) -> None:
@@ -216,7 +288,3 @@ def _details(row: Row) -> BeadDetails:
         test_results=row.get("test_results"),
         contract=row.get("contract"),
     )
-
-
-def _over(acknowledged: dict[str, V]) -> ChainMap[str, V]:
-    return ChainMap({}, {}, acknowledged)

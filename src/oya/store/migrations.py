@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from oya.crashpoints import point
 from oya.store.engine import Engine, Put, Write
 
 Step = Callable[[Engine], Awaitable[list[Write]]]
@@ -36,5 +37,7 @@ async def migrate(engine: Engine, steps: Sequence[Step] = STEPS) -> int:
     for step in steps[version:]:
         writes = await step(engine)
         version += 1
+        point("store.migrating")
         await engine.commit([*writes, Put("meta", "schema", {"version": version})])
+        point("store.migrated")
     return version

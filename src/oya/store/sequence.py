@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import StoreDamaged
+from oya.store.beside import Position
 
 _BLOCK = 4096
 _SLOT = 96
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """How far a state has come: the last event's number, the last group's, the schema's."""
-
-    seq: int = 0
-    group: int = 0
-    schema: int = 0
 
 
 class SequenceFile:
@@ -44,9 +36,11 @@ class SequenceFile:
         try:
             os.pwrite(file._fd, bytes(_BLOCK + _SLOT), 0)
             file.write(Position())
+            point("store.sequence_written")
             partial.rename(path)
             file.path = path
             sync_directory(path.parent)
+            point("store.sequence_created")
         except OSError:
             file.close()
             raise
@@ -56,14 +50,25 @@ class SequenceFile:
     def load(cls, path: Path, *, sync: bool) -> SequenceFile:
         """The existing one. `StoreDamaged` if neither slot can be read."""
         file = cls(path, sync=sync)
-        slots = [_parse(os.pread(file._fd, _SLOT, turn * _BLOCK)) for turn in (0, 1)]
-        found = [(p, turn) for turn, p in enumerate(slots) if p is not None]
+        found = _slots(file._fd)
         if not found:
             file.close()
             raise StoreDamaged(f"{path} cannot be read")
         file.position, newest = max(found)
         file._turn = 1 - newest
         return file
+
+    @classmethod
+    def peek(cls, path: Path) -> Position | None:
+        """What a file says, if there is one that can be read; it is not touched."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return max(_slots(fd), default=(None, 0))[0]
+        finally:
+            os.close(fd)
 
     def write(self, position: Position) -> None:
         """Durable on return, if `sync`. `OSError`: the older position stays readable."""
@@ -92,6 +97,12 @@ def sync_directory(path: Path) -> None:
 def _format(position: Position) -> bytes:
     text = f"oya {position.schema} {position.seq:020d} {position.group:020d}".encode()
     return (text + f" {zlib.crc32(text):08x}".encode()).ljust(_SLOT - 1) + b"\n"
+
+
+def _slots(fd: int) -> list[tuple[Position, int]]:
+    """What can be read, each with the number of its slot."""
+    slots = [_parse(os.pread(fd, _SLOT, turn * _BLOCK)) for turn in (0, 1)]
+    return [(position, turn) for turn, position in enumerate(slots) if position is not None]
 
 
 def _parse(slot: bytes) -> Position | None:

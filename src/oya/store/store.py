@@ -15,16 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oya.clock import Clock
-from oya.errors import StoreDamaged, StoreNewer, StoreUnavailable
+from oya.crashpoints import point
+from oya.errors import StoreDamaged, StoreError, StoreNewer, StoreUnavailable
 from oya.store.beads import BeadStore
-from oya.store.copies import Beside
+from oya.store.beside import Beside, Held, Position, SequenceMark
 from oya.store.documents import CheckpointStore, Documents
 from oya.store.engine import Engine
 from oya.store.events import EventLog
+from oya.store.files import BesideFiles
 from oya.store.head import Head
-from oya.store.lock import Lock
 from oya.store.migrations import SCHEMA, migrate, schema_of
-from oya.store.sequence import Position, SequenceFile
 from oya.store.surreal import SurrealEngine
 from oya.store.swarms import SwarmStore
 from oya.store.writer import Writer, position_of
@@ -33,7 +33,7 @@ from oya.store.writer import Writer, position_of
 class Store:
     """The open state of one repository; one process at a time, one writer."""
 
-    def __init__(self, writer: Writer, file: SequenceFile, beside: Beside, lock: Lock) -> None:
+    def __init__(self, writer: Writer, file: SequenceMark, beside: Beside, lock: Held) -> None:
         self.beads = BeadStore(writer)
         self.swarms = SwarmStore(writer)
         self.events = EventLog(writer)
@@ -49,7 +49,7 @@ class Store:
     @classmethod
     async def open(
         cls,
-        directory: Path,
+        place: Path | Beside,
         *,
         clock: Clock,
         sync: bool = True,
@@ -58,17 +58,19 @@ class Store:
     ) -> Store:
         """Open or create, waiting at most `wait` seconds for another process to let go.
 
-        `sync`: what is acknowledged survives power loss too. `engine` makes the engine over
-        a directory (default: SurrealDB); it is called again whenever the engine must be
-        opened anew. Raises `StoreLocked`, which names the holder; `StoreNewer`, with nothing
-        touched; `StoreDamaged`, when less is there than was acknowledged, with the files as
-        they were kept aside; `StoreUnavailable`, when the disk refuses.
+        `place` is a directory, or what stands in for one. `sync`: what is acknowledged
+        survives power loss too. `engine` makes the engine over a directory (default:
+        SurrealDB); it is called again whenever the engine must be opened anew. Raises
+        `StoreLocked`, which names the holder; `StoreNewer`, with nothing touched;
+        `StoreDamaged`, when less is there than was acknowledged, with the files as they were
+        kept aside; `StoreUnavailable`, when the disk refuses.
         """
-        beside = Beside(directory)
+        beside = BesideFiles(place) if isinstance(place, Path) else place
         make = engine or (lambda path: SurrealEngine(path, sync=sync))
         try:
+            _refuse_newer(beside, beside.told())
             beside.make()
-            lock = await Lock.take(beside.lock, clock, wait)
+            lock = await beside.lock(clock, wait)
             try:
                 return await _opened(cls, beside, make, clock, sync, lock)
             except BaseException:
@@ -76,7 +78,7 @@ class Store:
                 raise
         except OSError as error:
             raise StoreUnavailable(
-                f"the state in {directory} cannot be opened: {error}",
+                f"the state in {beside.directory} cannot be opened: {error}",
                 safe="Nothing acknowledged is lost.",
                 hint="Look for space and permissions on this disk.",
             ) from error
@@ -86,16 +88,25 @@ class Store:
         """Wall seconds that the engine has spent on commits since the store was opened."""
         return self._writer.seconds
 
+    async def failure(self) -> StoreError:
+        """Wait until nothing can be written any more, ever; the reason."""
+        await self._writer.failed.wait()
+        assert self._writer.broken is not None
+        return self._writer.broken
+
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""
         if self.events.closed:
             return
         self.events.close()
         await self._writer.stop()
+        point("store.stopped")
         try:
             await self._writer.engine.close()
+            point("store.closed")
             if self._writer.settled:
                 self._beside.mark_clean()
+                point("store.clean_marked")
         except OSError:
             pass  # A full disk: the next opening takes this for an unclean end, and copies.
         finally:
@@ -111,12 +122,12 @@ async def _opened(
     make: Callable[[Path], Engine],
     clock: Clock,
     sync: bool,
-    lock: Lock,
+    lock: Held,
 ) -> Store:
     file = _sequence(beside, sync)
     opened: Engine | None = None
     try:
-        used = beside.data.exists() or file.position.group > 0
+        used = beside.has_data() or file.position.group > 0
         copy = beside.copy() if used and not beside.ended_cleanly() else None
         beside.mark_open()
         opened = make(beside.data)
@@ -134,29 +145,25 @@ async def _opened(
     return kind(writer, file, beside, lock)
 
 
-def _sequence(beside: Beside, sync: bool) -> SequenceFile:
+def _sequence(beside: Beside, sync: bool) -> SequenceMark:
     """The sequence file, looked at before anything is touched."""
     told = beside.damage()
     if told is not None:
         raise StoreDamaged(told, hint=_way_out(beside))
-    if not beside.sequence.exists():
-        if beside.data.exists():
-            raise _refused(beside, f"{beside.sequence} is missing", None)
-        return SequenceFile.create(beside.sequence, sync=sync)
     try:
-        file = SequenceFile.load(beside.sequence, sync=sync)
+        file = beside.sequence(sync=sync)
     except StoreDamaged as error:
         raise _refused(beside, str(error), None) from error
-    if file.position.schema > SCHEMA:
+    try:
+        _refuse_newer(beside, file.position)
+    except StoreNewer:
         file.close()
-        raise _newer(beside, file.position.schema)
+        raise
     return file
 
 
-async def _checked(engine: Engine, file: SequenceFile, beside: Beside) -> Head:
-    version = await schema_of(engine)
-    if version > SCHEMA:
-        raise _newer(beside, version)
+async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
+    _refuse_newer(beside, Position(schema=await schema_of(engine)))
     seq, group = position_of(await engine.get("meta", "group"))
     told = file.position
     if seq < told.seq or group < told.group:
@@ -166,6 +173,7 @@ async def _checked(engine: Engine, file: SequenceFile, beside: Beside) -> Head:
         )
     schema = await migrate(engine)
     found = Position(seq, group, schema)
+    point("store.opened")
     if found != told:
         file.write(found)
     return await Head.load(engine, seq, group)
@@ -186,9 +194,11 @@ def _way_out(beside: Beside) -> str:
     return f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
 
 
-def _newer(beside: Beside, version: int) -> StoreNewer:
-    return StoreNewer(
-        f"the state in {beside.directory} has schema {version}; this oya knows {SCHEMA}",
+def _refuse_newer(beside: Beside, position: Position | None) -> None:
+    if position is None or position.schema <= SCHEMA:
+        return
+    raise StoreNewer(
+        f"the state in {beside.directory} has schema {position.schema}; this oya knows {SCHEMA}",
         safe="Nothing was touched.",
         hint="Type: pip install --upgrade oya",
     )

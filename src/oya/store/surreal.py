@@ -1,27 +1,36 @@
 """SurrealDB, embedded: the engine of a real store.
 
-What is peculiar about it stays in this file. Each row is kept twice in its record: whole,
-as JSON text in `row`, because the engine's own values lose nulls, wrap large integers, and
-make a table unreadable with a single U+0000; and its plain top-level fields as columns,
-for `where` and for people who look with SurrealQL.
+What is peculiar about it stays in this file. A row is one JSON text in the field `row` of its
+record, because the engine's own values lose nulls, wrap large integers, and make a table
+unreadable with a single U+0000. Fields that scans ask for are columns beside it; no others,
+since a column costs as much as a record does.
+
+A commit is not whole by itself: its records lie in the engine's log one after another, each
+with a checksum, and where the end of the log is torn off (power loss, a full disk) those
+before the tear stay. Hence the first record of a commit has all of it once more, and opening
+finishes what it names; a commit whose first record is torn has left nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from oya.errors import StoreUnavailable
-from oya.store.engine import TABLES, Put, Row, Write
+from oya.store.engine import TABLES, Delete, Put, Row, Write
 
 PAGE = 500
 _SHOWN = 500
 _ABORTED = "The query was not executed due to a failed transaction"
-_RESERVED = ("id", "row")
+_COLUMNS = {"events": "bead"}
+"""The one field of a table that scans may ask for; elsewhere rows are read and then chosen."""
+_REDO = "UPSERT redo:last CONTENT { packed: $redo } RETURN NONE;"
+_REPLACE = "ON DUPLICATE KEY UPDATE row = $input.row, bead = $input.bead RETURN NONE"
 
 
 class SurrealEngine:
@@ -47,21 +56,37 @@ class SurrealEngine:
             await self._db.use("oya", "oya")
         except BaseException as error:
             raise _translated(error, "cannot be opened") from error
-        await self._query("".join(f"DEFINE TABLE IF NOT EXISTS {table};" for table in TABLES))
+        tables = (*TABLES, "redo")
+        await self._query("".join(f"DEFINE TABLE IF NOT EXISTS {table};" for table in tables))
+        await self._finish()
 
     async def commit(self, writes: Sequence[Write]) -> None:
         from surrealdb import RecordID
 
-        statements: list[str] = []
-        values: dict[str, Any] = {}
-        for n, write in enumerate(writes):
-            values[f"r{n}"] = RecordID(write.table, write.key)
+        latest = list({(write.table, write.key): write for write in writes}.values())
+        puts: dict[str, Any] = {}
+        for write in latest:
             if isinstance(write, Put):
-                statements.append(f"UPSERT $r{n} CONTENT $c{n} RETURN NONE;")
-                values[f"c{n}"] = _content(write.row)
-            else:
-                statements.append(f"DELETE $r{n} RETURN NONE;")
-        await self._query(f"BEGIN;{''.join(statements)}COMMIT;", values)
+                puts.setdefault(write.table, []).append(_record(write))
+        gone = [RecordID(w.table, w.key) for w in latest if isinstance(w, Delete)]
+        text = "".join(f"INSERT INTO {table} ${table} {_REPLACE};" for table in puts)
+        await self._query(
+            f"BEGIN;{_REDO}{text}DELETE $gone RETURN NONE;COMMIT;",
+            {**puts, "gone": gone, "redo": _packed(latest)},
+        )
+
+    async def _finish(self) -> None:
+        """Make the last commit whole."""
+        from surrealdb import RecordID
+
+        last = await self._select("SELECT packed FROM redo:last", {})
+        writes = _unpacked(last[0]["packed"]) if last else []
+        at = [RecordID(write.table, write.key) for write in writes]
+        found = await self._select("SELECT id, row FROM $at", {"at": at})
+        there = {(r["id"].table_name, str(r["id"].id)): r["row"] for r in found}
+        wanted = {(w.table, w.key): w.text for w in writes if isinstance(w, Put)}
+        if there != wanted:
+            await self.commit(writes)
 
     async def get(self, table: str, key: str) -> Row | None:
         from surrealdb import RecordID
@@ -82,22 +107,26 @@ class SurrealEngine:
 
         condition = ""
         values: dict[str, Any] = {}
-        if where is not None:
+        if where is not None and where[0] == _COLUMNS.get(table):
             condition = "WHERE type::field($name) = $text"
             values = {"name": where[0], "text": where[1]}
         left = limit
         while left is None or left > 0:
-            page = PAGE if left is None else min(PAGE, left)
+            page = PAGE if left is None or (where and not condition) else min(PAGE, left)
             # Every text sorts before an array, so an empty one is the end of all keys.
             span = RecordID(table, Range(BoundExcluded(after), BoundExcluded([])))
             text = f"SELECT id, row FROM $span {condition} LIMIT {page}"  # noqa: S608
             found = await self._select(text, {"span": span, **values})
             for record in found:
                 after = str(record["id"].id)
-                yield after, json.loads(record["row"])
+                row = json.loads(record["row"])
+                if where is None or row.get(where[0]) == where[1]:
+                    left = None if left is None else left - 1
+                    yield after, row
+                if left == 0:
+                    return
             if len(found) < page:
                 return
-            left = None if left is None else left - page
 
     async def close(self) -> None:
         db, self._db = self._db, None
@@ -134,28 +163,35 @@ class SurrealEngine:
         return [s["result"] for s in statements]
 
 
-def _content(row: Row) -> Row:
-    columns = {name: value for name, value in row.items() if _plain(name, value)}
-    return {**columns, "row": json.dumps(row)}
+def _packed(writes: Sequence[Write]) -> bytes:
+    texts = [[w.table, w.key, _text(w) if isinstance(w, Put) else None] for w in writes]
+    return zlib.compress(json.dumps(texts).encode(), 1)
 
 
-def _plain(name: str, value: object) -> bool:
-    if name in _RESERVED or not name.isidentifier():
-        return False
-    if isinstance(value, str):
-        # isascii: cheap, and nearly always true; the rest must be text that UTF-8 can hold.
-        return "\0" not in value and (value.isascii() or _encodable(value))
-    if isinstance(value, bool | float):
-        return True
-    return isinstance(value, int) and -(2**63) <= value < 2**63
+def _unpacked(packed: bytes) -> list[Write]:
+    texts = json.loads(zlib.decompress(packed))
+    return [Put(t, k, json.loads(text), text) if text else Delete(t, k) for t, k, text in texts]
 
 
-def _encodable(text: str) -> bool:
+def _text(put: Put) -> str:
+    return put.text or json.dumps(put.row)
+
+
+def _record(put: Put) -> dict[str, str]:
+    record = {"id": put.key, "row": _text(put)}
+    column = _COLUMNS.get(put.table)
+    value = put.row.get(column) if column else None
+    if column and isinstance(value, str) and _storable(value):
+        record[column] = value
+    return record
+
+
+def _storable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text
 
 
 def _translated(error: BaseException, what: str) -> BaseException:

@@ -73,7 +73,7 @@ class SwarmStore:
 
 def known_swarm(draft: Draft, swarm: str) -> SwarmState:
     """The swarm as it is at this place in the group; `RefusedError` if there is none."""
-    state = draft.swarms.get(swarm)
+    state = draft.swarm(swarm)
     if state is None:
         raise RefusedError(f"there is no swarm {swarm or 'given'}", safe="Nothing was changed.")
     return state
@@ -82,7 +82,7 @@ def known_swarm(draft: Draft, swarm: str) -> SwarmState:
 def _put(
     draft: Draft, state: SwarmState, event: str, reason: str | None, data: Mapping[str, Any]
 ) -> EventRecord:
-    old = draft.swarms.get(state.id)
+    old = draft.swarm(state.id)
     moved = old is None or old.status is not state.status
     draft.put_swarm(state)
     return draft.record(

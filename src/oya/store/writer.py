@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from oya.clock import Clock, stamp
+from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
+from oya.store.beside import Position, SequenceMark
 from oya.store.engine import Engine, Put, Row, Write
 from oya.store.head import Draft, Head
-from oya.store.sequence import Position, SequenceFile
 
 T = TypeVar("T")
 Listener = Callable[[Sequence[EventRecord], Sequence[Write]], None]
@@ -38,27 +39,43 @@ class _Request:
 
 
 class Writer:
-    """Owns the head and the open engine. `listeners` hear of every group that was committed."""
+    """Owns the head and the open engine.
+
+    `listeners` hear of every group that was committed, `readers` of a table of every write to it.
+    `failed` is set when the writer can decide nothing more; `broken` says why.
+    """
 
     def __init__(
         self,
         head: Head,
         engine: Engine,
         fresh: Callable[[], Engine],
-        file: SequenceFile,
+        file: SequenceMark,
         clock: Clock,
     ) -> None:
         self.head = head
         self.engine = engine
         self.listeners: list[Listener] = []
+        self.readers: dict[str, list[Callable[[Write], None]]] = {}
         self._fresh = fresh
         self._file = file
         self._clock = clock
         self._queue: asyncio.Queue[_Request | None] = asyncio.Queue(WAITING)
         self._unresolved: Draft | None = None
         self._broken: StoreError | None = None
+        self.failed = asyncio.Event()
         self.seconds = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why nothing more can be decided until the store is opened anew; set with `failed`."""
+        return self._broken
+
+    def _break(self, error: StoreError) -> StoreError:
+        self._broken = error
+        self.failed.set()
+        return error
 
     @property
     def settled(self) -> bool:
@@ -122,9 +139,9 @@ class Writer:
             _fail(group, error)
         except Exception as error:
             # A defect of ours: what the engine holds is unknown, so nothing more is decided.
-            self._broken = StoreError(f"the store's writer failed: {error!r}")
-            self._broken.__cause__ = error
-            _fail(group, self._broken)
+            broken = self._break(StoreError(f"the store's writer failed: {error!r}"))
+            broken.__cause__ = error
+            _fail(group, broken)
         else:
             for request, (result, refusal) in answers:
                 _answer(request, result, refusal)
@@ -138,11 +155,11 @@ class Writer:
 
     def _write_down(self) -> None:
         """Bring the sequence file up to the head."""
-        position = Position(self.head.seq, self.head.group, self._file.position.schema)
-        if self._file.position == position:
+        told, head = self._file.position, self.head
+        if (told.seq, told.group) == (head.seq, head.group):
             return
         try:
-            self._file.write(position)
+            self._file.write(Position(head.seq, head.group, told.schema))
         except OSError as error:
             raise StoreUnavailable(
                 f"{self._file.path} cannot be written: {error}",
@@ -151,26 +168,23 @@ class Writer:
             ) from error
 
     async def _commit(self, draft: Draft) -> None:
-        record = {
-            "seq": draft.seq,
-            "group": self.head.group + 1,
-            "events": len(draft.events),
-            "at": stamp(self._clock.now()),
-        }
-        writes = [*draft.writes, Put("meta", "group", record)]
+        group = {"seq": draft.seq, "group": self.head.group + 1}
+        writes = [*draft.writes, Put("meta", "group", group)]
         began = self._clock.monotonic()
+        point("store.committing")
         try:
             async with asyncio.timeout(DEADLINE):
                 await self.engine.commit(writes)
+            point("store.committed")
             self.seconds += self._clock.monotonic() - began
         except TimeoutError:
             # It may still arrive, at any time: reading back would prove nothing.
-            self._broken = StoreUnavailable(
+            broken = StoreUnavailable(
                 f"the engine has not answered for {DEADLINE:.0f} s",
                 safe="Nothing acknowledged is lost.",
                 hint="Start the swarm again.",
             )
-            raise self._broken from None
+            raise self._break(broken) from None
         except StoreError as error:
             self._unresolved = draft
             await self._resolve(draft, error)
@@ -189,12 +203,12 @@ class Writer:
             if error is not None:
                 raise _unavailable(error, "Nothing was changed.")
         else:
-            self._broken = StoreDamaged(
+            damaged = StoreDamaged(
                 f"after an error of the engine the state says {found} instead of {before}",
                 safe="Nothing was acknowledged since.",
                 hint="Start the swarm again: the files will be copied aside and looked at.",
             )
-            raise self._broken
+            raise self._break(damaged)
 
     async def _read_back(self) -> Row | None:
         """The last group's record, by an engine that is opened anew."""
@@ -218,8 +232,13 @@ class Writer:
         # If this fails the group is durable all the same; the next one waits for it.
         with contextlib.suppress(StoreUnavailable):
             self._write_down()
+        point("store.acknowledged")
+        writes = draft.writes
+        for write in writes:
+            for changed in self.readers.get(write.table, ()):
+                changed(write)
         for listener in self.listeners:
-            listener(draft.events, draft.writes)
+            listener(draft.events, writes)
 
 
 def position_of(row: Row | None) -> tuple[int, int]:

@@ -6,11 +6,13 @@ import hashlib
 import os
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from oya.agents.answers import AnswerFiles, FolderAnswers
 from oya.agents.backends import make_backend
 from oya.agents.port import Backend, Usage
 from oya.agents.prompts import Prompts
@@ -18,17 +20,20 @@ from oya.clock import Clock
 from oya.errors import OyaError
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig
+from oya.gates.gates import Gates
 from oya.gates.model import Evidence
-from oya.gates.runner import Gates
+from oya.gates.runner import ProcessRunner
 from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Role
 from oya.lifecycle.swarm import SwarmState
 from oya.processes.port import Command, Processes, shell
 from oya.processes.real import GuardedProcesses
+from oya.repository.follow import follow
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
+from oya.repository.port import Follow, Repository, Workspaces
 from oya.repository.slot import Slots
-from oya.repository.workspace import Workspaces
+from oya.repository.workspace import GitWorkspaces
 from oya.store.beads import Applied
 from oya.store.engine import Write
 from oya.store.store import Store
@@ -36,9 +41,12 @@ from oya.swarm.board import Board
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
 from oya.swarm.messages import WORK, Claim
+from oya.trackers import Tracker, detect
 
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
+RED_LISTED = 20
+"""Red tests that the event of a gate's run names, at most."""
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
 
 
@@ -94,8 +102,11 @@ class Parts:
     clock: Clock
     store: Store
     swarm: str
-    repo: GitRepository
+    repo: Repository
+    follow: Follow
+    tracker: Tracker
     workspaces: Workspaces
+    answers: AnswerFiles
     gates: Gates
     backends: Mapping[str, Backend]
     prompts: Prompts
@@ -245,13 +256,44 @@ def build_gates(
     """
     meter = meter or Meter()
     repo = GitRepository(place)
-    gates = settings.quality_gates
     processes = GuardedProcesses(place.repo_id)
+    config = gates_config(settings)
+    slots = Slots(
+        repo,
+        place,
+        slots_of(settings),
+        prepare=tuple(settings.workspace.prepare),
+        run_prepare=preparer(settings, processes),
+    )
+    logs = place.state / "logs" / "gates"
+    runner = ProcessRunner(config, processes=processes, checkout=slots, logs=logs, clock=clock)
+    on_run = counting(store, meter, swarm)
+    return Gates(config, runner=runner, trees=JudgedTrees(repo), book=store.evidence, on_run=on_run)
+
+
+def gates_config(settings: Settings) -> GatesConfig:
+    """The commands of the gates, and the environment that they get."""
+    gates = settings.quality_gates
+    return GatesConfig(
+        quick=tuple(gates.quick),
+        ci=tuple(gates.ci),
+        tests_command=gates.tests.command or None,
+        report="none" if gates.tests.report == "none" else "junit",
+        timeout=gates.timeout,
+        env=environment(settings),
+        repeat=settings.contract.repeat,
+        fingerprint=fingerprint(settings),
+    )
+
+
+def counting(
+    store: Store, meter: Meter, swarm: str | None
+) -> Callable[[Evidence], Awaitable[None]]:
+    """Makes an event of every run of a gate, counted for `swarm` in the same commit."""
 
     async def count(evidence: Evidence) -> None:
         meter.add("gates", evidence.seconds, evidence.cpu_seconds)
-        seconds = round(evidence.seconds, 3)
-        ran = {"ok": evidence.ok, "tree": evidence.tree, "seconds": seconds}
+        ran = run_to_json(evidence)
         if swarm is None:
             await store.events.append("gate_ran", reason=evidence.gate, data=ran)
         else:
@@ -259,31 +301,16 @@ def build_gates(
                 swarm, _one_more_run, event="gate_ran", reason=evidence.gate, data=ran
             )
 
-    return Gates(
-        GatesConfig(
-            quick=tuple(gates.quick),
-            ci=tuple(gates.ci),
-            tests_command=gates.tests.command or None,
-            report="none" if gates.tests.report == "none" else "junit",
-            timeout=gates.timeout,
-            env=environment(settings),
-            repeat=settings.contract.repeat,
-            fingerprint=fingerprint(settings),
-        ),
-        processes=processes,
-        checkout=Slots(
-            repo,
-            place,
-            slots_of(settings),
-            prepare=tuple(settings.workspace.prepare),
-            run_prepare=preparer(settings, processes),
-        ),
-        trees=JudgedTrees(repo),
-        book=store.evidence,
-        logs=place.state / "logs" / "gates",
-        clock=clock,
-        on_run=count,
-    )
+    return count
+
+
+def run_to_json(evidence: Evidence) -> dict[str, Any]:
+    """A run of a gate as its event carries it; of red tests the first 20."""
+    ran = {"key": evidence.key, "tree": evidence.tree, "ok": evidence.ok}
+    red = evidence.report.red[:RED_LISTED] if evidence.report else ()
+    more: dict[str, Any] = {"red": list(red)} if red else {}
+    more |= {"empty": True} if evidence.empty else {}
+    return {**ran, "seconds": round(evidence.seconds, 3), **more}
 
 
 def _one_more_run(swarm: SwarmState) -> SwarmState:
@@ -326,7 +353,7 @@ class JudgedTrees:
     """Names what gates judge: the tree without the tracker's folder, so that a closing
     of a bead does not make evidence stale."""
 
-    def __init__(self, repo: GitRepository) -> None:
+    def __init__(self, repo: Repository) -> None:
         self._repo = repo
         self._known: dict[str, str] = {}
 
@@ -335,8 +362,8 @@ class JudgedTrees:
         if commit not in self._known:
             if len(self._known) > 1000:
                 self._known.clear()
-            out = await self._repo.git("ls-tree", "-z", "--full-tree", commit)
-            text = "\n".join(entry for entry in out.fields if not entry.endswith("\t.beads"))
+            root = await self._repo.list_root(commit)
+            text = "\n".join(f"{about}\t{name}" for name, about in root.items() if name != ".beads")
             self._known[commit] = hashlib.sha256(
                 text.encode("utf-8", "surrogateescape")
             ).hexdigest()
@@ -363,7 +390,10 @@ def build_parts(
         store=store,
         swarm=swarm,
         repo=repo,
-        workspaces=Workspaces(
+        follow=partial(follow, repo),
+        tracker=detect(place.main_root, settings.tracker.kind),
+        answers=FolderAnswers(),
+        workspaces=GitWorkspaces(
             repo,
             place,
             max_file=settings.workspace.max_file,

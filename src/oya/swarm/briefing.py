@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oya.agents.prompts import Briefing, Dependency
 from oya.lifecycle.model import Phase
-from oya.repository.workspace import Workspace
+from oya.repository.port import Workspace
 from oya.swarm.assembly import Parts
 from oya.swarm.messages import Claim
 

@@ -110,19 +110,40 @@ class Claims:
             handle.works_on(state.id, state.epoch, now)
         return True
 
-    async def expire(self, bead: str, epoch: int, why: str) -> None:
-        """The attempt under that epoch is over, unless it has ended already."""
+    async def expire(
+        self, bead: str, epoch: int, why: str, failure: FailureClass | None = None
+    ) -> None:
+        """The attempt under that epoch is over, unless it has ended already.
+
+        `failure` is counted, in the same commit, where that ended the attempt.
+        """
         state = self._state(bead)
         if state.epoch != epoch or state.status is not Status.IN_PROGRESS:
             return
+        parts = self._parts
         self.cancel(bead, epoch, why)
         self._shared.leases.end(bead, epoch)
-        await self._parts.apply(bead, LeaseExpired(epoch, why))
+        head = await parts.repo.read_ref(parts.workspaces.attempt_ref(bead, epoch))
+        known = (state.base, state.contract, state.implementation, state.snapshot)
+        snapshot = None if head in known else head
+        await parts.apply(
+            bead,
+            LeaseExpired(epoch, why, snapshot),
+            data={"failure": str(failure)} if failure else {},
+            on_swarm=partial(counted, failure) if failure else None,
+        )
 
     async def expire_overdue(self) -> None:
         """Every attempt that has not renewed its lease is over."""
         for lease in self._shared.leases.expired(self._clock.monotonic()):
             await self.expire(lease.bead, lease.epoch, f"{lease.agent} gave no sign of life")
+
+    async def expire_orphans(self) -> None:
+        """So is one that was claimed, or has ended, while the store took nothing."""
+        for state in [self._state(bead) for bead in self._shared.work.attempts]:
+            lease = self._shared.leases.holds(state.id)
+            if lease is None or lease.epoch != state.epoch:
+                await self.expire(state.id, state.epoch, "its attempt ended without a word")
 
     def renew(self, message: Heartbeat) -> None:
         """An attempt lives."""
@@ -153,7 +174,4 @@ class Claims:
         bead, epoch = handle.bead, handle.epoch
         handle.idles(self._clock.monotonic())
         self._shared.admission.ended(handle.backend, FailureClass.INTERNAL, reason)
-        await self._parts.store.swarms.update(
-            self._parts.swarm, partial(counted, FailureClass.INTERNAL), event=None
-        )
-        await self.expire(bead, epoch, f"the agent crashed: {reason}")
+        await self.expire(bead, epoch, f"the agent crashed: {reason}", FailureClass.INTERNAL)

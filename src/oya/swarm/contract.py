@@ -11,7 +11,7 @@ from typing import Any
 from oya.agents.answers import TestWriterAnswer
 from oya.gates.red import ContractVerdict
 from oya.lifecycle.model import Check
-from oya.repository.snapshot import Head
+from oya.repository.port import Head
 from oya.swarm.messages import Claim
 
 

@@ -6,9 +6,9 @@ is the branch's tip as oya last saw it; a tip that no longer contains it was rew
 
 from __future__ import annotations
 
+from oya.crashpoints import point
 from oya.errors import RepositoryUnfit
-from oya.repository.follow import Followed, follow
-from oya.repository.git import GitRepository
+from oya.repository.port import Follow, Followed, Repository
 
 
 class Line:
@@ -19,8 +19,11 @@ class Line:
     checkout is moved only when a person asks.
     """
 
-    def __init__(self, repo: GitRepository, branch: str, *, follows: bool = True) -> None:
+    def __init__(
+        self, repo: Repository, branch: str, follow: Follow, *, follows: bool = True
+    ) -> None:
         self._repo = repo
+        self._follow = follow
         self._follows = follows
         self.branch = branch
         self.ref = f"refs/oya/line/{branch}"
@@ -33,6 +36,11 @@ class Line:
         self.rewritten = ""
         self.diverged = False
         self.followed = Followed(behind=0, why="", moved=False)
+
+    @property
+    def upstream(self) -> str | None:
+        """The branch's tip as it was last read; None where there is no such branch."""
+        return self._branch
 
     async def refresh(self) -> None:
         """Read the refs and choose the base: the line, or the branch where that is ahead.
@@ -55,8 +63,7 @@ class Line:
     async def _refs(self) -> tuple[str | None, str | None, str | None]:
         """The branch, the line, and the branch as it was seen: at one moment, by one git."""
         names = (self._head, self.ref, self._seen)
-        out = await self._repo.git("for-each-ref", "--format=%(refname) %(objectname)", *names)
-        found = dict(line.split(" ") for line in out.text.splitlines())
+        found = await self._repo.read_refs(*names)
         return found.get(names[0]), found.get(names[1]), found.get(names[2])
 
     async def _begin(self, branch: str | None) -> str:
@@ -67,6 +74,7 @@ class Line:
                 hint=f"git branch {self.branch}",
             )
         await self._repo.cas_ref(self.ref, branch, None)
+        point("line.begun")
         return branch
 
     def _branch_is_gone(self, tip: str) -> None:
@@ -87,6 +95,7 @@ class Line:
         self.rewritten = ""
         if seen != branch:
             await self._repo.cas_ref(self._seen, branch, seen)
+            point("line.seen")
         return branch
 
     async def _choose(self, branch: str, tip: str) -> None:
@@ -118,7 +127,7 @@ class Line:
         if not (self._follows or asked):
             self.followed = await self._stay(self.tip)
             return self.followed
-        self.followed = await follow(self._repo, self.branch, self.tip)
+        self.followed = await self._follow(self.branch, self.tip)
         if self.followed.moved:
             self._branch = self.tip
             seen = await self._repo.read_ref(self._seen)
@@ -132,11 +141,12 @@ class Line:
         return Followed(behind, why if behind else "")
 
     async def accept_rewrite(self) -> str | None:
-        """Take the branch's tip as the line (`oya sync` after a rewrite); the tip before.
+        """Take `upstream` as the line (`oya sync` after a rewrite); the tip before.
 
-        None, with nothing changed, if there is no such branch.
+        What the line loses by it must have been held as undone before: nobody looks for that
+        again. None, with nothing changed, if there is no such branch.
         """
-        branch = await self._repo.read_ref(self._head)
+        branch = self._branch
         before = self.tip
         if branch is None:
             return None

@@ -139,6 +139,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     async def _look(self) -> None:
         self._woken = False
         await self._claims.expire_overdue()
+        await self._claims.expire_orphans()
         if self._swarm.status is SwarmStatus.RUNNING and self._shared.ending is None:
             await self._claims.hand_out(self._swarm)
             self._finish_if_done()
@@ -239,6 +240,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 lambda s: replace(s, target_beads=target),
                 event="swarm_changed",
                 reason=f"target={target}",
+                data={"target": target},
             )
         for role, count in message.agents:
             await self._spawn(role, count)

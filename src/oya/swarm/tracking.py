@@ -18,6 +18,7 @@ from oya.actors import Actor, ActorRef
 from oya.beads import Backlog, dumps, overlay, parse
 from oya.beads.order import unclaimed_types
 from oya.beads.where import parse_where
+from oya.crashpoints import point
 from oya.errors import GitError, OyaError, RefusedError, TrackerError
 from oya.lifecycle import events as e
 from oya.lifecycle.table import CancelAttempt
@@ -26,7 +27,7 @@ from oya.swarm.differences import Differences
 from oya.swarm.line import Line
 from oya.swarm.messages import CancelBead, ReadTracker, Wake
 from oya.swarm.resume import UNCLOSED
-from oya.trackers.port import Snapshot, Tracker
+from oya.trackers.port import Snapshot
 
 log = structlog.get_logger()
 
@@ -49,9 +50,9 @@ T = TypeVar("T")
 class Tracking:
     """Reads the tracker, writes closings. Shared by the lander and the tracker's actor."""
 
-    def __init__(self, parts: Parts, tracker: Tracker, line: Line) -> None:
+    def __init__(self, parts: Parts, line: Line) -> None:
         self._parts = parts
-        self._tracker = tracker
+        self._tracker = parts.tracker
         self._line = line
         self._where = parse_where(parts.settings.tracker.where)
         self._differences = Differences(parts, self._where)
@@ -215,6 +216,7 @@ class Tracking:
         rest = [change for change in changes if known.get(change[0]) is not None]
         if new:
             await known.apply_many(new, swarm=self._parts.swarm, limits=self._parts.limits)
+            point("tracker.added")
         applied = [await self._apply(bead, event) for bead, event in rest]
         return bool(new) or any(applied)
 
@@ -245,7 +247,9 @@ class Tracking:
             }
         for bead, commit in list(self._unclosed.items()):
             if await self._close(bead, commit):
+                point("tracker.closed")
                 await self._parts.store.checkpoints.delete(f"{UNCLOSED}{bead}")
+                point("tracker.forgotten")
                 del self._unclosed[bead]
 
     async def _close(self, bead: str, commit: str) -> bool:

@@ -17,17 +17,14 @@ from typing import Any
 import structlog
 
 from oya.actors import Backoff, Restart, Supervisor
-from oya.clock import Clock, stamp
+from oya.clock import stamp
 from oya.errors import BaseRed, OyaError, UsageError
 from oya.lifecycle.events import Event
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Hold, Role, Status
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
-from oya.repository.places import Place
-from oya.store.store import Store
 from oya.swarm.admission import Admission, seats_by_memory
-from oya.swarm.assembly import Parts, build_parts
-from oya.swarm.config import Settings
+from oya.swarm.assembly import Parts
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
 from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, Start, Stop, Sync
@@ -39,7 +36,6 @@ from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
 from oya.swarm.work import Work
-from oya.trackers import detect
 
 log = structlog.get_logger()
 
@@ -55,25 +51,15 @@ ROOT_RESTART = Restart(
 class Universe:
     """One swarm, from its preparation to its end."""
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        place: Place,
-        store: Store,
-        clock: Clock,
-        swarm: SwarmState,
-        only: tuple[str, ...] = (),
-    ) -> None:
-        self._swarm = swarm.id
+    def __init__(self, parts: Parts, *, only: tuple[str, ...] = ()) -> None:
+        settings, clock = parts.settings, parts.clock
+        self._swarm = parts.swarm
         self._only = frozenset(only)
         self._clock = clock
-        self.parts: Parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
-        self.line = Line(self.parts.repo, swarm.branch, follows=settings.landing.follow)
-        self.tracking = Tracking(
-            self.parts, detect(place.main_root, settings.tracker.kind), self.line
-        )
-        used = {self.parts.backend_of(role) for role in settings.roles_in_use}
+        self.parts = parts
+        self.line = Line(parts.repo, parts.branch, parts.follow, follows=settings.landing.follow)
+        self.tracking = Tracking(parts, self.line)
+        used = {parts.backend_of(role) for role in settings.roles_in_use}
         seats = {
             name: settings.backends[name].max_sessions or seats_by_memory() for name in sorted(used)
         }
@@ -82,7 +68,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
-            work=Work(self.parts.store.beads, self.parts.board, self._only),
+            work=Work(parts.store.beads, parts.board, self._only),
         )
         self._orchestrator: Any = None
         self._lander: Any = None
@@ -159,6 +145,16 @@ class Universe:
         return found
 
     @property
+    def running(self) -> bool:
+        """Whether it can be asked: its tree lives, and has not ended its swarm."""
+        return self._orchestrator is not None and not self._state.ended
+
+    @property
+    def paused_by_person(self) -> bool:
+        """Whether claims wait for a person's `resume`."""
+        return bool({"person", "no backend"} & self._shared.paused.keys())
+
+    @property
     def _state(self) -> SwarmState:
         state = self.parts.store.swarms.get(self._swarm)
         assert state is not None
@@ -182,7 +178,19 @@ class Universe:
             await root.spawn(lambda: TrackerActor(self.tracking, orchestrator), name="tracker")
             self._orchestrator, self._lander = orchestrator, shared.lander
             await orchestrator.tell(Start(), control=True)
-            await shared.done.wait()
+            await self._until_done()
+
+    async def _until_done(self) -> None:
+        """Return when the swarm has ended; raises why the store takes nothing any more."""
+        done = asyncio.ensure_future(self._shared.done.wait())
+        failure = asyncio.ensure_future(self.parts.store.failure())
+        try:
+            await asyncio.wait((done, failure), return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                raise failure.result()
+        finally:
+            done.cancel()
+            failure.cancel()
 
     async def _cap_target(self) -> None:
         swarm, only = self._state, self._only
@@ -198,6 +206,7 @@ class Universe:
                 lambda s: replace(s, target_beads=cap),
                 event="target_capped",
                 reason=words,
+                data={"target": cap},
             )
 
     async def _require_green_base(self) -> None:

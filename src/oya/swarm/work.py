@@ -58,7 +58,8 @@ class Work:
     """What the beads of one swarm wait for, as the store's head and the board have it.
 
     `only`: the beads that the swarm may work on, if any are named. `in_flight` counts those
-    in flight, `under_way` those in progress, `landing` those of all beads that are in landing.
+    in flight; `attempts` are those that somebody works on, in the order of their claims;
+    `landing` are those that are being landed.
     """
 
     def __init__(self, beads: BeadStore, board: Board, only: frozenset[str] = frozenset()) -> None:
@@ -68,7 +69,9 @@ class Work:
         self._reviewed = Queue()
         # Those that were claimed before come apart: at the target nothing new may begin.
         self._claimable = {(role, known): Queue() for role in Role for known in (True, False)}
-        self.in_flight = self.under_way = self.landing = 0
+        self.in_flight = 0
+        self.attempts: dict[str, None] = {}
+        self.landing: dict[str, None] = {}
         for state in beads.all().values():
             self._changed(None, state)
         beads.watch(self._changed)
@@ -103,27 +106,23 @@ class Work:
 
     def can_move(self, *, new: bool) -> bool:
         """Whether anything can go on without a person; `new`: what was never claimed counts."""
-        if self.under_way or self._reviewed:
+        if self.attempts or self.landing or self._reviewed:
             return True
         return any(self.next(role, new=new) is not None for role in Role)
 
     def _changed(self, before: BeadState | None, after: BeadState) -> None:
-        self.landing += _is_landing(after) - (before is not None and _is_landing(before))
-        if self._only and after.id not in self._only:
+        bead = after.id
+        if self._only and bead not in self._only:
             return
-        queue = self._queue(after)
-        self._count(after, 1)
-        if before is not None:
-            self._count(before, -1)
-            was = self._queue(before)
-            if was is not None and was is not queue:
-                was.drop(after.id)
+        self.in_flight += after.in_flight - (before is not None and before.in_flight)
+        is_landing, works = after.phase is Phase.LANDING, after.status is Status.IN_PROGRESS
+        _mark(self.attempts, bead, works and not is_landing)
+        _mark(self.landing, bead, works and is_landing)
+        was, queue = None if before is None else self._queue(before), self._queue(after)
+        if was is not None and was is not queue:
+            was.drop(bead)
         if queue is not None:
-            queue.put(self._board.rank(after.id))
-
-    def _count(self, state: BeadState, number: int) -> None:
-        self.in_flight += number * state.in_flight
-        self.under_way += number * (state.status is Status.IN_PROGRESS)
+            queue.put(self._board.rank(bead))
 
     def _queue(self, state: BeadState) -> Queue | None:
         if state.status is not Status.PENDING or state.blocked:
@@ -142,5 +141,8 @@ class Work:
                 queue.put(self._board.rank(bead))
 
 
-def _is_landing(state: BeadState) -> bool:
-    return state.phase is Phase.LANDING and state.status is Status.IN_PROGRESS
+def _mark(marked: dict[str, None], bead: str, holds: bool) -> None:
+    if holds:
+        marked.setdefault(bead)
+    else:
+        marked.pop(bead, None)

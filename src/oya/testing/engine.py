@@ -2,10 +2,12 @@
 
     disk = Disk()
     disk.outcomes.extend([Outcome.OK, Outcome.LOST, Outcome.KEPT])
-    store = await Store.open(path, clock=clock, engine=lambda _: SimulatedEngine(disk))
+    beside = SimulatedBeside(disk)
+    store = await Store.open(beside, clock=clock, engine=lambda _: SimulatedEngine(disk))
 
-The disk outlives the engine, as a real one does: opening again over the same disk is what
-happens after a crash.
+The disk outlives the engine and what is beside it, as a real one does: opening again over
+the same disk is what happens after a crash. `alive` of both tells whether their process
+still lives; once it does not, nothing they are asked has an effect.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from oya.errors import StoreUnavailable
 from oya.store.engine import TABLES, Put, Row, Write
 
 Tables = dict[str, dict[str, str]]
+Files = dict[str, str]
 
 
 class Outcome(StrEnum):
@@ -36,13 +40,28 @@ class Outcome(StrEnum):
     KEPT = "kept"
 
 
+class Holder(Protocol):
+    """Whoever may hold the lock."""
+
+    @property
+    def alive(self) -> Callable[[], bool]:
+        """Whether its process lives."""
+        ...
+
+
+def living() -> bool:
+    """A process that nobody kills."""
+    return True
+
+
 @dataclass(slots=True)
 class Disk:
     """What a power loss leaves (`durable`), and what is only in caches (`volatile`).
 
     `outcomes` are used up, one a commit, and then all is well; `refusals` likewise, one an
     opening. `lying`: commits are acknowledged before they are durable. `commits` counts
-    those that were made.
+    those that were made. Files are those beside the engine; while the disk is `full`, none
+    can be written. `holder` has the lock.
     """
 
     durable: Tables = field(default_factory=lambda: {table: {} for table in TABLES})
@@ -51,26 +70,35 @@ class Disk:
     refusals: deque[bool] = field(default_factory=deque)
     lying: bool = False
     commits: int = 0
+    durable_files: Files = field(default_factory=dict)
+    volatile_files: Files = field(default_factory=dict)
+    full: bool = False
+    holder: Holder | None = None
 
     def lose_power(self) -> None:
         """Forget what was only in caches."""
         self.volatile = _copied(self.durable)
+        self.volatile_files = dict(self.durable_files)
 
     def flush(self) -> None:
         """Make everything durable."""
         self.durable = _copied(self.volatile)
+        self.durable_files = dict(self.volatile_files)
 
 
 class SimulatedEngine:
     """An engine over a `Disk`. Each call gives other tasks a turn before it does anything."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, alive: Callable[[], bool] = living) -> None:
         self._disk = disk
+        self._alive = alive
         self._open = False
         self._sick = False
 
     async def open(self) -> None:
         await asyncio.sleep(0)
+        if not self._alive():
+            raise StoreUnavailable("the simulated process is dead")
         if self._disk.refusals and self._disk.refusals.popleft():
             raise StoreUnavailable("the simulated disk cannot be opened")
         self._open = True
@@ -113,14 +141,14 @@ class SimulatedEngine:
 
     async def _turn(self) -> None:
         await asyncio.sleep(0)
-        if not self._open or self._sick:
+        if not self._open or self._sick or not self._alive():
             raise StoreUnavailable("the simulated engine is not open")
 
     def _write(self, writes: Sequence[Write]) -> None:
-        texts = [json.dumps(w.row) if isinstance(w, Put) else None for w in writes]
         halves = [self._disk.volatile] + ([] if self._disk.lying else [self._disk.durable])
-        for half in halves:
-            for write, text in zip(writes, texts, strict=True):
+        for write in writes:
+            text = (write.text or json.dumps(write.row)) if isinstance(write, Put) else None
+            for half in halves:
                 if text is None:
                     half[write.table].pop(write.key, None)
                 else:

@@ -74,6 +74,16 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._cancelled_timers = 0
         self._numbers = count()
         self._born: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
+        self._steps_left = -1
+        self._at_the_last: BaseException | None = None
+
+    def interrupt(self, steps: int, error: BaseException) -> None:
+        """Let `error` out of the loop before the callback that comes after `steps` more."""
+        self._steps_left, self._at_the_last = steps, error
+
+    def skip(self, seconds: float) -> None:
+        """Let time go by in which nothing runs, as in a process that is stopped."""
+        self._now += seconds
 
     def time(self) -> float:
         return self._now
@@ -142,9 +152,16 @@ class VirtualLoop(base_events.BaseEventLoop):
         if self._random is not None and len(ready) > 1:
             self._shuffle()
         for _ in range(len(ready)):
+            if self._steps_left >= 0:
+                self._count_down()
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
+
+    def _count_down(self) -> None:
+        self._steps_left -= 1
+        if self._steps_left < 0 and self._at_the_last is not None:
+            raise self._at_the_last
 
     def _advance(self) -> None:
         timers = self._timers

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from oya.clock import SystemClock
-from oya.gates import Evidence, Gates, GatesConfig
+from oya.gates import Evidence, Gates, GatesConfig, ProcessRunner
 from oya.processes.port import Processes
 from oya.processes.real import GuardedProcesses
 
@@ -71,13 +71,12 @@ class World:
         self.heard.append(evidence)
 
     def gates(self, processes: Processes | None = None, **config: Any) -> Gates:
-        return Gates(
-            GatesConfig(**{"env": ENV, "timeout": 60.0, **config}),
+        made = GatesConfig(**{"env": ENV, "timeout": 60.0, **config})
+        runner = ProcessRunner(
+            made,
             processes=processes or GuardedProcesses(f"gates-test-{os.getpid()}"),
             checkout=self,
-            trees=self,
-            book=self,
             logs=self.logs,
             clock=SystemClock(seed=1),
-            on_run=self.hear,
         )
+        return Gates(made, runner=runner, trees=self, book=self, on_run=self.hear)

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from oya.repository.git import GitRepository
 from oya.repository.prune import prunable, prune
-from oya.repository.workspace import Workspaces
+from oya.repository.workspace import GitWorkspaces
 from repository_kit import write
 
 
 async def test_only_the_bases_of_ended_attempts_go(repo: GitRepository) -> None:
-    spaces = Workspaces(repo, repo.place)
+    spaces = GitWorkspaces(repo, repo.place)
     start = await repo.resolve("main")
     assert start
     alive = await spaces.create("b-1", 1, start=start)

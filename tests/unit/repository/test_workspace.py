@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 from oya.errors import GitError
+from oya.repository.checkout import Checkout
 from oya.repository.git import GitRepository
-from oya.repository.workspace import Workspace, Workspaces
+from oya.repository.port import Workspace
+from oya.repository.workspace import GitWorkspaces
 from repository_kit import commit, git, write
 
 
 @pytest.fixture
-def spaces(repo: GitRepository) -> Workspaces:
-    return Workspaces(repo, repo.place, max_file=1000)
+def spaces(repo: GitRepository) -> GitWorkspaces:
+    return GitWorkspaces(repo, repo.place, max_file=1000)
 
 
-async def make(repo: GitRepository, spaces: Workspaces, epoch: int = 1) -> Workspace:
+async def make(repo: GitRepository, spaces: GitWorkspaces, epoch: int = 1) -> Workspace:
     start = await repo.resolve("refs/heads/main")
     assert start
     return await spaces.create("b-1", epoch, start=start)
@@ -28,7 +30,7 @@ async def paths_of(repo: GitRepository, rev: str) -> set[str]:
 
 
 async def test_a_workspace_is_a_clean_clone_on_a_branch_of_its_own(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     git(folder, "tag", "-m", "release", "v1.0")
     ws = await make(repo, spaces)
@@ -45,7 +47,7 @@ async def test_a_workspace_is_a_clean_clone_on_a_branch_of_its_own(
 
 
 async def test_the_clone_commits_under_an_identity_of_its_own_without_hooks_or_signing(
-    repo: GitRepository, spaces: Workspaces, tmp_path: Path
+    repo: GitRepository, spaces: GitWorkspaces, tmp_path: Path
 ) -> None:
     hooks = tmp_path / "hooks"
     hooks.mkdir()
@@ -59,7 +61,7 @@ async def test_the_clone_commits_under_an_identity_of_its_own_without_hooks_or_s
 
 
 async def test_what_is_uncommitted_becomes_the_head_of_the_attempt(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     ws = await make(repo, spaces)
     write(ws.path, {"a.txt": "new\n", "deep/er/n.txt": "n", "ü \n": "odd"})
@@ -85,7 +87,7 @@ async def test_what_is_uncommitted_becomes_the_head_of_the_attempt(
     assert git(folder, "status", "--porcelain=v1", "--branch") == "## main"
 
 
-async def test_nothing_done_is_the_start(repo: GitRepository, spaces: Workspaces) -> None:
+async def test_nothing_done_is_the_start(repo: GitRepository, spaces: GitWorkspaces) -> None:
     ws = await make(repo, spaces)
     head = await spaces.commit(ws, "m")
     assert (head.commit, head.tree) == (ws.start, await repo.tree_of(ws.start))
@@ -93,7 +95,7 @@ async def test_nothing_done_is_the_start(repo: GitRepository, spaces: Workspaces
 
 
 async def test_snapshots_follow_each_other_and_the_agent_sees_a_clean_tree(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     write(ws.path, {"a.txt": "2"})
@@ -108,7 +110,7 @@ async def test_snapshots_follow_each_other_and_the_agent_sees_a_clean_tree(
 
 
 async def test_a_change_of_the_same_size_at_once_is_seen(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     for text in ("abc\n", "xyz\n", "one\n", "eno\n"):
@@ -118,7 +120,7 @@ async def test_a_change_of_the_same_size_at_once_is_seen(
 
 
 async def test_commits_of_the_agent_are_the_history_of_the_head(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     mine = commit(ws.path, {"n.txt": "committed"}, "by the agent")
@@ -130,7 +132,7 @@ async def test_commits_of_the_agent_are_the_history_of_the_head(
 
 
 async def test_a_moved_branch_a_detached_head_and_a_merge_are_taken_as_they_are(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     git(ws.path, "switch", "-q", "-c", "mine")
@@ -150,7 +152,7 @@ async def test_a_moved_branch_a_detached_head_and_a_merge_are_taken_as_they_are(
 
 
 async def test_a_rewritten_history_still_has_the_start_in_it(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     git(ws.path, "checkout", "-q", "--orphan", "new")
@@ -161,7 +163,7 @@ async def test_a_rewritten_history_still_has_the_start_in_it(
 
 
 async def test_the_answer_and_the_tracker_never_get_into_the_head(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     commit(folder, {".beads/issues.jsonl": "{}\n", ".oya/swarm.toml": "x"})
     ws = await make(repo, spaces)
@@ -180,7 +182,7 @@ async def test_the_answer_and_the_tracker_never_get_into_the_head(
 
 
 async def test_big_files_are_named_and_left_out_committed_or_not(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     commit(ws.path, {"committed.bin": "x" * 1001, "a.txt": "y" * 1001, "ok": "z" * 1000}, "big")
@@ -195,7 +197,7 @@ async def test_big_files_are_named_and_left_out_committed_or_not(
 
 
 async def test_ignored_files_are_no_work(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     commit(folder, {".gitignore": "build/\n"})
     (folder / ".git" / "info" / "exclude").write_text("private\n")
@@ -207,7 +209,7 @@ async def test_ignored_files_are_no_work(
 
 
 async def test_an_ignored_file_that_the_agent_committed_is_kept(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     commit(folder, {".gitignore": "lib/\n"})
     ws = await make(repo, spaces)
@@ -220,7 +222,7 @@ async def test_an_ignored_file_that_the_agent_committed_is_kept(
 
 
 async def test_earlier_work_is_merged_in(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     start = await repo.resolve("main")
     assert start
@@ -243,7 +245,7 @@ async def test_earlier_work_is_merged_in(
 
 
 async def test_conflicts_stay_as_markers_on_a_clean_tree(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     start = await repo.resolve("main")
     assert start
@@ -258,7 +260,7 @@ async def test_conflicts_stay_as_markers_on_a_clean_tree(
 
 
 async def test_files_are_put_back_as_they_were(
-    repo: GitRepository, spaces: Workspaces, tmp_path: Path
+    repo: GitRepository, spaces: GitWorkspaces, tmp_path: Path
 ) -> None:
     ws = await make(repo, spaces)
     write(ws.path, {"a.txt": "edited", "new.txt": "n", "kept.txt": "k"})
@@ -282,7 +284,7 @@ async def test_files_are_put_back_as_they_were(
 
 
 async def test_removed_is_removed_and_the_work_stays(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     write(ws.path, {"n": "1"})
@@ -294,7 +296,7 @@ async def test_removed_is_removed_and_the_work_stays(
 
 
 async def test_a_number_that_comes_again_takes_nothing_from_the_work_of_before(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     """As after a damaged state was put away, and another begun."""
     ws = await make(repo, spaces)
@@ -309,12 +311,12 @@ async def test_a_number_that_comes_again_takes_nothing_from_the_work_of_before(
 
 
 async def test_a_removal_that_was_cut_short_is_finished(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     head = await spaces.commit(ws, "Done")
     shutil.rmtree(ws.path)  # and no further
-    later = Workspaces(repo, repo.place)
+    later = GitWorkspaces(repo, repo.place)
     ((bead, epoch, path),) = await later.leftovers()
     assert (bead, epoch, path) == ("b-1", 1, ws.path)
     assert (await later.harvest(path)).kept is None
@@ -323,7 +325,64 @@ async def test_a_removal_that_was_cut_short_is_finished(
     assert await repo.list_refs("refs/oya/base") == {}
 
 
-async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: Workspaces) -> None:
+class Died(BaseException):
+    """The end of oya, in the middle of something."""
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_half_a_folder_that_was_being_removed_is_no_work(
+    repo: GitRepository, spaces: GitWorkspaces, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"n.txt": "done"})
+    head = await spaces.commit(ws, "Done")
+    if not known:
+        shutil.rmtree(repo.place.cache / "admin" / "work")
+
+    def half(path: Path) -> None:
+        if path.exists():
+            (path / "a.txt").unlink()
+            (path / "n.txt").unlink()
+            raise Died
+
+    with monkeypatch.context() as dying:
+        dying.setattr("oya.repository.workspace.take_away", half)
+        with pytest.raises(Died):
+            await spaces.remove(ws)
+
+    later = GitWorkspaces(repo, repo.place)
+    ((bead, epoch, path),) = await later.leftovers()
+    assert (bead, epoch) == ("b-1", 1)
+    assert (await later.harvest(path)).head is None
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
+    assert await later.leftovers() == []
+    assert await repo.list_refs("refs/oya/base") == {}
+
+
+async def test_half_a_folder_that_was_being_put_back_is_no_work(
+    repo: GitRepository, spaces: GitWorkspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"n.txt": "done"})
+    head = await spaces.commit(ws, "Done")
+    shutil.rmtree(ws.path)  # by the agent
+
+    async def half(checkout: Checkout, commit: str) -> None:
+        write(checkout.folder, {"n.txt": "done"})
+        raise Died
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Checkout, "fill", half)
+        with pytest.raises(Died):
+            await spaces.commit(ws, "After that")
+
+    later = GitWorkspaces(repo, repo.place)
+    ((_, _, path),) = await later.leftovers()
+    assert (await later.harvest(path)).head is None
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
+
+
+async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: GitWorkspaces) -> None:
     with pytest.raises(GitError):
         await spaces.create("b-1", 1, start="1" * 40)
     start = await repo.resolve("main")
@@ -336,7 +395,7 @@ async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: Wor
     assert await make(repo, spaces)
 
 
-async def test_one_attempt_has_one_workspace(repo: GitRepository, spaces: Workspaces) -> None:
+async def test_one_attempt_has_one_workspace(repo: GitRepository, spaces: GitWorkspaces) -> None:
     ws = await make(repo, spaces)
     with pytest.raises(GitError, match="already"):
         await make(repo, spaces)
@@ -348,7 +407,7 @@ async def test_preparing_is_not_the_agents_work(repo: GitRepository) -> None:
     async def prepare(path: Path) -> None:
         write(path, {"env/x": "made", "env/y": "made", "a.txt": "locked\n"})
 
-    spaces = Workspaces(repo, repo.place, prepare=("make env",), run_prepare=prepare)
+    spaces = GitWorkspaces(repo, repo.place, prepare=("make env",), run_prepare=prepare)
     ws = await make(repo, spaces)
     assert (ws.path / "env" / "x").exists()
     assert (await spaces.commit(ws, "m")).commit == ws.start
@@ -361,7 +420,7 @@ async def test_a_preparation_that_fails_leaves_nothing(repo: GitRepository) -> N
     async def prepare(path: Path) -> None:
         raise GitError("no network")
 
-    spaces = Workspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
+    spaces = GitWorkspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
     with pytest.raises(GitError, match="no network"):
         await make(repo, spaces)
     assert await spaces.leftovers() == []
@@ -369,7 +428,7 @@ async def test_a_preparation_that_fails_leaves_nothing(repo: GitRepository) -> N
 
 
 async def test_many_at_once_do_not_disturb_each_other(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     async def one(epoch: int) -> bytes | None:
         ws = await make(repo, spaces, epoch)
@@ -383,7 +442,7 @@ async def test_many_at_once_do_not_disturb_each_other(
 
 
 async def test_gc_in_the_main_repository_takes_nothing_from_a_workspace(
-    repo: GitRepository, spaces: Workspaces, folder: Path
+    repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
     ws = await make(repo, spaces)
     git(folder, "commit", "-q", "--amend", "-m", "amended")
@@ -395,14 +454,14 @@ async def test_gc_in_the_main_repository_takes_nothing_from_a_workspace(
 
 
 async def test_the_work_of_a_dead_daemon_is_harvested(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     commit(ws.path, {"committed": "1"})
     write(ws.path, {"loose": "2"})
     (repo.place.cache / "admin" / "work" / "b-1.1" / "index.lock").touch()
     (ws.path / ".git" / "index.lock").touch()
-    later = Workspaces(repo, repo.place)
+    later = GitWorkspaces(repo, repo.place)
     assert await spaces.leftovers() == []
     assert await later.leftovers() == [("b-1", 1, ws.path)]
     found = await later.harvest(ws.path)
@@ -412,14 +471,14 @@ async def test_the_work_of_a_dead_daemon_is_harvested(
     assert await later.leftovers() == []
 
 
-async def test_a_half_made_workspace_is_no_work(repo: GitRepository, spaces: Workspaces) -> None:
+async def test_a_half_made_workspace_is_no_work(repo: GitRepository, spaces: GitWorkspaces) -> None:
     stop = asyncio.Event()
 
     async def prepare(path: Path) -> None:
         stop.set()
         await asyncio.Event().wait()
 
-    dying = Workspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
+    dying = GitWorkspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
     task = asyncio.create_task(make(repo, dying))
     await stop.wait()
     (path,) = [p for _, _, p in await spaces.leftovers()]
@@ -434,27 +493,27 @@ async def test_a_half_made_workspace_is_no_work(repo: GitRepository, spaces: Wor
 
 @pytest.mark.parametrize("lost", ["record.json", "index", "both"])
 async def test_what_oya_knew_of_it_may_be_lost(
-    repo: GitRepository, spaces: Workspaces, lost: str
+    repo: GitRepository, spaces: GitWorkspaces, lost: str
 ) -> None:
     ws = await make(repo, spaces)
     write(ws.path, {"n": "1"})
     admin = repo.place.cache / "admin" / "work" / "b-1.1"
     for name in ("record.json", "index") if lost == "both" else (lost,):
         (admin / name).write_text("spoilt")
-    found = await Workspaces(repo, repo.place).harvest(ws.path)
+    found = await GitWorkspaces(repo, repo.place).harvest(ws.path)
     assert found.head
     assert await paths_of(repo, found.head.commit) == {"a.txt", "src/b.txt", "n"}
 
 
 async def test_a_folder_that_cannot_be_read_is_kept_and_named(
-    repo: GitRepository, spaces: Workspaces
+    repo: GitRepository, spaces: GitWorkspaces
 ) -> None:
     ws = await make(repo, spaces)
     write(ws.path, {"n": "1"})
     admin = repo.place.cache / "admin" / "work" / "b-1.1"
     (admin / "record.json").unlink()
     await repo.delete_ref(spaces.base_ref("b-1", 1))
-    later = Workspaces(repo, repo.place)
+    later = GitWorkspaces(repo, repo.place)
     found = await later.harvest(ws.path)
     assert found.head is None
     assert found.kept
@@ -462,7 +521,7 @@ async def test_a_folder_that_cannot_be_read_is_kept_and_named(
     assert await later.leftovers() == []
 
 
-async def test_odd_ids_are_names_like_any_other(repo: GitRepository, spaces: Workspaces) -> None:
+async def test_odd_ids_are_names_like_any_other(repo: GitRepository, spaces: GitWorkspaces) -> None:
     start = await repo.resolve("main")
     assert start
     bead = "../x y.lock"
@@ -471,4 +530,4 @@ async def test_odd_ids_are_names_like_any_other(repo: GitRepository, spaces: Wor
     write(ws.path, {"n": "1"})
     head = await spaces.commit(ws, "m")
     assert await repo.read_ref("refs/oya/attempts/%2E%2E%2Fx%20y%2Elock/3") == head.commit
-    assert await Workspaces(repo, repo.place).leftovers() == [(bead, 3, ws.path)]
+    assert await GitWorkspaces(repo, repo.place).leftovers() == [(bead, 3, ws.path)]

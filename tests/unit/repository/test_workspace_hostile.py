@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 
 from oya.repository.git import GitRepository
-from oya.repository.workspace import Workspace, Workspaces
+from oya.repository.port import Workspace
+from oya.repository.workspace import GitWorkspaces
 from repository_kit import commit, git, make_repository, write
 
 
 @pytest.fixture
-def spaces(repo: GitRepository) -> Workspaces:
-    return Workspaces(repo, repo.place, max_file=1_000_000)
+def spaces(repo: GitRepository) -> GitWorkspaces:
+    return GitWorkspaces(repo, repo.place, max_file=1_000_000)
 
 
 @pytest.fixture
-async def ws(repo: GitRepository, spaces: Workspaces) -> Workspace:
+async def ws(repo: GitRepository, spaces: GitWorkspaces) -> Workspace:
     start = await repo.resolve("main")
     assert start
     return await spaces.create("b-1", 1, start=start)
@@ -122,7 +123,7 @@ DAMAGE = [
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_damage_to_git_costs_no_work_and_touches_nothing_of_the_users(
     repo: GitRepository,
-    spaces: Workspaces,
+    spaces: GitWorkspaces,
     ws: Workspace,
     folder: Path,
     damage: Callable[[Path, Path], None],
@@ -149,7 +150,7 @@ async def test_damage_to_git_does_not_stop_the_harvest(
     before = users_state(folder)
     write(ws.path, {"n": "1"})
     damage(ws.path, folder)
-    found = await Workspaces(repo, repo.place).harvest(ws.path)
+    found = await GitWorkspaces(repo, repo.place).harvest(ws.path)
     assert found.head
     assert await changed(repo, ws, found.head.commit) == {"n": "A"}
     assert not ws.path.exists()
@@ -176,7 +177,7 @@ def merge_in_progress(ws: Path) -> None:
 
 @pytest.mark.parametrize("operation", [rebase_in_progress, merge_in_progress])
 async def test_an_operation_in_progress_is_taken_as_it_lies_there(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace, operation: Callable[[Path], None]
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace, operation: Callable[[Path], None]
 ) -> None:
     operation(ws.path)
     text = (ws.path / "a.txt").read_bytes()
@@ -196,7 +197,7 @@ def trap(tmp_path: Path) -> Path:
 
 
 async def test_nothing_of_the_agents_configuration_runs(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace, trap: Path, tmp_path: Path
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace, trap: Path, tmp_path: Path
 ) -> None:
     commit(ws.path, {"own": "1"})
     (ws.path / ".gitattributes").write_text("* filter=evil diff=evil merge=evil\n")
@@ -252,7 +253,7 @@ async def test_the_trap_of_that_test_can_spring(ws: Workspace, trap: Path, tmp_p
 
 
 async def test_commits_whose_objects_are_not_there_are_named(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace
 ) -> None:
     made = commit(ws.path, {"n": "1"})
     for path in (ws.path / ".git" / "objects").glob("??/*"):
@@ -265,7 +266,7 @@ async def test_commits_whose_objects_are_not_there_are_named(
 
 
 async def test_repositories_within_are_named_and_left_out(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace
 ) -> None:
     make_repository(ws.path / "vendor" / "lib")
     make_repository(ws.path / "empty-of-files", {})
@@ -281,7 +282,7 @@ async def test_repositories_within_are_named_and_left_out(
 
 
 async def test_a_file_may_become_a_folder_a_repository_or_a_symlink_and_back(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace
 ) -> None:
     (ws.path / "a.txt").unlink()
     make_repository(ws.path / "a.txt")
@@ -298,7 +299,7 @@ async def test_a_file_may_become_a_folder_a_repository_or_a_symlink_and_back(
 
 
 async def test_symlink_loops_pipes_and_sockets_do_no_harm(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace
 ) -> None:
     (ws.path / "loop").symlink_to("loop")
     (ws.path / "deep").mkdir()
@@ -314,7 +315,7 @@ async def test_symlink_loops_pipes_and_sockets_do_no_harm(
 
 
 async def test_a_name_that_git_refuses_is_named(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace
 ) -> None:
     write(ws.path, {"n": "1", "git~1": "x", "deep/.GIT/config": "x"})
     head = await spaces.commit(ws, "m")
@@ -323,7 +324,7 @@ async def test_a_name_that_git_refuses_is_named(
 
 
 async def test_a_folder_that_was_deleted_itself_is_back(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace
 ) -> None:
     write(ws.path, {"n": "1"})
     first = await spaces.commit(ws, "m")
@@ -333,7 +334,7 @@ async def test_a_folder_that_was_deleted_itself_is_back(
 
 
 async def test_a_folder_that_became_a_symlink_is_not_followed(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace, tmp_path: Path
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace, tmp_path: Path
 ) -> None:
     write(tmp_path / "outside", {"secret": "1"})
     shutil.rmtree(ws.path)
@@ -345,7 +346,7 @@ async def test_a_folder_that_became_a_symlink_is_not_followed(
 
 
 async def test_an_index_that_hides_changes_hides_nothing(
-    repo: GitRepository, spaces: Workspaces, ws: Workspace
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace
 ) -> None:
     git(ws.path, "update-index", "--assume-unchanged", "a.txt")
     git(ws.path, "update-index", "--skip-worktree", "src/b.txt")
@@ -359,13 +360,13 @@ import asyncio, json, os, sys
 from pathlib import Path
 from oya.repository.git import GitRepository
 from oya.repository.places import find_place
-from oya.repository.workspace import Workspaces
+from oya.repository.workspace import GitWorkspaces
 
 async def main():
     place = find_place(Path(sys.argv[1]))
     place.make_folders()
     repo = GitRepository(place)
-    spaces = Workspaces(repo, place)
+    spaces = GitWorkspaces(repo, place)
     ws = await spaces.create("b-1", 1, start=await repo.resolve("main"))
     for name in ("new/deep", "src"):
         (ws.path / name).mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState, Check
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.repository.git import GitRepository
-from oya.repository.workspace import Workspaces
+from oya.repository.workspace import GitWorkspaces
 from oya.store import Store
 from oya.store.engine import Put
 from oya.swarm.assembly import Parts, build_parts
@@ -33,7 +33,6 @@ from oya.swarm.messages import LookForReviewed, Sync, Wake
 from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 from oya.testing.engine import Disk, SimulatedEngine
-from oya.trackers import detect
 from repository_kit import commit, git, make_repository, opened, write
 
 PATH = ".beads/issues.jsonl"
@@ -157,9 +156,9 @@ class World:
         swarm = SwarmState("swarm-1", SwarmStatus.RUNNING, target_beads=10, branch="main")
         await store.swarms.put(swarm, event="swarm_running")
         parts = build_parts(settings, repo.place, store, clock, swarm.id, "main")
-        line = Line(repo, "main", follows=settings.landing.follow)
+        line = Line(repo, "main", parts.follow, follows=settings.landing.follow)
         await line.refresh()
-        tracking = Tracking(parts, detect(folder), line)
+        tracking = Tracking(parts, line)
         await tracking.refresh()
         world = cls(folder, repo, store, disk, clock, parts, line, tracking)
         try:
@@ -230,8 +229,8 @@ class World:
 
     def new_daemon(self) -> None:
         """What only lived in memory is gone."""
-        self.tracking = Tracking(self.parts, detect(self.folder), self.line)
-        self.parts.workspaces = Workspaces(self.repo, self.repo.place)
+        self.tracking = Tracking(self.parts, self.line)
+        self.parts.workspaces = GitWorkspaces(self.repo, self.repo.place)
 
     @contextlib.asynccontextmanager
     async def landing(self, only: frozenset[str] = frozenset()) -> AsyncIterator[None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from oya.errors import RepositoryUnfit
+from oya.repository.follow import follow
 from oya.repository.git import GitRepository
 from oya.swarm.line import Line
 from repository_kit import commit, git, make_repository, opened, write
@@ -26,7 +28,7 @@ def repo(folder: Path) -> GitRepository:
 
 @pytest.fixture
 async def line(repo: GitRepository) -> Line:
-    made = Line(repo, "main")
+    made = Line(repo, "main", partial(follow, repo))
     await made.refresh()
     return made
 
@@ -150,7 +152,7 @@ async def test_a_branch_that_is_gone_counts_as_rewritten_until_it_is_back(
 
 async def test_without_branch_and_line_there_is_nothing_to_land_on(repo: GitRepository) -> None:
     with pytest.raises(RepositoryUnfit, match="no branch nowhere"):
-        await Line(repo, "nowhere").refresh()
+        await Line(repo, "nowhere", partial(follow, repo)).refresh()
 
 
 async def test_a_clean_checkout_follows(folder: Path, repo: GitRepository, line: Line) -> None:
@@ -188,7 +190,7 @@ async def test_a_dirty_checkout_stays_and_the_line_says_why(
 async def test_with_follow_off_only_a_person_moves_the_checkout(
     folder: Path, repo: GitRepository
 ) -> None:
-    line = Line(repo, "main", follows=False)
+    line = Line(repo, "main", partial(follow, repo), follows=False)
     await line.refresh()
     before = head(folder)
     candidate = await landed(repo, line)

@@ -36,14 +36,7 @@ async def test_a_tree_that_is_cut_short_leaves_no_swarm_that_says_it_runs(
 ) -> None:
     swarm = replace(world.parts.store.swarms.all()["swarm-1"], status=SwarmStatus.STARTING)
     await world.store.swarms.put(swarm, event="swarm_starting")
-    parts = world.parts
-    universe = Underway(
-        settings=parts.settings,
-        place=parts.place,
-        store=world.store,
-        clock=world.clock,
-        swarm=swarm,
-    )
+    universe = Underway(world.parts)
     universe.error = error
 
     with pytest.raises(type(error)):

@@ -58,9 +58,10 @@ class Scan:
         under_way = any(s.status is Status.IN_PROGRESS for s in self.mine())
         return under_way or bool(self.reviewed()) or any(self.claimable(r, new) for r in Role)
 
-    def landing(self) -> int:
-        states = self.store.beads.all().values()
-        return sum(s.phase is Phase.LANDING and s.status is Status.IN_PROGRESS for s in states)
+    def in_progress(self) -> tuple[set[str], set[str]]:
+        working = [s for s in self.mine() if s.status is Status.IN_PROGRESS]
+        landing = {s.id for s in working if s.phase is Phase.LANDING}
+        return {s.id for s in working} - landing, landing
 
 
 @dataclass
@@ -105,8 +106,7 @@ def check(work: Work, scan: Scan) -> None:
     assert list(work.wants()) == [role for role in Role if scan.claimable(role, True)]
     assert list(work.reviewed()) == scan.reviewed()
     assert work.in_flight == sum(s.in_flight for s in scan.mine())
-    assert work.under_way == sum(s.status is Status.IN_PROGRESS for s in scan.mine())
-    assert work.landing == scan.landing()
+    assert (set(work.attempts), set(work.landing)) == scan.in_progress()
     assert [work.can_move(new=n) for n in (True, False)] == [
         scan.can_move(n) for n in (True, False)
     ]

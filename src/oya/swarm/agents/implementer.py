@@ -12,7 +12,7 @@ from oya.gates.green import judge_implementation, unstable
 from oya.lifecycle.events import CannotDo, ImplementationAccepted
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
-from oya.repository.snapshot import Head
+from oya.repository.port import Head
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 from oya.swarm.contract import Contract

@@ -1,4 +1,4 @@
-"""What stands beside the data: the mark of a clean end, and copies made before risky opens.
+"""What stands beside the data, in a directory: marks, and copies made before risky opens.
 
 Opening a damaged database repairs it by dropping what follows the damage, and so destroys
 the evidence; hence the copy comes first whenever the files are not those of a clean end.
@@ -12,31 +12,50 @@ import shutil
 import zlib
 from pathlib import Path
 
-from oya.store.sequence import sync_directory
+from oya.clock import Clock
+from oya.crashpoints import point
+from oya.errors import StoreDamaged
+from oya.store.beside import Position
+from oya.store.lock import Lock
+from oya.store.sequence import SequenceFile, sync_directory
 
 KEPT = 3
 _CHUNK = 1 << 20
 
 
-class Beside:
-    """The places beside the data of one store, in `directory`."""
+class BesideFiles:
+    """`Beside` in `directory`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.data = directory / "data"
-        self.lock = directory / "lock"
-        self.sequence = directory / "sequence"
+        self._lock = directory / "lock"
+        self._sequence = directory / "sequence"
         self._clean = directory / "clean"
         self._damaged = directory / "damaged"
         self._copies = directory / "copies"
         self._backups = directory / "backups"
 
+    def told(self) -> Position | None:
+        return SequenceFile.peek(self._sequence)
+
     def make(self) -> None:
-        """See to it that the directory is there."""
         self.directory.mkdir(parents=True, exist_ok=True)
 
+    async def lock(self, clock: Clock, wait: float) -> Lock:
+        return await Lock.take(self._lock, clock, wait)
+
+    def has_data(self) -> bool:
+        return self.data.exists()
+
+    def sequence(self, *, sync: bool) -> SequenceFile:
+        if self._sequence.exists():
+            return SequenceFile.load(self._sequence, sync=sync)
+        if self.has_data():
+            raise StoreDamaged(f"{self._sequence} is missing")
+        return SequenceFile.create(self._sequence, sync=sync)
+
     def ended_cleanly(self) -> bool:
-        """Whether the data are, byte for byte, what the last clean end left."""
         try:
             told = json.loads(self._clean.read_text())
         except (OSError, ValueError):
@@ -44,27 +63,23 @@ class Beside:
         return bool(told == _fingerprint(self.data))
 
     def mark_clean(self) -> None:
-        """Remember what the data look like now."""
         _replace(self._clean, json.dumps(_fingerprint(self.data)))
 
     def mark_open(self) -> None:
-        """From here on an end is unclean until it says otherwise."""
         self._clean.unlink(missing_ok=True)
         sync_directory(self.directory)
+        point("store.clean_mark_gone")
 
     def damage(self) -> str | None:
-        """What was found broken at an earlier opening."""
         try:
             return self._damaged.read_text()
         except FileNotFoundError:
             return None
 
     def mark_damaged(self, words: str) -> None:
-        """Open no more: each opening would copy, and push the first copy out."""
         _replace(self._damaged, words)
 
     def copy(self) -> Path:
-        """Copy data and sequence file aside; only the newest three copies stay."""
         self._copies.mkdir(exist_ok=True)
         older = self._numbered()
         number = int(older[-1].name) + 1 if older else 1
@@ -74,19 +89,20 @@ class Beside:
         partial.mkdir()
         if self.data.is_dir():
             shutil.copytree(self.data, partial / self.data.name)
-        if self.sequence.is_file():
-            shutil.copy2(self.sequence, partial)
+        if self._sequence.is_file():
+            shutil.copy2(self._sequence, partial)
+        point("store.copied")
         partial.rename(target)
+        point("store.copy_named")
         for old in older[: max(0, len(older) + 1 - KEPT)]:
             shutil.rmtree(old, ignore_errors=True)
         return target
 
     def last_backup(self) -> Path | None:
-        """The newest file in `backups`."""
         if not self._backups.is_dir():
             return None
         files = [path for path in self._backups.iterdir() if path.is_file()]
-        return max(files, key=lambda path: path.stat().st_mtime, default=None)
+        return max(files, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 
     def _numbered(self) -> list[Path]:
         return sorted(path for path in self._copies.iterdir() if path.name.isdecimal())

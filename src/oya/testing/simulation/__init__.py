@@ -1,0 +1,1 @@
+"""Whole swarms on a simulated machine: real code above, a seeded world below."""

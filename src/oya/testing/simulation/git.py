@@ -1,0 +1,334 @@
+"""Git on the simulated machine: the port over objects that are values, and refs in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from oya.errors import GitError
+from oya.repository.port import FileChange, Followed, Identity, Merged
+from oya.testing.simulation.life import Life
+from oya.testing.simulation.objects import EMPTY_ID, File, Files, Objects, merge
+
+SLOWEST = 0.01
+"""Seconds that a command of git takes at most."""
+USER = "Ada"
+
+
+@dataclass
+class GitDisk:
+    """What of git outlives a daemon. `head` is the branch of the user's worktree (None:
+    detached), `working` what lies in that; a path in `edited` differs from the branch."""
+
+    objects: Objects = field(default_factory=Objects)
+    refs: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    head: str | None = "main"
+    working: dict[str, bytes] = field(default_factory=dict)
+    busy: str = ""
+
+    def dirty(self) -> tuple[str, ...]:
+        """Tracked files of the worktree that are not as in its branch."""
+        tip = self.refs.get(f"refs/heads/{self.head}")
+        files = self.objects.files(tip) if tip else {}
+        return tuple(p for p, file in files.items() if self.working.get(p) != file.data)
+
+    def check_out(self, commit: str) -> None:
+        """Make the tracked files of the worktree those of the commit; others stay."""
+        tip = self.refs.get(f"refs/heads/{self.head}")
+        for path in self.objects.files(tip) if tip else ():
+            self.working.pop(path, None)
+        for path, file in self.objects.files(commit).items():
+            self.working[path] = file.data
+
+
+class SimulatedGit:
+    """`repository.port.Repository`, and the `Follow` beside it, over a `GitDisk`.
+
+    `now` gives the time that commits are stamped with. `moving` hears of every ref before
+    it is set or deleted (None), with what it was.
+    """
+
+    def __init__(
+        self,
+        disk: GitDisk,
+        life: Life,
+        now: Callable[[], datetime],
+        moving: Callable[[str, str | None, str | None], None] | None = None,
+        failing: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._disk = disk
+        self._life = life
+        self._now = now
+        self._moving = moving or (lambda name, old, new: None)
+        self._failing = failing
+        self._objects = disk.objects
+
+    # refs
+
+    async def read_ref(self, name: str) -> str | None:
+        await self._reads()
+        return self._disk.refs.get(name)
+
+    async def read_refs(self, *names: str) -> dict[str, str]:
+        await self._reads()
+        return {name: self._disk.refs[name] for name in names if name in self._disk.refs}
+
+    async def set_ref(self, name: str, new: str) -> None:
+        await self._writes(f"set {_room(name)}")
+        self._put(name, new)
+        await self._written(f"set {_room(name)}")
+
+    async def cas_ref(self, name: str, new: str, old: str | None) -> bool:
+        await self._writes(f"cas {_room(name)}")
+        if self._disk.refs.get(name) != old:
+            return False
+        self._put(name, new)
+        await self._written(f"cas {_room(name)}")
+        return True
+
+    async def delete_ref(self, name: str, old: str | None = None) -> None:
+        await self._writes(f"delete {_room(name)}")
+        at = self._disk.refs.get(name)
+        if at is None:
+            return
+        if old is not None and at != old:
+            raise GitError(f"{name} is at {at}, not at {old}")
+        self._moving(name, at, None)
+        del self._disk.refs[name]
+        await self._written(f"delete {_room(name)}")
+
+    def _put(self, name: str, new: str) -> None:
+        if new not in self._objects.commits:
+            raise GitError(f"{name}: there is no object {new}")
+        self._moving(name, self._disk.refs.get(name), new)
+        self._disk.refs[name] = new
+
+    async def list_refs(self, prefix: str) -> dict[str, str]:
+        await self._reads()
+        below = prefix.rstrip("/") + "/"
+        return {
+            name: self._disk.refs[name]
+            for name in sorted(self._disk.refs)
+            if name == prefix or name.startswith(below)
+        }
+
+    # commits
+
+    async def resolve(self, rev: str) -> str | None:
+        await self._reads()
+        return self._resolved(rev)
+
+    def _resolved(self, rev: str) -> str | None:
+        if rev == "HEAD":
+            return self._disk.refs.get(f"refs/heads/{self._disk.head}")
+        if rev in self._objects.commits:
+            return rev
+        return self._disk.refs.get(rev) or self._disk.refs.get(f"refs/heads/{rev}")
+
+    def _commit(self, rev: str) -> str:
+        found = self._resolved(rev)
+        if found is None:
+            raise GitError(f"there is no commit {rev}")
+        return found
+
+    async def tree_of(self, commit: str) -> str:
+        await self._reads()
+        if commit in self._objects.trees:
+            return commit
+        return self._objects.commits[self._commit(commit)].tree
+
+    async def parents(self, commit: str) -> tuple[str, ...]:
+        await self._reads()
+        return self._objects.commits[self._commit(commit)].parents
+
+    async def subject(self, commit: str) -> str:
+        await self._reads()
+        message = self._objects.commits[self._commit(commit)].message
+        return " ".join(message.partition("\n\n")[0].split("\n"))
+
+    async def is_ancestor(self, older: str, newer: str) -> bool:
+        await self._reads()
+        return self._objects.is_ancestor(self._commit(older), self._commit(newer))
+
+    async def merge_base(self, a: str, b: str) -> str | None:
+        await self._reads()
+        return self._objects.merge_base(self._commit(a), self._commit(b))
+
+    async def count(self, older: str, newer: str) -> int:
+        await self._reads()
+        return self._count(self._commit(older), self._commit(newer))
+
+    def _count(self, older: str, newer: str) -> int:
+        known = set(self._objects.ancestors(older))
+        return sum(1 for commit in self._objects.ancestors(newer) if commit not in known)
+
+    async def contains(self, ref: str, commit: str) -> bool:
+        await self._reads()
+        tip = self._disk.refs.get(ref)
+        return tip is not None and self._objects.is_ancestor(self._commit(commit), tip)
+
+    async def head_branch(self) -> str | None:
+        await self._reads()
+        return self._disk.head
+
+    async def merge_tree(self, ours: str, theirs: str, *, base: str | None = None) -> Merged:
+        await self._reads()
+        before = base or self._objects.merge_base(self._commit(ours), self._commit(theirs))
+        files, conflicts = merge(
+            self._files(before) if before else {}, self._files(ours), self._files(theirs)
+        )
+        return Merged(self._objects.add_tree(files), conflicts)
+
+    async def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, author: Identity | None = None
+    ) -> str:
+        await self._writes("commit")
+        for parent in parents:
+            self._commit(parent)
+        by = author.name if author else USER
+        at = f"{self._now():%s}"
+        return self._objects.add_commit(tree, tuple(parents), message, by, at)
+
+    # trees
+
+    def _files(self, rev: str) -> Files:
+        found = self._resolved(rev)
+        try:
+            return self._objects.files(found or rev)
+        except KeyError:
+            raise GitError(f"there is no tree {rev}") from None
+
+    async def write_tree(self, tree: str, changes: Mapping[str, bytes | None]) -> str:
+        await self._writes("tree")
+        files = dict(self._files(tree))
+        for path, data in changes.items():
+            if data is None:
+                files.pop(path, None)
+            else:
+                files[path] = File(data, files[path].mode if path in files else "100644")
+        return self._objects.add_tree(files)
+
+    async def take_paths(self, tree: str, source_tree: str, paths: Collection[str]) -> str:
+        await self._writes("tree")
+        source = self._files(source_tree)
+        files = {p: f for p, f in self._files(tree).items() if not _within(p, paths)}
+        files |= {path: file for path, file in source.items() if _within(path, paths)}
+        return self._objects.add_tree(files)
+
+    async def diff(self, a: str, b: str) -> tuple[FileChange, ...]:
+        await self._reads()
+        before, after = self._files(a), self._files(b)
+        paths = sorted(p for p in {**before, **after} if before.get(p) != after.get(p))
+        return tuple(_change(path, before.get(path), after.get(path)) for path in paths)
+
+    async def diff_text(self, a: str, b: str, limit: int = 100_000) -> str:
+        changes = await self.diff(a, b)
+        before, after = self._files(a), self._files(b)
+        text = "".join(
+            f"diff --git a/{c.path} b/{c.path}\n"
+            + _lines("-", before.get(c.path))
+            + _lines("+", after.get(c.path))
+            for c in changes
+        )
+        data = text.encode()
+        if len(data) <= limit:
+            return text
+        return f"{data[:limit].decode('utf-8', 'replace')}\n[cut after {limit} bytes]\n"
+
+    async def read_file(self, rev: str, path: str) -> bytes | None:
+        await self._reads()
+        found = self._files(rev).get(path)
+        return found.data if found else None
+
+    async def list_root(self, rev: str) -> dict[str, str]:
+        await self._reads()
+        return root_of(self._objects, self._files(rev))
+
+    async def list_files(self, rev: str) -> dict[str, str]:
+        await self._reads()
+        return {path: file.blob for path, file in self._files(rev).items()}
+
+    async def add_note(self, commit: str, text: str, ref: str = "refs/notes/oya") -> None:
+        await self._writes("note")
+        self._disk.notes[self._commit(commit)] = text
+        await self._written("note")
+
+    # the user's worktree
+
+    async def follow(self, branch: str, line: str) -> Followed:
+        """See `port.Follow`."""
+        await self._writes("follow")
+        disk, name = self._disk, f"refs/heads/{branch}"
+        tip = disk.refs.get(name)
+        if tip is None:
+            return Followed(0, f"there is no branch {branch}")
+        if self._objects.is_ancestor(line, tip):
+            return Followed(0)
+        behind = self._count(tip, line)
+        if not self._objects.is_ancestor(tip, line):
+            return Followed(behind, f"{branch} has commits that did not go through oya")
+        here = disk.head == branch
+        if here and (disk.busy or disk.dirty()):
+            what = f"the middle of {disk.busy}" if disk.busy else ", ".join(disk.dirty())
+            return Followed(behind, f"the checkout has changes in {what}")
+        if here:
+            disk.check_out(line)
+        self._put(name, line)
+        await self._written("follow")
+        return Followed(0, moved=True)
+
+    async def _reads(self) -> None:
+        await self._life.turn()
+        if self._failing():
+            raise GitError("the simulated disk cannot be read")
+
+    async def _writes(self, step: str) -> None:
+        await self._life.turn(f"git {step}")
+        if self._failing():
+            raise GitError("the simulated disk is full")
+
+    async def _written(self, step: str) -> None:
+        await self._life.turn(f"git {step} done", self._life.some(SLOWEST))
+
+
+def root_of(objects: Objects, files: Files) -> dict[str, str]:
+    """Name → mode, kind and id of what stands at the top of a tree."""
+    below: dict[str, dict[str, File]] = {}
+    found: dict[str, str] = {}
+    for path, file in files.items():
+        top, _, rest = path.partition("/")
+        if rest:
+            below.setdefault(top, {})[rest] = file
+        else:
+            found[top] = f"{file.mode} blob {file.blob}"
+    found |= {top: f"040000 tree {objects.add_tree(inner)}" for top, inner in below.items()}
+    return {name: found[name] for name in sorted(found)}
+
+
+def _room(name: str) -> str:
+    """Which kind of ref this is: `attempts`, `line` …"""
+    parts = name.split("/")
+    return parts[2] if parts[1] == "oya" else parts[1]
+
+
+def _within(path: str, paths: Collection[str]) -> bool:
+    return path in paths or any(path.startswith(f"{over}/") for over in paths)
+
+
+def _change(path: str, before: File | None, after: File | None) -> FileChange:
+    status = "A" if before is None else "D" if after is None else "M"
+    return FileChange(
+        status,
+        path,
+        after.mode if after else "000000",
+        after.blob if after else EMPTY_ID,
+        before.mode if before else "000000",
+        before.blob if before else EMPTY_ID,
+    )
+
+
+def _lines(sign: str, file: File | None) -> str:
+    text = file.data.decode("utf-8", "replace") if file else ""
+    return "".join(f"{sign}{line}\n" for line in text.splitlines())

@@ -1,0 +1,82 @@
+"""One daemon's time on the simulated machine, and the instant at which it ends.
+
+Everything that a daemon does to the world goes through a port, and every port asks its
+`Life` before it acts. A crash first ends the life, so that no `finally` of the dead daemon
+has any effect, and only then are its tasks dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+
+class Crash(SystemExit):
+    """The machine stops at this very instruction.
+
+    A `SystemExit`, because asyncio lets nothing else out of a task and out of its loop at once.
+    """
+
+
+class Gone(BaseException):
+    """A port was used by a daemon that is dead; no `except` of the product takes this."""
+
+
+class Life:
+    """What the ports of one daemon have in common.
+
+    `passing` hears the name of every step that a port takes, before it takes it; it may
+    raise `Crash`. `random` is the machine's: latencies, and what the world decides.
+    """
+
+    def __init__(self, chance: random.Random, passing: Callable[[str], None]) -> None:
+        self.over = False
+        self.random = chance
+        self._passing = passing
+
+    async def turn(self, step: str = "", seconds: float = 0.0) -> None:
+        """Let others run and time go by; then, if the daemon still lives, `step` may be taken."""
+        await asyncio.sleep(seconds)
+        self.require()
+        if step:
+            self.step(step)
+
+    def step(self, name: str) -> None:
+        """About to take this step: the last moment for a crash before it."""
+        try:
+            self._passing(name)
+        except Crash:
+            self.over = True
+            raise
+
+    def require(self) -> None:
+        """`Gone` if the daemon is dead."""
+        if self.over:
+            raise Gone
+
+    def some(self, most: float) -> float:
+        """A time between nothing and `most` seconds."""
+        return self.random.random() * most
+
+
+class MachineClock:
+    """The clock of one life: wall time goes on from `began`, and may jump; timers do not."""
+
+    def __init__(self, began: datetime, chance: random.Random) -> None:
+        self.random = chance
+        self.jumped = 0.0
+        self._began = began
+
+    def now(self) -> datetime:
+        """See `Clock.now`."""
+        return self._began + timedelta(seconds=self.monotonic() + self.jumped)
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
+        await asyncio.sleep(seconds)

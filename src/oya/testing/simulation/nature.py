@@ -1,0 +1,296 @@
+"""What happens to a swarm from outside: faults at their moments, and persons with their words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from oya.beads import PATH
+from oya.clock import stamp
+from oya.errors import OyaError
+from oya.lifecycle import events as e
+from oya.lifecycle.failures import FailureClass
+from oya.lifecycle.model import Hold, Limits
+from oya.store.store import Store
+from oya.swarm.universe import Universe
+from oya.testing.engine import Outcome
+from oya.testing.simulation.agents import AgentWorld
+from oya.testing.simulation.life import Life, MachineClock
+from oya.testing.simulation.plan import BeadPlan, Fault
+from oya.testing.simulation.world import Weather, World, issue
+
+PATROL = 5.0
+"""Virtual seconds between two looks of a person at what waits for them."""
+
+SAID: dict[str, Callable[[], e.Event]] = {
+    "hold": lambda: e.HeldByPerson("leave it"),
+    "release": lambda: e.Released("go on"),
+    "approve": lambda: e.Approved("fine"),
+    "reject": lambda: e.Rejected("not like this"),
+    "retry": lambda: e.Retried("once more"),
+}
+
+
+class Nature:
+    """Lets the faults of a plan happen in one life of the daemon, each once over all lives."""
+
+    def __init__(
+        self, world: World, life: Life, clock: MachineClock, left: list[Fault], agents: AgentWorld
+    ) -> None:
+        self._world = world
+        self._life = life
+        self._clock = clock
+        self._left = left
+        self._agents = agents
+        self._patrolled = 0.0
+        self.universe: Universe | None = None
+
+    async def run(self) -> None:
+        """Until cancelled. Faults whose time came between two lives happen at once."""
+        while True:
+            now = self._world.now()
+            while self._left and self._left[0].at <= now:
+                await self._happens(self._left.pop(0))
+            if not self._world.calm and not self._left and now >= self._world.plan.calm_from:
+                self._calm_down()
+            if now - self._patrolled >= PATROL:
+                self._patrolled = now
+                await self._patrol()
+            soon = self._left[0].at - now if self._left else PATROL
+            await asyncio.sleep(min(max(soon, 0.001), PATROL))
+
+    async def _happens(self, fault: Fault) -> None:
+        self._world.fates.append(f"{fault.number} {fault.kind} at {self._world.now():.3f}")
+        found = _HAPPENS[fault.kind](self, fault.about)
+        if found is not None:
+            await found
+
+    def _follows(self, seconds: float, kind: str, **about: Any) -> None:
+        """What a fault brings with it later, in this life or another."""
+        fault = Fault(-1, self._world.now() + seconds, kind, about)
+        self._left.append(fault)
+        self._left.sort(key=lambda one: one.at)
+
+    # Death and decay
+
+    def _crash(self, about: dict[str, Any]) -> None:
+        self._world.crash_in(about["steps"])
+
+    def _crash_at(self, about: dict[str, Any]) -> None:
+        self._world.due.append((about["step"], about["nth"]))
+
+    def _crash_again(self, about: dict[str, Any]) -> None:
+        if about["times"] > 1:
+            self._follows(0.0, "crash again", **(about | {"times": about["times"] - 1}))
+        self._world.crash_in(about["steps"])
+
+    def _commits(self, about: dict[str, Any]) -> None:
+        self._world.disk.outcomes.extend(Outcome(name) for name in about["outcomes"])
+
+    def _weather(self, about: dict[str, Any], *, what: str) -> None:
+        setattr(self._world.weather, what, self._world.now() + about["seconds"])
+
+    def _provider(self, about: dict[str, Any]) -> None:
+        until = self._world.now() + about["seconds"]
+        refuses = FailureClass(about["class"])
+        self._world.weather.providers[about["backend"]] = (refuses, until)
+        if refuses is FailureClass.AUTH:
+            self._follows(about["seconds"] + 1.0, "continue")
+
+    def _defect(self, about: dict[str, Any]) -> None:
+        self._world.weather.defects += 1
+
+    def _agent_dies(self, about: dict[str, Any]) -> None:
+        if self._agents.sessions:
+            name = self._world.chance.choice(sorted(self._agents.sessions))
+            self._agents.sessions[name].die()
+
+    def _clock_jumps(self, about: dict[str, Any]) -> None:
+        self._clock.jumped += about["jump"]
+        self._world.jumped += about["jump"]
+
+    def _asleep(self, about: dict[str, Any]) -> None:
+        """The daemon is stopped (SIGSTOP, suspend): time goes on without it."""
+        loop: Any = asyncio.get_running_loop()
+        loop.skip(about["seconds"])
+
+    # Other people's work
+
+    def _foreign(self, about: dict[str, Any]) -> None:
+        path = about["path"]
+        tip = self._world.git.refs["refs/heads/main"]
+        there = self._world.git.objects.files(tip).get(path)
+        data = (there.data if there else b"") + f"foreign-{self._world.now():.0f}\n".encode()
+        self._world.commit_as_user({path: data}, "by somebody else")
+
+    def _red_base(self, about: dict[str, Any]) -> None:
+        self._world.commit_as_user({"src/broken.x": b"red\n"}, "oops")
+        self._follows(about["seconds"], "mend")
+
+    def _mend(self, about: dict[str, Any]) -> None:
+        tip = self._world.git.refs["refs/heads/main"]
+        if "src/broken.x" in self._world.git.objects.files(tip):
+            self._world.commit_as_user({"src/broken.x": None}, "mended")
+
+    def _edit(self, about: dict[str, Any]) -> None:
+        data = self._world.git.working[PATH].decode()
+        records = [json.loads(line) for line in data.splitlines()]
+        edited = _edited(self._world, records, about["bead"], about["how"])
+        text = "".join(f"{json.dumps(record)}\n" for record in edited).encode()
+        if self._world.plan.tracked and about["commit"]:
+            self._world.commit_as_user({PATH: text}, "edit the backlog")
+        else:
+            self._world.git.working[PATH] = text
+
+    def _dirty(self, about: dict[str, Any]) -> None:
+        self._world.git.working["src/base.x"] += b"edited\n"
+        self._follows(about["seconds"], "clean")
+
+    def _clean(self, about: dict[str, Any]) -> None:
+        git = self._world.git
+        files = git.objects.files(git.refs["refs/heads/main"])
+        git.working["src/base.x"] = files["src/base.x"].data
+
+    def _rewrite(self, about: dict[str, Any]) -> None:
+        """The user amends the tip of the branch."""
+        git = self._world.git
+        tip = git.objects.commits[git.refs["refs/heads/main"]]
+        if not tip.parents:
+            return
+        amended = git.objects.add_commit(tip.tree, tip.parents, "amended", "Ada", "1")
+        git.refs["refs/heads/main"] = amended
+        self._follows(about["seconds"], "sync")
+
+    async def _sync(self, about: dict[str, Any]) -> None:
+        await self._asks(lambda universe: universe.sync())
+
+    # Persons
+
+    async def _person(self, about: dict[str, Any]) -> None:
+        await self._says(about["bead"], about["verb"])
+        if about["back"] and about["verb"] == "hold":
+            again = {"bead": about["bead"], "verb": "release", "back": False}
+            self._follows(about["later"], "person", **again)
+
+    async def _says(self, bead: str, verb: str) -> None:
+        await self._asks(lambda universe: universe.person(bead, SAID[verb]()))
+
+    async def _pause(self, about: dict[str, Any]) -> None:
+        await self._asks(lambda universe: universe.pause())
+        self._follows(about["seconds"], "continue")
+
+    async def _continue(self, about: dict[str, Any]) -> None:
+        await self._asks(lambda universe: universe.resume())
+
+    async def _stop(self, about: dict[str, Any]) -> None:
+        await self._asks(lambda universe: universe.stop(now=about["now"]))
+
+    async def _target(self, about: dict[str, Any]) -> None:
+        await self._asks(lambda universe: universe.set({"target": str(about["target"])}))
+
+    async def _asks(self, what: Callable[[Universe], Any]) -> None:
+        """A person types a command; what is refused, or comes too late, is only that."""
+        universe = self.universe
+        if universe is not None and universe.running:
+            with suppress(OyaError):
+                await what(universe)
+
+    async def _patrol(self) -> None:
+        """Somebody looks now and then: approves, and at the end puts all right."""
+        universe = self.universe
+        if universe is None:
+            return
+        beads = universe.parts.store.beads.all()
+        for bead in [s.id for s in beads.values() if s.hold == Hold.APPROVAL]:
+            good = self._world.calm or self._world.chance.random() < 0.8
+            await self._says(bead, "approve" if good else "reject")
+        if self._world.calm and universe.line.rewritten:
+            await self._sync({})
+        if self._world.calm and universe.paused_by_person:
+            await self._continue({})
+
+    async def before(self, store: Store, limits: Limits) -> None:
+        """What a person does while no swarm runs: approve what waits for that."""
+        if self._world.plan.deploy:
+            return
+        for state in tuple(store.beads.all().values()):
+            if state.hold is Hold.APPROVAL:
+                await store.beads.apply(
+                    state.id, e.Approved("fine"), swarm=None, limits=limits, agent="person"
+                )
+
+    def _calm_down(self) -> None:
+        """From here on nothing goes wrong any more."""
+        world = self._world
+        world.calm = True
+        world.due.clear()
+        world.disk.outcomes.clear()
+        world.weather = Weather()
+        self._mend({})
+        self._clean({})
+
+
+def _edited(
+    world: World, records: list[dict[str, Any]], bead: str, how: str
+) -> list[dict[str, Any]]:
+    """The backlog after somebody has changed one bead of it."""
+    place = next((n for n, record in enumerate(records) if record["id"] == bead), None)
+    if how == "add" or place is None:
+        world.added += 1
+        return [*records, issue(BeadPlan(f"x-{world.added:02}", "plain"))]
+    record = records[place] | {"updated_at": stamp(world.moment)}
+    match how:
+        case "text":
+            record["description"] += f" And {world.now():.0f}."
+        case "close":
+            record |= {"status": "closed", "closed_at": "2026-01-01T00:00:00Z"}
+        case "reopen":
+            record |= {"status": "open"}
+            record.pop("closed_at", None)
+        case "defer":
+            record["defer_until"] = "2026-01-01T20:01:30Z"
+        case "block":
+            others = [r["id"] for r in records if r["id"] < bead]
+            needs = [{"depends_on_id": n, "type": "blocks"} for n in others[:1]]
+            record["dependencies"] = record["dependencies"] + needs
+        case "delete":
+            return [r for r in records if r["id"] != bead]
+    return [record if r["id"] == bead else r for r in records]
+
+
+def _of(what: str) -> Callable[[Nature, dict[str, Any]], Any]:
+    return lambda nature, about: nature._weather(about, what=what)
+
+
+_HAPPENS: dict[str, Callable[[Nature, dict[str, Any]], Any]] = {
+    "crash": Nature._crash,
+    "crash at": Nature._crash_at,
+    "crash again": Nature._crash_again,
+    "commits": Nature._commits,
+    "store out": _of("store"),
+    "tracker out": _of("tracker"),
+    "git out": _of("git"),
+    "flips": _of("flips"),
+    "killed gates": _of("killed"),
+    "provider": Nature._provider,
+    "foreign": Nature._foreign,
+    "red base": Nature._red_base,
+    "edit": Nature._edit,
+    "dirty": Nature._dirty,
+    "rewrite": Nature._rewrite,
+    "agent dies": Nature._agent_dies,
+    "defect": Nature._defect,
+    "person": Nature._person,
+    "pause": Nature._pause,
+    "stop": Nature._stop,
+    "target": Nature._target,
+    "clock": Nature._clock_jumps,
+    "asleep": Nature._asleep,
+    "continue": Nature._continue,
+    "mend": Nature._mend,
+    "clean": Nature._clean,
+    "sync": Nature._sync,
+}

@@ -1,0 +1,186 @@
+"""What happens in one simulated run, drawn from its seed: beads, settings, faults.
+
+A plan is all there is to a run: the same plan gives the same event log, byte for byte. To
+shrink a failing one, beads and faults are taken out of it, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+BEADS = 25
+HORIZON = 90.0
+"""Virtual seconds in which faults begin; later there are none."""
+MOST_FAULTS = 10
+
+KINDS = ("plain",) * 8 + ("shared",) * 4 + ("clash",) * 3 + ("check",) * 2 + ("flaky", "done")
+
+STEPS = (
+    "commit", "commit done", "git cas line", "git cas line done", "git note", "git note done",
+    "git set candidates", "git set candidates done", "git delete candidates",
+    "git set attempts", "git set attempts done", "git set base", "git set base done",
+    "git delete base", "git follow", "git follow done", "git cas seen", "gate", "gate done",
+    "command", "workspace record", "workspace fill", "workspace ready", "workspace snapshot",
+    "workspace folder away", "workspace record away", "workspace harvest", "tracker close",
+    "tracker close done", "agent", "agent done",
+)  # fmt: skip
+"""Where a crash can be placed: before the step of that name is taken."""
+
+WEIGHTS: dict[str, int] = {
+    "crash": 14,
+    "crash at": 12,
+    "crash again": 4,
+    "commits": 6,
+    "store out": 4,
+    "tracker out": 3,
+    "git out": 2,
+    "provider": 4,
+    "flips": 3,
+    "killed gates": 2,
+    "foreign": 6,
+    "red base": 2,
+    "edit": 8,
+    "dirty": 3,
+    "rewrite": 1,
+    "agent dies": 4,
+    "defect": 4,
+    "person": 14,
+    "pause": 3,
+    "stop": 4,
+    "target": 2,
+    "clock": 2,
+    "asleep": 3,
+}
+"""How often each kind of fault is drawn, against the others."""
+
+EDITS = ("text", "close", "delete", "add", "defer", "block", "reopen")
+VERBS = ("hold", "release", "approve", "reject", "retry")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong, at `at` virtual seconds; `number` is its place in the plan."""
+
+    number: int
+    at: float
+    kind: str
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BeadPlan:
+    """One bead: what its work is like, and which beads it waits for."""
+
+    id: str
+    kind: str
+    needs: tuple[str, ...] = ()
+    priority: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`tracked`: git has the tracker's file. `harsh`: how often agents do badly, 0 to 1."""
+
+    seed: int
+    beads: tuple[BeadPlan, ...]
+    faults: tuple[Fault, ...]
+    target: int
+    tracked: bool = True
+    planner: bool = True
+    review: bool = True
+    deploy: bool = True
+    harsh: float = 0.2
+    slots: int = 2
+
+    def bead(self, bead: str) -> BeadPlan:
+        """The plan of a bead; one that others have added is a plain one."""
+        return next((one for one in self.beads if one.id == bead), BeadPlan(bead, "plain"))
+
+    def only(self, beads: Sequence[str], faults: Sequence[int]) -> Plan:
+        """The same with these beads and these faults alone."""
+        kept = tuple(
+            replace(one, needs=tuple(n for n in one.needs if n in beads))
+            for one in self.beads
+            if one.id in beads
+        )
+        left = tuple(one for one in self.faults if one.number in faults)
+        return replace(self, beads=kept, faults=left, target=min(self.target, len(kept)))
+
+    @property
+    def calm_from(self) -> float:
+        """When the last fault has begun, and all of them are over."""
+        ends = [fault.at + fault.about.get("seconds", 0.0) for fault in self.faults]
+        return max(ends, default=0.0) + 5.0
+
+
+def draw(seed: int, beads: int = BEADS) -> Plan:
+    """The plan of a seed."""
+    chance = random.Random(f"plan {seed}")  # noqa: S311 (repeatable, no secret)
+    names = [f"b-{number:02}" for number in range(1, beads + 1)]
+    planned = tuple(_bead(chance, names, number) for number in range(beads))
+    kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
+    count = chance.randrange(1, MOST_FAULTS + 1)
+    drawn = sorted(
+        (chance.uniform(0.0, HORIZON) ** 1.0, kind)
+        for kind in chance.choices(kinds, weights, k=count)
+    )
+    faults = tuple(
+        Fault(number, round(at, 3), kind, _about(chance, kind, names))
+        for number, (at, kind) in enumerate(drawn)
+    )
+    return Plan(
+        seed=seed,
+        beads=planned,
+        faults=faults,
+        target=beads if chance.random() < 0.7 else chance.randrange(1, beads + 1),
+        tracked=chance.random() < 0.7,
+        planner=chance.random() < 0.8,
+        review=chance.random() < 0.9,
+        deploy=chance.random() < 0.85,
+        harsh=chance.choice((0.0, 0.1, 0.2, 0.2, 0.35)),
+        slots=chance.choice((2, 2, 4)),
+    )
+
+
+def _bead(chance: random.Random, names: list[str], number: int) -> BeadPlan:
+    before = names[:number]
+    needs = chance.sample(before, 1) if before and chance.random() < 0.25 else []
+    return BeadPlan(names[number], chance.choice(KINDS), tuple(needs), chance.randrange(5))
+
+
+def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]:
+    bead = chance.choice(names)
+    down = round(chance.uniform(0.1, 20.0), 3)
+    seconds = round(chance.uniform(0.5, 25.0), 3)
+    match kind:
+        case "crash":
+            return {"steps": chance.randrange(1, 60), "down": down}
+        case "crash at":
+            return {"step": chance.choice(STEPS), "nth": chance.randrange(1, 4), "down": down}
+        case "crash again":
+            return {"times": chance.randrange(2, 5), "steps": chance.randrange(1, 400), "down": 0.5}
+        case "commits":
+            ends = ("failed", "lost", "kept", "ok")
+            return {"outcomes": [chance.choice(ends) for _ in range(chance.randrange(1, 5))]}
+        case "provider":
+            classes = ("provider_limit", "provider_down", "auth")
+            backend = chance.choice(("alpha", "beta"))
+            return {"backend": backend, "class": chance.choice(classes), "seconds": seconds}
+        case "foreign":
+            return {"path": chance.choice(("src/list.x", "src/foreign.x", f"src/{bead}.x"))}
+        case "edit":
+            return {"bead": bead, "how": chance.choice(EDITS), "commit": chance.random() < 0.5}
+        case "person":
+            again = {"bead": bead, "verb": chance.choice(VERBS), "later": seconds}
+            return again | {"back": chance.random() < 0.8}
+        case "stop":
+            return {"now": chance.random() < 0.5, "down": down}
+        case "target":
+            return {"target": chance.randrange(1, len(names) + 1)}
+        case "clock":
+            return {"jump": round(chance.uniform(-4000.0, 4000.0), 3)}
+        case _:
+            return {"seconds": seconds}

@@ -1,0 +1,52 @@
+"""The tracker of the simulated machine: the file in the user's worktree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+
+from oya.beads import PATH, dumps, parse
+from oya.errors import TrackerError
+from oya.testing.simulation.git import GitDisk
+from oya.testing.simulation.life import Life
+from oya.trackers.port import Snapshot
+
+
+class SimulatedTracker:
+    """`trackers.port.Tracker` over the worktree of a `GitDisk`; `failing` makes it refuse."""
+
+    kind = "simulated"
+    path = PATH
+
+    def __init__(
+        self, disk: GitDisk, life: Life, failing: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._disk = disk
+        self._life = life
+        self._failing = failing
+
+    async def read(self, known: Snapshot | None = None) -> Snapshot:
+        """See `Tracker.read`."""
+        await self._life.turn("", self._life.some(0.05))
+        data = self._data()
+        fingerprint = hashlib.sha256(data).hexdigest()
+        if known is not None and known.fingerprint == fingerprint:
+            return known
+        return Snapshot(parse(data.decode(), known.backlog if known else None), fingerprint)
+
+    async def close(self, bead_id: str, reason: str, at: datetime) -> None:
+        """See `Tracker.close`."""
+        await self._life.turn("tracker close")
+        before = parse(self._data().decode())
+        after = before.close(bead_id, reason, at)
+        if after is not before:
+            self._disk.working[PATH] = dumps(after).encode()
+        await self._life.turn("tracker close done", self._life.some(0.05))
+
+    def _data(self) -> bytes:
+        if self._failing():
+            raise TrackerError(f"{PATH} cannot be read now.", safe="Nothing was changed.")
+        if PATH not in self._disk.working:
+            raise TrackerError(f"There is no backlog: {PATH} does not exist.")
+        return self._disk.working[PATH]

@@ -1,0 +1,231 @@
+"""Workspaces and answers on the simulated machine: a folder is a table of files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oya.agents.answers import answer_path
+from oya.errors import GitError
+from oya.lifecycle.model import Role
+from oya.repository.encode import encode
+from oya.repository.port import OYA, Harvested, Head, Workspace
+from oya.testing.simulation.git import SimulatedGit
+from oya.testing.simulation.life import Life
+from oya.testing.simulation.objects import File, Objects
+
+WORK = Path("/simulated/work")
+NEVER_TAKEN = (".beads/", ".oya/out/")
+
+Folder = dict[str, bytes]
+
+
+@dataclass
+class Record:
+    """What oya keeps beside a folder; `ready` once everything was checked out."""
+
+    bead: str
+    epoch: int
+    start: str
+    head: str
+    ready: bool = False
+
+
+@dataclass
+class FolderDisk:
+    """What of the folders outlives a daemon; `kept` are those that were moved aside."""
+
+    folders: dict[Path, Folder] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    kept: dict[Path, Folder] = field(default_factory=dict)
+
+    def work_in(self, path: Path) -> Folder:
+        """The files of a folder that belong to its agent's work."""
+        folder = self.folders.get(path, {})
+        return {p: data for p, data in folder.items() if not p.startswith(NEVER_TAKEN)}
+
+
+class SimulatedWorkspaces:
+    """`repository.port.Workspaces` over a `FolderDisk`; each step may be the last."""
+
+    def __init__(self, disk: FolderDisk, repo: SimulatedGit, objects: Objects, life: Life) -> None:
+        self._disk = disk
+        self._repo = repo
+        self._objects = objects
+        self._life = life
+        self._live: set[str] = set()
+
+    def attempt_ref(self, bead: str, epoch: int) -> str:
+        """See `Workspaces.attempt_ref`."""
+        return f"refs/oya/attempts/{encode(bead)}/{epoch}"
+
+    def base_ref(self, bead: str, epoch: int) -> str:
+        """See `Workspaces.base_ref`."""
+        return f"refs/oya/base/{encode(bead)}/{epoch}"
+
+    async def create(
+        self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
+    ) -> Workspace:
+        """See `Workspaces.create`."""
+        key = f"{encode(bead)}.{epoch}"
+        if key in self._disk.records or WORK / key in self._disk.folders:
+            raise GitError(f"there already is a workspace for {bead}, epoch {epoch}")
+        self._live.add(key)
+        try:
+            return await self._create(key, bead, epoch, start, merge)
+        except BaseException:
+            await asyncio.shield(self._discard(key, bead, epoch))
+            raise
+
+    async def _create(
+        self, key: str, bead: str, epoch: int, start: str, merge: Sequence[str]
+    ) -> Workspace:
+        await self._set_aside(bead, epoch)
+        await self._repo.set_ref(self.base_ref(bead, epoch), start)
+        commit, conflicts = await self._merged(start, merge)
+        if commit != start:
+            await self._repo.set_ref(self.base_ref(bead, epoch), commit)
+        await self._life.turn("workspace record")
+        self._disk.records[key] = record = Record(bead, epoch, commit, commit)
+        await self._life.turn("workspace fill")
+        self._fill(WORK / key, commit)
+        await self._life.turn("workspace ready", self._life.some(0.05))
+        record.ready = True
+        return Workspace(bead, epoch, WORK / key, f"oya/{encode(bead)}", commit, conflicts)
+
+    async def _set_aside(self, bead: str, epoch: int) -> None:
+        earlier = await self._repo.read_ref(self.attempt_ref(bead, epoch))
+        if earlier is not None:
+            await self._repo.set_ref(f"refs/oya/earlier/{encode(bead)}/{earlier}", earlier)
+
+    async def _merged(self, start: str, merge: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        commit, conflicts = start, dict[str, None]()
+        for theirs in merge:
+            base = await self._repo.merge_base(commit, theirs)
+            if base == theirs:
+                continue
+            if base == commit:
+                commit = theirs
+                continue
+            merged = await self._repo.merge_tree(commit, theirs)
+            conflicts |= dict.fromkeys(merged.conflicts)
+            commit = await self._repo.commit_tree(
+                merged.tree, (commit, theirs), "Merge earlier work on this bead", author=OYA
+            )
+        return commit, tuple(conflicts)
+
+    def _fill(self, path: Path, commit: str) -> None:
+        files = self._objects.files(commit)
+        self._disk.folders[path] = {name: file.data for name, file in files.items()}
+
+    async def commit(self, ws: Workspace, message: str) -> Head:
+        """See `Workspaces.commit`."""
+        await self._life.turn("workspace snapshot")
+        record = self._disk.records.get(ws.path.name)
+        if record is None:
+            record = Record(ws.bead, ws.epoch, ws.start, ws.start, ready=True)
+            self._disk.records[ws.path.name] = record
+        if ws.path not in self._disk.folders:
+            self._fill(ws.path, record.head)
+        tree = self._tree(ws.path, record.start)
+        head = record.head
+        if tree != self._objects.commits[head].tree:
+            head = await self._repo.commit_tree(tree, (head,), message, author=OYA)
+        await self._repo.set_ref(self.attempt_ref(ws.bead, ws.epoch), head)
+        record.head = head
+        return Head(head, tree)
+
+    def _tree(self, path: Path, start: str) -> str:
+        before = self._objects.files(start)
+        files = {
+            name: File(data, before[name].mode if name in before else "100644")
+            for name, data in self._disk.work_in(path).items()
+        }
+        files |= {name: file for name, file in before.items() if name.startswith(NEVER_TAKEN)}
+        return self._objects.add_tree(files)
+
+    async def restore(self, ws: Workspace, commit: str, paths: Collection[str]) -> None:
+        """See `Workspaces.restore`."""
+        await self._life.turn("workspace restore")
+        files = self._objects.files(commit)
+        folder = self._disk.folders[ws.path]
+        for path in paths:
+            if path in files:
+                folder[path] = files[path].data
+            else:
+                folder.pop(path, None)
+
+    async def remove(self, ws: Workspace) -> None:
+        """See `Workspaces.remove`."""
+        await self._discard(ws.path.name, ws.bead, ws.epoch)
+
+    async def keep(self, ws: Workspace) -> Path:
+        """See `Workspaces.keep`."""
+        await self._life.turn("workspace keep")
+        kept = WORK.parent / "kept" / ws.path.name
+        self._disk.kept[kept] = self._disk.folders.pop(ws.path, {})
+        await self._discard(ws.path.name, ws.bead, ws.epoch)
+        return kept
+
+    async def leftovers(self) -> list[tuple[str, int, Path]]:
+        """See `Workspaces.leftovers`."""
+        await self._life.turn()
+        names = {path.name for path in self._disk.folders} | set(self._disk.records)
+        found = [(*self._whose(key), WORK / key) for key in sorted(names - self._live)]
+        return [(bead, epoch, path) for bead, epoch, path in found]
+
+    async def harvest(self, path: Path) -> Harvested:
+        """See `Workspaces.harvest`."""
+        await self._life.turn("workspace harvest")
+        key = path.name
+        bead, epoch = self._whose(key)
+        record = self._disk.records.get(key)
+        if path not in self._disk.folders or (record and not record.ready):
+            await self._discard(key, bead, epoch)
+            return Harvested(None)
+        start = record.start if record else await self._repo.read_ref(self.base_ref(bead, epoch))
+        assert start is not None
+        workspace = Workspace(bead, epoch, path, f"oya/{encode(bead)}", start)
+        head = await self.commit(workspace, f"What {bead} had when oya ended")
+        await self.remove(workspace)
+        return Harvested(head)
+
+    def _whose(self, key: str) -> tuple[str, int]:
+        record = self._disk.records.get(key)
+        if record:
+            return record.bead, record.epoch
+        name, _, epoch = key.rpartition(".")
+        return name, int(epoch)
+
+    async def _discard(self, key: str, bead: str, epoch: int) -> None:
+        await self._life.turn("workspace folder away")
+        self._disk.folders.pop(WORK / key, None)
+        await self._life.turn("workspace record away")
+        self._disk.records.pop(key, None)
+        await self._repo.delete_ref(self.base_ref(bead, epoch))
+        self._live.discard(key)
+
+
+class SimulatedAnswers:
+    """`agents.answers.AnswerFiles` over a `FolderDisk`."""
+
+    def __init__(self, disk: FolderDisk, life: Life) -> None:
+        self._disk = disk
+        self._life = life
+
+    def make_room(self, workspace: Path, role: Role) -> None:
+        """See `AnswerFiles.make_room`."""
+        self._life.require()
+        self._disk.folders[workspace].pop(answer_name(role), None)
+
+    def read(self, workspace: Path, role: Role) -> bytes | None:
+        """See `AnswerFiles.read`."""
+        self._life.require()
+        return self._disk.folders[workspace].get(answer_name(role))
+
+
+def answer_name(role: Role) -> str:
+    """Where in a folder the answer of a role lies."""
+    return str(answer_path(Path(), role))

@@ -1,0 +1,207 @@
+"""The simulated machine: what outlives a daemon, and what is wrong with it right now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from oya.beads import PATH
+from oya.errors import StoreUnavailable
+from oya.lifecycle.failures import FailureClass
+from oya.store.engine import Row, Write
+from oya.testing.engine import Disk, Outcome, SimulatedEngine
+from oya.testing.simulation.git import GitDisk
+from oya.testing.simulation.life import Crash, Life
+from oya.testing.simulation.objects import File
+from oya.testing.simulation.plan import BeadPlan, Plan
+from oya.testing.simulation.workspaces import Folder, FolderDisk
+
+BEGAN = datetime(2026, 1, 1, 20, tzinfo=UTC)
+SLOWEST_COMMIT = 0.01
+
+
+@dataclass
+class Weather:
+    """What goes wrong now: each until a moment in virtual time, 0 for not at all."""
+
+    store: float = 0.0
+    tracker: float = 0.0
+    git: float = 0.0
+    flips: float = 0.0
+    killed: float = 0.0
+    providers: dict[str, tuple[FailureClass, float]] = field(default_factory=dict)
+    defects: int = 0
+
+
+class World:
+    """Everything beside the daemon, over all its lives."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.chance = random.Random(f"world {plan.seed}")  # noqa: S311
+        self.disk = Disk()
+        self.git = GitDisk()
+        self.folders = FolderDisk()
+        self.weather = Weather()
+        self.lives = 0
+        self.elapsed = 0.0
+        self.jumped = 0.0
+        self.calm = False
+        self.target = plan.target
+        self.due: list[tuple[str, int]] = []
+        self.stakes: dict[tuple[str, int], Folder] = {}
+        self.breaches: list[str] = []
+        self.fates: list[str] = []
+        self.running: set[str] = set()
+        self.added = 0
+        self.crash_in: Callable[[int], None] = lambda steps: None
+        _settle(self)
+
+    def now(self) -> float:
+        """Virtual seconds since the beginning, over all lives."""
+        return self.elapsed + asyncio.get_running_loop().time()
+
+    @property
+    def wall(self) -> datetime:
+        """Wall time at the beginning of this life."""
+        return BEGAN + timedelta(seconds=self.elapsed + self.jumped)
+
+    @property
+    def moment(self) -> datetime:
+        """Wall time now."""
+        return BEGAN + timedelta(seconds=self.now() + self.jumped)
+
+    # What ports ask
+
+    def passing(self, step: str) -> None:
+        """Called by a `Life` before each step: here a crash may have been placed."""
+        for place, (name, left) in enumerate(self.due):
+            if name == step:
+                if left <= 1:
+                    del self.due[place]
+                    self.fates.append(f"crashed before {step}")
+                    self.crash_in(0)  # whatever the code makes of the error: nothing runs after it
+                    raise Crash
+                self.due[place] = name, left - 1
+        if self.weather.defects and step.startswith(("git", "gate", "commit", "workspace")):
+            self.weather.defects -= 1
+            raise RuntimeError(f"a planted defect, met before {step}")
+
+    def gate_trouble(self) -> str:
+        """What becomes of the run of a gate that ends now."""
+        if self.now() < self.weather.flips and self.chance.random() < 0.3:
+            return "flip"
+        return "killed" if self.now() < self.weather.killed and self.chance.random() < 0.3 else ""
+
+    def refusing(self, backend: str) -> FailureClass | None:
+        """With which class a provider refuses now, if it does."""
+        failure, until = self.weather.providers.get(backend, (None, 0.0))
+        return failure if self.now() < until else None
+
+    # What outlives a daemon
+
+    def note_stakes(self) -> None:
+        """A daemon died: what lies in its workspaces must not be lost."""
+        for key, record in self.folders.records.items():
+            work = next((p for p in self.folders.folders if p.name == key), None)
+            if record.ready and work is not None:
+                self.stakes[record.bead, record.epoch] = self.folders.work_in(work)
+
+    def rows(self, table: str) -> list[Row]:
+        """The rows of a table as they are on the disk, by key."""
+        rows = self.disk.volatile[table]
+        return [json.loads(rows[key]) for key in sorted(rows)]
+
+    def row(self, table: str, key: str) -> Row | None:
+        """One row as it is on the disk."""
+        text = self.disk.volatile[table].get(key)
+        return None if text is None else json.loads(text)
+
+    def commit_as_user(self, changes: dict[str, bytes | None], message: str) -> None:
+        """The user commits on the branch, in their own worktree."""
+        git, objects = self.git, self.git.objects
+        tip = git.refs["refs/heads/main"]
+        files = dict(objects.files(tip))
+        for path, data in changes.items():
+            if data is None:
+                files.pop(path, None)
+                git.working.pop(path, None)
+            else:
+                files[path] = File(data)
+                git.working[path] = data
+        tree = objects.add_tree(files)
+        at = f"{self.moment:%s}"
+        git.refs["refs/heads/main"] = objects.add_commit(tree, (tip,), message, "Ada", at)
+
+
+class MachineEngine(SimulatedEngine):
+    """The simulated engine with the machine's time, outages and crashes."""
+
+    def __init__(self, disk: Disk, life: Life, world: World) -> None:
+        super().__init__(disk, lambda: not life.over)
+        self._life = life
+        self._world = world
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        await self._life.turn("commit", self._life.some(SLOWEST_COMMIT))
+        if self._world.now() < self._world.weather.store:
+            self._disk.outcomes.appendleft(Outcome.FAILED)
+        await super().commit(writes)
+        await self._life.turn("commit done")
+
+    async def _turn(self) -> None:
+        await self._life.turn()
+        await super()._turn()
+
+    async def scan(self, table: str, **how: Any) -> AsyncIterator[tuple[str, Row]]:
+        self._refuse()
+        async for found in super().scan(table, **how):
+            yield found
+
+    async def get(self, table: str, key: str) -> Row | None:
+        self._refuse()
+        return await super().get(table, key)
+
+    def _refuse(self) -> None:
+        if self._world.now() < self._world.weather.store:
+            raise StoreUnavailable("the simulated disk is out of reach")
+
+
+def _settle(world: World) -> None:
+    """The repository as it is before the first life."""
+    lines = "".join(f"{json.dumps(issue(bead))}\n" for bead in world.plan.beads)
+    files = {
+        "tests/base.t": File(b"work src/base.x base\n"),
+        "src/base.x": File(b"base\n"),
+        "src/done.x": File(b"done\n"),
+        "src/list.x": File(b"list\n"),
+    }
+    if world.plan.tracked:
+        files[PATH] = File(lines.encode())
+    objects = world.git.objects
+    first = objects.add_commit(objects.add_tree(files), (), "first", "Ada", "0")
+    world.git.refs["refs/heads/main"] = first
+    world.git.working = {path: file.data for path, file in files.items()}
+    world.git.working[PATH] = lines.encode()
+
+
+def issue(bead: BeadPlan, **fields: Any) -> dict[str, Any]:
+    """A record of the tracker's file."""
+    number = int(bead.id.rpartition("-")[2])
+    return {
+        "id": bead.id,
+        "title": f"The work of {bead.id}",
+        "description": f"Do what {bead.id} says.",
+        "acceptance_criteria": "it is done",
+        "status": "open",
+        "priority": bead.priority,
+        "issue_type": "task",
+        "created_at": f"2025-12-01T{number // 60 % 24:02}:{number % 60:02}:00Z",
+        "dependencies": [{"depends_on_id": need, "type": "blocks"} for need in bead.needs],
+        **fields,
+    }

@@ -57,6 +57,12 @@ STORE_AGAIN = 0.5
 """Seconds until what an outage of the store has kept from being decided is decided again."""
 A_LITTLE = 0.01
 """Seconds after the end of a pause, so that a timer is never early."""
+AT_MOST_EVERY = 1.0
+"""Seconds between two looks at the leases, however much happens."""
+BASE_RED = "base_red"
+"""The reason to pause that the watch over the base takes back."""
+WATCH = 1.0
+"""Seconds between two looks whether a red base has moved."""
 BASE_AGAIN = 900.0
 """Seconds until a red base is looked at again, if it has not moved before."""
 
@@ -72,9 +78,15 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         self._shared = shared
         self._claims = Claims(parts, shared)
         self._woken = False
+        self._leases_at = 0.0
         self._again: TimerHandle | None = None
 
     async def pre_start(self) -> None:
+        """After a restart, what its child tasks were at goes on."""
+        if self._shared.ending is not None and not self._shared.done.is_set():
+            self.start(self._wind_down(*self._shared.ending, grace=0.0), name="wind down")
+        if BASE_RED in self._shared.paused:
+            self.start(self._watch_base(""), name="watch base")
         self.send_every(self._shared.leases.term / LOOKS, Wake())
         for access in self._shared.admission.backends.values():
             self._look_when_open(access)
@@ -88,7 +100,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         except StoreError as error:
             # An outage of the store is not a crash: what was to be decided is decided again.
             log.error("store", error=str(error))
-            if self._again is None or not self._again.active:
+            if isinstance(message, Start):
+                self.send_after(STORE_AGAIN, message, control=True)
+            elif self._again is None or not self._again.active:
                 self._again = self.send_after(STORE_AGAIN, Wake())
 
     async def _handle(self, message: OrchestratorMessage) -> None:
@@ -117,8 +131,11 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 await self._pause(reason, words)
             case Continue(reason=reason):
                 await self._continue(reason)
-            case Change():
-                await self._change(message)
+            case Change(reply=reply):
+                try:
+                    await self._change(message)
+                except OyaError as error:
+                    reply.fail(error)
             case Melted():
                 self._melted(message)
             case BaseIsRed(base=base, reason=reason):
@@ -138,8 +155,12 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     async def _look(self) -> None:
         self._woken = False
-        await self._claims.expire_overdue()
-        await self._claims.expire_orphans()
+        if self._shared.ending is None:
+            await self._agree()
+        if self.clock.monotonic() >= self._leases_at:
+            self._leases_at = self.clock.monotonic() + AT_MOST_EVERY
+            await self._claims.expire_overdue()
+            await self._claims.expire_orphans()
         if self._swarm.status is SwarmStatus.RUNNING and self._shared.ending is None:
             await self._claims.hand_out(self._swarm)
             self._finish_if_done()
@@ -215,8 +236,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     async def _start(self) -> None:
         if self._swarm.status is SwarmStatus.STARTING:
             await self._move(SwarmStatus.RUNNING)
-            for words in list(self._shared.paused.values())[:1]:  # told before it was started
-                await self._move(SwarmStatus.PAUSED, words)
+        await self._agree()  # it may have been told to pause before it was started
         wanted = self._parts.settings.defaults
         counts = {
             Role.TEST_WRITER: wanted.test_writers,
@@ -249,20 +269,23 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     async def _pause(self, reason: str, words: str = "") -> None:
         self._shared.paused[reason] = words or reason
-        if self._swarm.status is SwarmStatus.RUNNING:
-            await self._move(SwarmStatus.PAUSED, words or reason)
+        await self._agree()
 
     async def _continue(self, reason: str) -> None:
         self._shared.paused.pop(reason, None)
         if reason == "person":  # who continues has logged in again, or means to try
             self._shared.admission.enable_all()
             self._shared.paused.pop("no backend", None)
-        if self._swarm.status is not SwarmStatus.PAUSED:
-            return
-        if self._shared.paused:
-            return
-        await self._move(SwarmStatus.RUNNING)
+        await self._agree()
         await self._soon()
+
+    async def _agree(self) -> None:
+        """Be paused while there is a reason to be, and running while there is none."""
+        reasons, status = self._shared.paused, self._swarm.status
+        if reasons and status is SwarmStatus.RUNNING:
+            await self._move(SwarmStatus.PAUSED, next(iter(reasons.values())))
+        elif not reasons and status is SwarmStatus.PAUSED:
+            await self._move(SwarmStatus.RUNNING)
 
     def _melted(self, message: Melted) -> None:
         causes = ", ".join(f"{count} {name}" for name, count in message.causes)
@@ -286,7 +309,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     async def _wind_down(self, status: SwarmStatus, reason: str, grace: float) -> None:
         """Stop intake, let running turns finish, cancel the rest, say how it ended."""
-        await self._move(SwarmStatus.STOPPING, reason)
+        await self._move_surely(SwarmStatus.STOPPING, reason)
         until = self.clock.monotonic() + grace
         while self._shared.pool.busy and self.clock.monotonic() < until:
             await self.clock.sleep(0.1)
@@ -295,7 +318,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             await self._shared.lander.stop(timeout=max(grace, 1.0))
         if status is SwarmStatus.STOPPED and self._swarm.reached:
             status, reason = SwarmStatus.COMPLETED, "target reached"
-        await self._move(
+        await self._move_surely(
             status,
             reason,
             ended_at=stamp(self.clock.now()),
@@ -303,26 +326,42 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         )
         self._shared.done.set()
 
+    async def _move_surely(self, to: SwarmStatus, reason: str, **changes: Any) -> None:
+        """Again and again while the store takes nothing; it ends the swarm if it never will."""
+        while self._swarm.status is not to:
+            try:
+                await self._move(to, reason, **changes)
+            except StoreError as error:
+                log.error("store", error=str(error))
+                await self.clock.sleep(STORE_AGAIN)
+
     async def _shutdown(self) -> None:
         assert self._shared.supervisor is not None
         deadline = self._parts.settings.execution.grace + 15.0
         await self._shared.supervisor.ask(Shutdown, timeout=deadline)
 
     async def _base_is_red(self, base: str, reason: str) -> None:
-        if "base_red" in self._shared.paused:
+        if BASE_RED in self._shared.paused:
             return
-        await self._pause("base_red", reason)
         self.start(self._watch_base(base), name="watch base")
+        await self._pause(BASE_RED, reason)
 
     async def _watch_base(self, base: str) -> None:
         """Looked at again, each time by a real run, at every new base and every 15 minutes."""
         while True:
             until = self.clock.monotonic() + BASE_AGAIN
             while self._shared.line.base == base and self.clock.monotonic() < until:
-                await self.clock.sleep(1.0)
+                await self.clock.sleep(WATCH)
             base = self._shared.line.base
-            if not await self._parts.base_red(base, fresh=True):
-                self.ref.try_tell(Continue("base_red"), control=True)
+            try:
+                red = await self._parts.base_red(base, fresh=True)
+            except OyaError as error:  # an outage says nothing of the base
+                log.warning("base", error=str(error))
+                await self.clock.sleep(WATCH)
+                base = ""
+                continue
+            if not red:
+                self.ref.try_tell(Continue(BASE_RED), control=True)
                 return
 
     # Done? --------------------------------------------------------------------------------

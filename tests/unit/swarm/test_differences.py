@@ -73,7 +73,9 @@ class Backlog:
 def test_what_is_not_touched_is_as_the_tracker_says(seed: int, tmp_path: Path) -> None:
     async def live() -> None:
         disk, clock, random = Disk(), Clock(), Random(seed)
-        opened = Store.open(tmp_path, clock=clock, engine=lambda _: SimulatedEngine(disk))
+        opened = Store.open(
+            tmp_path, clock=clock, sync=False, engine=lambda _: SimulatedEngine(disk)
+        )
         async with aclosing(await opened) as store:
             board, backlog = Board(), Backlog(random)
             parts: Any = SimpleNamespace(board=board, store=store, clock=clock)
@@ -124,7 +126,9 @@ async def look(store: Store, board: Board, differences: Differences, random: Ran
 def test_where_nothing_changed_nothing_is_looked_at(tmp_path: Path) -> None:
     async def live() -> None:
         disk, clock = Disk(), Clock()
-        opened = Store.open(tmp_path, clock=clock, engine=lambda _: SimulatedEngine(disk))
+        opened = Store.open(
+            tmp_path, clock=clock, sync=False, engine=lambda _: SimulatedEngine(disk)
+        )
         async with aclosing(await opened) as store:
             board = Board()
             parts: Any = SimpleNamespace(board=board, store=store, clock=clock)

@@ -119,7 +119,9 @@ def test_index_and_scan_agree_whatever_happens(
 ) -> None:
     async def live() -> None:
         disk = Disk()
-        opened = Store.open(tmp_path, clock=LoopClock(), engine=lambda _: SimulatedEngine(disk))
+        opened = Store.open(
+            tmp_path, clock=LoopClock(), sync=False, engine=lambda _: SimulatedEngine(disk)
+        )
         async with aclosing(await opened) as store:
             life = Life(store, Random(seed))
             life.read()

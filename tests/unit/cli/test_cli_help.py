@@ -11,10 +11,10 @@ from oya.cli.main import run
 
 COMMANDS = [
     "init", "doctor", "demo", "beads", "show", "why", "approve", "reject", "retry", "hold",
-    "release", "events", "logs", "schema", "sync", "swarm",
+    "release", "events", "logs", "verify", "schema", "sync", "swarm",
 ]  # fmt: skip
 BELOW_SWARM = ["status", "stop", "pause", "continue", "set", "list"]
-LATER = ["verify", "state", "triage", "plan", "add", "import", "report", "undo", "take", "give"]
+LATER = ["state", "triage", "plan", "add", "import", "report", "undo", "take", "give"]
 
 HELP = """\
 Usage: oya [OPTIONS] COMMAND [ARGS]...
@@ -39,6 +39,7 @@ Commands:
   release  Give a held bead back.
   events   Print what happened, one line an event.
   logs     Print what daemon and backends have said.
+  verify   Hold what happened here against what is promised.
   schema   Print the JSON schema of a role's answer.
   sync     Let your checkout follow what landed.
   swarm    Start a swarm, go on with one, or attach.

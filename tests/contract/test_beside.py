@@ -84,7 +84,7 @@ def test_one_at_a_time_holds_the_lock(place: Place, beside: Beside) -> None:
 
 
 @pytest.mark.parametrize("sync", [True, False])
-def test_the_sequence_begins_at_the_beginning_and_says_what_was_written(
+async def test_the_sequence_begins_at_the_beginning_and_says_what_was_written(
     place: Place, beside: Beside, sync: bool
 ) -> None:
     file = beside.sequence(sync=sync)
@@ -92,6 +92,10 @@ def test_the_sequence_begins_at_the_beginning_and_says_what_was_written(
     for n in range(1, 4):
         file.write(Position(n * 10**12, n, 1))
         assert file.position == place.open().told() == Position(n * 10**12, n, 1)
+        flushing = file.flush()
+        assert sync or flushing is None
+        if flushing is not None:
+            await flushing
     file.close()
     file.close()
 
@@ -141,6 +145,16 @@ def test_copies_are_numbered_and_the_newest_three_stay(place: Place, beside: Bes
     assert [path.name for path in names] == [f"{n:06d}" for n in range(1, 13)]
     assert {path.parent for path in names} == {beside.directory / "copies"}
     assert beside.has_data()
+
+
+def test_a_copy_with_a_name_is_made_once_and_stays(place: Place, beside: Beside) -> None:
+    place.put("data")
+    first = beside.copy("schema-1")
+    assert first == beside.directory / "copies" / "schema-1"
+    place.put("others")
+    assert beside.copy("schema-1") == first
+    assert [beside.copy().name for _ in range(5)][-1] == "000005"
+    assert place.open().copy("schema-1") == first
 
 
 def test_the_newest_backup_is_named(place: Place, beside: Beside) -> None:

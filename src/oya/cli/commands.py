@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from oya.cli.output import Format, show
+from oya.cli.state_commands import state_app
 from oya.cli.swarm_commands import FormatOption, swarm_app
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(swarm_app)
+app.add_typer(state_app)
 
 BeadArgument = Annotated[str, typer.Argument(metavar="BEAD", help="The id of a bead.")]
 NoteOption = Annotated[str, typer.Option("--note", help="Words for the next prompt.")]

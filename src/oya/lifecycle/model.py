@@ -139,17 +139,22 @@ class BeadState:
         return self.workable or (self.status is Status.HELD and self.hold is Hold.APPROVAL)
 
 
-_PLACES = {f.name: place for place, f in enumerate(fields(BeadState))}
-_VALUES = attrgetter(*_PLACES)
+_PUT = {f.name: getattr(BeadState, f.name).__set__ for f in fields(BeadState)}
+_PUTS = tuple(_PUT.values())
+_VALUES = attrgetter(*_PUT)
 
 
 def replace(state: BeadState, **changes: Any) -> BeadState:
-    """What `dataclasses.replace` does, in a third of its time: every event makes a few states."""
-    values = list(_VALUES(state))
+    """What `dataclasses.replace` does, in less than half of its time: events make many states."""
+    copy = object.__new__(BeadState)
+    for put, value in zip(_PUTS, _VALUES(state), strict=True):
+        put(copy, value)
     for name, value in changes.items():
-        values[_PLACES[name]] = value
-    return BeadState(*values)
+        _PUT[name](copy, value)
+    return copy
 
+
+_ENUMS = (("phase", Phase), ("status", Status), ("hold", Hold), ("awaits", Hold))
 
 ROLES = {
     Phase.CONTRACT: Role.TEST_WRITER,
@@ -176,14 +181,14 @@ def state_to_json(state: BeadState) -> dict[str, Any]:
 
 
 def state_from_json(row: dict[str, Any]) -> BeadState:
-    """The reverse of `state_to_json`; unknown keys are ignored."""
-    known = {f.name for f in fields(BeadState)}
-    data = {key: value for key, value in row.items() if key in known}
-    data["phase"] = Phase(data["phase"])
-    data["status"] = Status(data["status"])
-    for key in ("hold", "awaits"):
-        data[key] = Hold(data[key]) if data.get(key) else None
+    """The reverse of `state_to_json`; unknown keys are ignored, missing ones as in a new bead."""
+    data = {key: value for key, value in row.items() if key in _PUT}
+    for key, kind in _ENUMS:
+        if data.get(key):
+            data[key] = kind(data[key])
     for key in ("findings", "brought", "for_reviewer", "notes"):
-        data[key] = tuple(data.get(key) or ())
-    data["checks"] = tuple(Check(**check) for check in data.get("checks") or ())
+        if key in data:
+            data[key] = tuple(data[key] or ())
+    if "checks" in data:
+        data["checks"] = tuple(Check(**check) for check in data["checks"] or ())
     return BeadState(**data)

@@ -111,8 +111,8 @@ def _enter(state: BeadState, phase: Phase, **changes: Any) -> BeadState:
         "for_reviewer": () if phase is Phase.CONTRACT else state.for_reviewer,
         "rework": False,
     }
-    after = replace(state, **(fresh | changes))
-    return replace(after, brought=after.findings)
+    entry = fresh | changes
+    return replace(state, **entry, brought=entry["findings"])
 
 
 def _pend(state: BeadState, **changes: Any) -> BeadState:

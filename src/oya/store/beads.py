@@ -9,7 +9,7 @@ from typing import Any
 
 from oya.errors import RefusedError
 from oya.lifecycle.events import Added, Event, name_of
-from oya.lifecycle.model import BeadState, Limits
+from oya.lifecycle.model import BeadState, Limits, state_to_json
 from oya.lifecycle.record import EventRecord
 from oya.lifecycle.swarm import SwarmState
 from oya.lifecycle.table import Effect, transition
@@ -52,12 +52,13 @@ class BeadStore:
         return self._all
 
     def row(self, bead: str) -> Row | None:
-        """The record as it stands in the table `beads`."""
+        """The record as it stands in the table `beads`, with the whole state."""
         state = self.get(bead)
         if state is None:
             return None
-        row: Row = plain(bead_row(state, self._writer.head.details[bead]))
-        return row
+        row = bead_row(state, self._writer.head.details[bead]) | {"state": state_to_json(state)}
+        told: Row = plain(row)
+        return told
 
     async def apply(
         self,

@@ -2,13 +2,13 @@
 
 A lock, the sequence file, the marks of a clean end and of damage, copies and backups.
 Implementations: `files.BesideFiles`, a directory, and `oya.testing.beside.SimulatedBeside`;
-tests/contract/test_beside.py holds for both. All of it is small and rare except
-`SequenceMark.write`, once a commit; nothing blocks but `lock`. What cannot be done now (a full
-disk, no permission) is an `OSError`.
+tests/contract/test_beside.py holds for both. All of it is small and rare except the sequence,
+once a commit. What cannot be done now (a full disk, no permission) is an `OSError`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,7 +47,14 @@ class SequenceMark(Protocol):
         ...
 
     def write(self, position: Position) -> None:
-        """Durable on return, if opened with `sync`. After an error the older one stays readable."""
+        """There for whoever looks after this process. After an error the older one stays."""
+        ...
+
+    def flush(self) -> Awaitable[None] | None:
+        """Make what was written survive power loss, if opened with `sync`.
+
+        None: it does already. Else wait for what is returned before the next `write`.
+        """
         ...
 
     def close(self) -> None:
@@ -111,8 +118,11 @@ class Beside(Protocol):
         """Open no more: each opening would copy, and push the first copy out."""
         ...
 
-    def copy(self) -> Path:
-        """Copy data and sequence file aside; only the newest three copies stay."""
+    def copy(self, name: str | None = None) -> Path:
+        """Copy data and sequence file aside; only the newest three copies stay.
+
+        One with a name stays for good, and is not made again where it is there.
+        """
         ...
 
     def last_backup(self) -> Path | None:

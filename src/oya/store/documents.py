@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from oya.lifecycle.record import EventRecord
 from oya.store.engine import Delete, Put, Row, Write
 from oya.store.head import Draft, to_text
 from oya.store.writer import Writer
@@ -18,24 +17,26 @@ CACHED = 500
 class Documents:
     """One table. Rows are JSON objects and belong to the caller; a get by key never scans.
 
-    What was read or written lately is kept in memory, at most 500 rows.
+    What was read or written lately is kept in memory, at most 500 rows. `timed`: a row that
+    is put gets the time, in the field `at`.
     """
 
-    def __init__(self, table: str, writer: Writer) -> None:
+    def __init__(self, table: str, writer: Writer, *, timed: bool = False) -> None:
         self._table = table
+        self._timed = timed
         self._writer = writer
         self._cache: OrderedDict[str, str] = OrderedDict()
-        self._commits = 0
-        writer.listeners.append(self._committed)
+        self._changes = 0
+        writer.readers.setdefault(table, []).append(self._written)
 
     async def get(self, key: str) -> Row | None:
         """The acknowledged row. `StoreUnavailable` while the engine cannot be read."""
         if key in self._cache:
             self._cache.move_to_end(key)
             return _row(self._cache[key])
-        before = self._commits
+        before = self._changes
         row = await self._writer.engine.get(self._table, key)
-        if row is not None and before == self._commits:
+        if row is not None and before == self._changes:
             self._keep(key, to_text(row))
         return row
 
@@ -53,7 +54,8 @@ class Documents:
         """Set the row, whole; with `event`, an event record in the same commit."""
 
         def decide(draft: Draft) -> None:
-            draft.write(Put(self._table, key, dict(row)))
+            about = {"at": draft.now} if self._timed else {}
+            draft.write(Put(self._table, key, {**row, **about}))
             if event is not None:
                 draft.record(event, swarm=swarm, bead=bead, reason=reason, data=data or {})
 
@@ -67,15 +69,12 @@ class Documents:
         """Every row, by key: for tables that stay small."""
         return [found async for found in self._writer.engine.scan(self._table)]
 
-    def _committed(self, _: Sequence[EventRecord], writes: Sequence[Write]) -> None:
-        for write in writes:
-            if write.table != self._table:
-                continue
-            self._commits += 1
-            if isinstance(write, Put):
-                self._keep(write.key, write.text)
-            else:
-                self._cache.pop(write.key, None)
+    def _written(self, write: Write) -> None:
+        self._changes += 1
+        if isinstance(write, Put):
+            self._keep(write.key, write.text)
+        else:
+            self._cache.pop(write.key, None)
 
     def _keep(self, key: str, text: str) -> None:
         self._cache[key] = text

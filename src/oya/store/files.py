@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged
 from oya.store.beside import Position
 from oya.store.lock import Lock
@@ -47,7 +48,30 @@ class BesideFiles:
     def has_data(self) -> bool:
         return self.data.exists()
 
+    def is_used(self) -> bool:
+        """Whether there is a state here, or was one that is damaged."""
+        return self._sequence.exists() or self.has_data() or self._damaged.exists()
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def adopt(self, fresh: BesideFiles) -> None:
+        """Take over what was built in `importing` below this directory, its sequence last."""
+        if fresh.has_data():
+            fresh.data.rename(self.data)
+        if fresh._clean.exists():
+            fresh._clean.rename(self._clean)
+        sync_directory(self.directory)
+        fresh._sequence.rename(self._sequence)
+        sync_directory(self.directory)
+        fresh.remove()
+
     def sequence(self, *, sync: bool) -> SequenceFile:
+        half = BesideFiles(self.directory / "importing")
+        moved = self.has_data() and not half.has_data()
+        if moved and half._sequence.exists() and not self._sequence.exists():
+            self.adopt(half)  # an import that ended between two renamings
         if self._sequence.exists():
             return SequenceFile.load(self._sequence, sync=sync)
         if self.has_data():
@@ -67,6 +91,7 @@ class BesideFiles:
     def mark_open(self) -> None:
         self._clean.unlink(missing_ok=True)
         sync_directory(self.directory)
+        point("store.clean_mark_gone")
 
     def damage(self) -> str | None:
         try:
@@ -77,11 +102,13 @@ class BesideFiles:
     def mark_damaged(self, words: str) -> None:
         _replace(self._damaged, words)
 
-    def copy(self) -> Path:
+    def copy(self, name: str | None = None) -> Path:
         self._copies.mkdir(exist_ok=True)
         older = self._numbered()
         number = int(older[-1].name) + 1 if older else 1
-        target = self._copies / f"{number:06d}"
+        target = self._copies / (name or f"{number:06d}")
+        if target.exists():
+            return target
         partial = self._copies / "partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -89,15 +116,18 @@ class BesideFiles:
             shutil.copytree(self.data, partial / self.data.name)
         if self._sequence.is_file():
             shutil.copy2(self._sequence, partial)
+        point("store.copied")
         partial.rename(target)
-        for old in older[: max(0, len(older) + 1 - KEPT)]:
+        point("store.copy_named")
+        for old in older[: max(0, len(older) + 1 - KEPT)] if name is None else ():
             shutil.rmtree(old, ignore_errors=True)
         return target
 
     def last_backup(self) -> Path | None:
         if not self._backups.is_dir():
             return None
-        files = [path for path in self._backups.iterdir() if path.is_file()]
+        found = self._backups.iterdir()
+        files = [path for path in found if path.is_file() and path.suffix != ".partial"]
         return max(files, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 
     def _numbered(self) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
@@ -20,6 +21,8 @@ from oya.store.engine import Engine, Put, Row, Write
 K = TypeVar("K")
 V = TypeVar("V")
 
+_NEW = {f.name: getattr(BeadState(""), f.name) for f in fields(BeadState)}
+_VALUES = attrgetter(*_NEW)
 _ATOMS = frozenset({str, int, bool, type(None)})
 
 
@@ -145,21 +148,11 @@ class Draft:
     ) -> EventRecord:
         """One more event, its fields as in `EventRecord`."""
         seq = self.seq + 1
+        told = plain(dict(data))
         record = EventRecord(
-            seq,
-            self.now,
-            swarm,
-            bead,
-            event,
-            from_,
-            to,
-            epoch,
-            agent,
-            class_,
-            reason,
-            plain(dict(data)),
+            seq, self.now, swarm, bead, event, from_, to, epoch, agent, class_, reason, told
         )
-        self.write(Put("events", event_key(seq), record.to_json()))
+        self._put("events", event_key(seq), record.to_json())
         self.events.append(record)
         return record
 
@@ -168,7 +161,7 @@ class Draft:
         details = details.at(self.now)
         self._set(self._beads, state.id, state)
         self._set(self._details, state.id, details)
-        self.write(Put("beads", state.id, bead_row(state, details)))
+        self._put("beads", state.id, bead_row(state, details))
 
     def put_swarm(self, state: SwarmState) -> None:
         """The swarm's new state, with its row."""
@@ -177,14 +170,15 @@ class Draft:
             first = self.seq + 1
             self._set(self._started, state.id, first)
         self._set(self._swarms, state.id, state)
-        self.write(Put("swarm_state", state.id, {**swarm_to_json(state), "first": first}))
+        self._put("swarm_state", state.id, {**swarm_to_json(state), "first": first})
 
     def write(self, write: Write) -> None:
         """One write. `ValueError`, `TypeError`: the engine could not hold it as it is."""
-        check_key(write.key)
         if isinstance(write, Put):
-            write = Put(write.table, write.key, write.row, to_text(write.row))
-        self._set(self._writes, (write.table, write.key), write)
+            self._put(write.table, write.key, write.row)
+        else:
+            check_key(write.key)
+            self._set(self._writes, (write.table, write.key), write)
 
     def accept(self) -> None:
         self._undo.clear()
@@ -210,6 +204,10 @@ class Draft:
         self._head.seq += len(self.events)
         self._head.group += 1
 
+    def _put(self, table: str, key: str, row: Row) -> None:
+        check_key(key)
+        self._set(self._writes, (table, key), Put(table, key, row, to_text(row)))
+
     def _set(self, changed: dict[K, V], key: K, value: V) -> None:
         self._undo.append((changed, key, changed.get(key)))
         changed[key] = value
@@ -218,7 +216,7 @@ class Draft:
 def bead_row(state: BeadState, details: BeadDetails) -> Row:
     """The record of a bead: the fields of the original design, and the state to rebuild it from.
 
-    `plain` makes JSON of it, that of `lifecycle.model.state_to_json` for the state.
+    `to_text` makes JSON of it. Of the state it has what differs from a new bead's.
     """
     return {
         "id": state.id,
@@ -234,8 +232,13 @@ def bead_row(state: BeadState, details: BeadDetails) -> Row:
         "created_at": details.created_at,
         "updated_at": details.updated_at,
         "first": details.first,
-        "state": state,
+        "state": _told(state),
     }
+
+
+def _told(state: BeadState) -> Row:
+    values = zip(_NEW, _VALUES(state), strict=True)
+    return {name: value for name, value in values if value is not _NEW[name]}
 
 
 def event_key(seq: int) -> str:

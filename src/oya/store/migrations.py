@@ -1,20 +1,41 @@
-"""How an older state becomes this version's: numbered steps, one commit each."""
+"""How an older state becomes this version's: numbered steps that can be repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
-from oya.store.engine import Engine, Put, Write
+from oya.crashpoints import point
+from oya.store.engine import Engine, Put, Row, Write
 
-Step = Callable[[Engine], Awaitable[list[Write]]]
+Step = Callable[[Engine], AsyncIterator[list[Write]]]
+
+BATCH = 200
 
 
-async def _first(_: Engine) -> list[Write]:
+async def _first(_: Engine) -> AsyncIterator[list[Write]]:
     """An empty engine: no group has been committed yet."""
-    return [Put("meta", "group", {"seq": 0, "group": 0, "events": 0, "at": ""})]
+    yield [Put("meta", "group", {"seq": 0, "group": 0})]
 
 
-STEPS: tuple[Step, ...] = (_first,)
+async def _second(engine: Engine) -> AsyncIterator[list[Write]]:
+    """Evidence has a time, by which retention goes: here that of the last change, the latest
+    it can be. Of a bead's state a row has what differs from a new bead's; whole ones are
+    read as before."""
+    at = (await engine.get("meta", "group") or {}).get("at", "")
+
+    def timed(row: Row) -> Row:
+        return {**row, "at": row.get("at", at)}
+
+    batch: list[Write] = []
+    async for key, row in engine.scan("evidence"):
+        batch.append(Put("evidence", key, timed(row)))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+STEPS: tuple[Step, ...] = (_first, _second)
 """`STEPS[n]` makes version n + 1 out of version n; version 0 is an empty engine."""
 
 SCHEMA = len(STEPS)
@@ -29,12 +50,16 @@ async def schema_of(engine: Engine) -> int:
 async def migrate(engine: Engine, steps: Sequence[Step] = STEPS) -> int:
     """Bring the records up to the newest version, and return it.
 
-    Each step and its version number go in one commit, so that a crash between two steps
-    leaves a state to go on from. `StoreUnavailable`: at least the last step was not taken.
+    A step's version is written after the step, so one that was cut short is made again from
+    its beginning: steps leave alone what they have made already. `StoreUnavailable`: at least
+    the last step was not taken.
     """
     version = await schema_of(engine)
     for step in steps[version:]:
-        writes = await step(engine)
+        async for writes in step(engine):
+            await engine.commit(writes)
         version += 1
-        await engine.commit([*writes, Put("meta", "schema", {"version": version})])
+        point("store.migrating")
+        await engine.commit([Put("meta", "schema", {"version": version})])
+        point("store.migrated")
     return version

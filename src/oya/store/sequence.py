@@ -6,10 +6,13 @@ costs at most the newest; the file is never replaced, so a full disk does not st
 
 from __future__ import annotations
 
+import asyncio
 import os
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import StoreDamaged
 from oya.store.beside import Position
 
@@ -25,6 +28,7 @@ class SequenceFile:
         self._sync = sync
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._turn = 0
+        self._thread = ThreadPoolExecutor(1, "sequence")
         self.position = Position()
 
     @classmethod
@@ -35,9 +39,12 @@ class SequenceFile:
         try:
             os.pwrite(file._fd, bytes(_BLOCK + _SLOT), 0)
             file.write(Position())
+            os.fsync(file._fd)
+            point("store.sequence_written")
             partial.rename(path)
             file.path = path
             sync_directory(path.parent)
+            point("store.sequence_created")
         except OSError:
             file.close()
             raise
@@ -68,15 +75,19 @@ class SequenceFile:
             os.close(fd)
 
     def write(self, position: Position) -> None:
-        """Durable on return, if `sync`. `OSError`: the older position stays readable."""
         os.pwrite(self._fd, _format(position), self._turn * _BLOCK)
-        if self._sync:
-            os.fdatasync(self._fd)
         self._turn = 1 - self._turn
         self.position = position
 
+    def flush(self) -> asyncio.Future[None] | None:
+        if not self._sync:
+            return None
+        # A thread of its own: those of the loop may be busy for long.
+        return asyncio.get_running_loop().run_in_executor(self._thread, os.fdatasync, self._fd)
+
     def close(self) -> None:
         """Let go of the file; idempotent."""
+        self._thread.shutdown()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -11,11 +11,12 @@ made before openings after an unclean end), `damaged` (why it is not opened any 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from oya.clock import Clock
-from oya.errors import StoreDamaged, StoreNewer, StoreUnavailable
+from oya.crashpoints import point
+from oya.errors import StoreDamaged, StoreError, StoreNewer, StoreUnavailable
 from oya.store.beads import BeadStore
 from oya.store.beside import Beside, Held, Position, SequenceMark
 from oya.store.documents import CheckpointStore, Documents
@@ -26,6 +27,7 @@ from oya.store.head import Head
 from oya.store.migrations import SCHEMA, migrate, schema_of
 from oya.store.surreal import SurrealEngine
 from oya.store.swarms import SwarmStore
+from oya.store.transfer import export
 from oya.store.writer import Writer, position_of
 
 
@@ -37,7 +39,7 @@ class Store:
         self.swarms = SwarmStore(writer)
         self.events = EventLog(writer)
         self.contracts = Documents("contracts", writer)
-        self.evidence = Documents("evidence", writer)
+        self.evidence = Documents("evidence", writer, timed=True)
         self.intents = Documents("intents", writer)
         self.checkpoints = CheckpointStore("checkpoints", writer)
         self._writer = writer
@@ -87,16 +89,29 @@ class Store:
         """Wall seconds that the engine has spent on commits since the store was opened."""
         return self._writer.seconds
 
+    async def failure(self) -> StoreError:
+        """Wait until nothing can be written any more, ever; the reason."""
+        await self._writer.failed.wait()
+        assert self._writer.broken is not None
+        return self._writer.broken
+
+    def export(self) -> AsyncIterator[str]:
+        """The whole state as JSON lines (see `transfer`); change nothing meanwhile."""
+        return export(self._writer.engine)
+
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""
         if self.events.closed:
             return
         self.events.close()
         await self._writer.stop()
+        point("store.stopped")
         try:
             await self._writer.engine.close()
+            point("store.closed")
             if self._writer.settled:
                 self._beside.mark_clean()
+                point("store.clean_marked")
         except OSError:
             pass  # A full disk: the next opening takes this for an unclean end, and copies.
         finally:
@@ -117,8 +132,7 @@ async def _opened(
     file = _sequence(beside, sync)
     opened: Engine | None = None
     try:
-        used = beside.has_data() or file.position.group > 0
-        copy = beside.copy() if used and not beside.ended_cleanly() else None
+        copy = _kept(beside, file.position)
         beside.mark_open()
         opened = make(beside.data)
         await opened.open()
@@ -152,6 +166,14 @@ def _sequence(beside: Beside, sync: bool) -> SequenceMark:
     return file
 
 
+def _kept(beside: Beside, position: Position) -> Path | None:
+    """A copy of what is about to be changed by more than new groups."""
+    if 0 < position.schema < SCHEMA:
+        return beside.copy(f"schema-{position.schema}")
+    used = beside.has_data() or position.group > 0
+    return beside.copy() if used and not beside.ended_cleanly() else None
+
+
 async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
     _refuse_newer(beside, Position(schema=await schema_of(engine)))
     seq, group = position_of(await engine.get("meta", "group"))
@@ -161,11 +183,18 @@ async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
             f"the state in {beside.directory} goes to event {seq} (group {group}), "
             f"but event {told.seq} (group {told.group}) was acknowledged"
         )
-    schema = await migrate(engine)
-    found = Position(seq, group, schema)
+    found = Position(seq, group, SCHEMA)
+    point("store.opened")
     if found != told:
+        # Before the first step: from then on an older oya must not touch it.
         file.write(found)
+        await (file.flush() or _nothing())
+    await migrate(engine)
     return await Head.load(engine, seq, group)
+
+
+async def _nothing() -> None:
+    """What to wait for where there is nothing to wait for."""
 
 
 def _refused(beside: Beside, words: str, copy: Path | None) -> StoreDamaged:
@@ -180,7 +209,12 @@ def _refused(beside: Beside, words: str, copy: Path | None) -> StoreDamaged:
 
 def _way_out(beside: Beside) -> str:
     there = beside.directory
-    return f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
+    anew = f"To begin anew from the tracker and the landed commits: mv {there} {there}.damaged"
+    backup = beside.last_backup()
+    if backup is None:
+        return anew
+    moved = f"{there}.damaged/{backup.relative_to(there)}"
+    return f"{anew}\nTo go on from the backup, after that: oya state import {moved}"
 
 
 def _refuse_newer(beside: Beside, position: Position | None) -> None:

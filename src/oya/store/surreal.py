@@ -4,25 +4,32 @@ What is peculiar about it stays in this file. A row is one JSON text in the fiel
 record, because the engine's own values lose nulls, wrap large integers, and make a table
 unreadable with a single U+0000. Fields that scans ask for are columns beside it; no others,
 since a column costs as much as a record does.
+
+A commit is not whole by itself: its records lie in the engine's log one after another, each
+with a checksum, and where the end of the log is torn off (power loss, a full disk) those
+before the tear stay. Hence the first record of a commit has all of it once more, and opening
+finishes what it names; a commit whose first record is torn has left nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from oya.errors import StoreUnavailable
-from oya.store.engine import TABLES, Put, Row, Write
+from oya.store.engine import TABLES, Delete, Put, Row, Write
 
 PAGE = 500
 _SHOWN = 500
 _ABORTED = "The query was not executed due to a failed transaction"
 _COLUMNS = {"events": "bead"}
 """The one field of a table that scans may ask for; elsewhere rows are read and then chosen."""
+_REDO = "UPSERT redo:last CONTENT { packed: $redo } RETURN NONE;"
 _REPLACE = "ON DUPLICATE KEY UPDATE row = $input.row, bead = $input.bead RETURN NONE"
 
 
@@ -49,21 +56,37 @@ class SurrealEngine:
             await self._db.use("oya", "oya")
         except BaseException as error:
             raise _translated(error, "cannot be opened") from error
-        await self._query("".join(f"DEFINE TABLE IF NOT EXISTS {table};" for table in TABLES))
+        tables = (*TABLES, "redo")
+        await self._query("".join(f"DEFINE TABLE IF NOT EXISTS {table};" for table in tables))
+        await self._finish()
 
     async def commit(self, writes: Sequence[Write]) -> None:
         from surrealdb import RecordID
 
-        latest = {(write.table, write.key): write for write in writes}
+        latest = list({(write.table, write.key): write for write in writes}.values())
         puts: dict[str, Any] = {}
-        gone = []
-        for write in latest.values():
+        for write in latest:
             if isinstance(write, Put):
                 puts.setdefault(write.table, []).append(_record(write))
-            else:
-                gone.append(RecordID(write.table, write.key))
+        gone = [RecordID(w.table, w.key) for w in latest if isinstance(w, Delete)]
         text = "".join(f"INSERT INTO {table} ${table} {_REPLACE};" for table in puts)
-        await self._query(f"BEGIN;{text}DELETE $gone RETURN NONE;COMMIT;", {**puts, "gone": gone})
+        await self._query(
+            f"BEGIN;{_REDO}{text}DELETE $gone RETURN NONE;COMMIT;",
+            {**puts, "gone": gone, "redo": _packed(latest)},
+        )
+
+    async def _finish(self) -> None:
+        """Make the last commit whole."""
+        from surrealdb import RecordID
+
+        last = await self._select("SELECT packed FROM redo:last", {})
+        writes = _unpacked(last[0]["packed"]) if last else []
+        at = [RecordID(write.table, write.key) for write in writes]
+        found = await self._select("SELECT id, row FROM $at", {"at": at})
+        there = {(r["id"].table_name, str(r["id"].id)): r["row"] for r in found}
+        wanted = {(w.table, w.key): w.text for w in writes if isinstance(w, Put)}
+        if there != wanted:
+            await self.commit(writes)
 
     async def get(self, table: str, key: str) -> Row | None:
         from surrealdb import RecordID
@@ -140,8 +163,22 @@ class SurrealEngine:
         return [s["result"] for s in statements]
 
 
+def _packed(writes: Sequence[Write]) -> bytes:
+    texts = [[w.table, w.key, _text(w) if isinstance(w, Put) else None] for w in writes]
+    return zlib.compress(json.dumps(texts).encode(), 1)
+
+
+def _unpacked(packed: bytes) -> list[Write]:
+    texts = json.loads(zlib.decompress(packed))
+    return [Put(t, k, json.loads(text), text) if text else Delete(t, k) for t, k, text in texts]
+
+
+def _text(put: Put) -> str:
+    return put.text or json.dumps(put.row)
+
+
 def _record(put: Put) -> dict[str, str]:
-    record = {"id": put.key, "row": put.text or json.dumps(put.row)}
+    record = {"id": put.key, "row": _text(put)}
     column = _COLUMNS.get(put.table)
     value = put.row.get(column) if column else None
     if column and isinstance(value, str) and _storable(value):

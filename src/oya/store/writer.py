@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from oya.clock import Clock, stamp
+from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
 from oya.store.beside import Position, SequenceMark
@@ -38,7 +39,11 @@ class _Request:
 
 
 class Writer:
-    """Owns the head and the open engine. `listeners` hear of every group that was committed."""
+    """Owns the head and the open engine.
+
+    `listeners` hear of every group that was committed, `readers` of a table of every write to it.
+    `failed` is set when the writer can decide nothing more; `broken` says why.
+    """
 
     def __init__(
         self,
@@ -51,14 +56,28 @@ class Writer:
         self.head = head
         self.engine = engine
         self.listeners: list[Listener] = []
+        self.readers: dict[str, list[Callable[[Write], None]]] = {}
         self._fresh = fresh
         self._file = file
         self._clock = clock
         self._queue: asyncio.Queue[_Request | None] = asyncio.Queue(WAITING)
         self._unresolved: Draft | None = None
         self._broken: StoreError | None = None
+        self.failed = asyncio.Event()
+        self._flushing: Awaitable[None] | None = None
+        self._unflushed = False
         self.seconds = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why nothing more can be decided until the store is opened anew; set with `failed`."""
+        return self._broken
+
+    def _break(self, error: StoreError) -> StoreError:
+        self._broken = error
+        self.failed.set()
+        return error
 
     @property
     def settled(self) -> bool:
@@ -86,6 +105,8 @@ class Writer:
         if not self._task.done():
             await self._queue.put(None)
         await asyncio.gather(self._task, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            await self._flushed()
 
     async def _run(self) -> None:
         group: list[_Request] = []
@@ -122,9 +143,9 @@ class Writer:
             _fail(group, error)
         except Exception as error:
             # A defect of ours: what the engine holds is unknown, so nothing more is decided.
-            self._broken = StoreError(f"the store's writer failed: {error!r}")
-            self._broken.__cause__ = error
-            _fail(group, self._broken)
+            broken = self._break(StoreError(f"the store's writer failed: {error!r}"))
+            broken.__cause__ = error
+            _fail(group, broken)
         else:
             for request, (result, refusal) in answers:
                 _answer(request, result, refusal)
@@ -135,47 +156,62 @@ class Writer:
         if self._unresolved is not None:
             await self._resolve(self._unresolved, None)
         self._write_down()
+        if self._unflushed:
+            self._flushing = self._file.flush()
+            try:
+                await self._flushed()
+            except OSError as error:
+                raise self._unwritten(error) from error
+
+    async def _flushed(self) -> None:
+        """Wait for the file; it is made durable while the next group is on its way."""
+        flushing, self._flushing = self._flushing, None
+        self._unflushed = True
+        if flushing is not None:
+            await flushing
+        self._unflushed = False
 
     def _write_down(self) -> None:
         """Bring the sequence file up to the head."""
-        position = Position(self.head.seq, self.head.group, self._file.position.schema)
-        if self._file.position == position:
+        told, head = self._file.position, self.head
+        if (told.seq, told.group) == (head.seq, head.group):
             return
         try:
-            self._file.write(position)
+            self._file.write(Position(head.seq, head.group, told.schema))
+            self._flushing = self._file.flush()
         except OSError as error:
-            raise StoreUnavailable(
-                f"{self._file.path} cannot be written: {error}",
-                safe="Nothing acknowledged is lost.",
-                hint="Free some space on this disk; the store goes on by itself.",
-            ) from error
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error: OSError) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self._file.path} cannot be written: {error}",
+            safe="Nothing acknowledged is lost.",
+            hint="Free some space on this disk; the store goes on by itself.",
+        )
 
     async def _commit(self, draft: Draft) -> None:
-        record = {
-            "seq": draft.seq,
-            "group": self.head.group + 1,
-            "events": len(draft.events),
-            "at": stamp(self._clock.now()),
-        }
-        writes = [*draft.writes, Put("meta", "group", record)]
+        group = {"seq": draft.seq, "group": self.head.group + 1}
+        writes = [*draft.writes, Put("meta", "group", group)]
         began = self._clock.monotonic()
+        point("store.committing")
         try:
             async with asyncio.timeout(DEADLINE):
                 await self.engine.commit(writes)
+            point("store.committed")
             self.seconds += self._clock.monotonic() - began
         except TimeoutError:
             # It may still arrive, at any time: reading back would prove nothing.
-            self._broken = StoreUnavailable(
+            broken = StoreUnavailable(
                 f"the engine has not answered for {DEADLINE:.0f} s",
                 safe="Nothing acknowledged is lost.",
                 hint="Start the swarm again.",
             )
-            raise self._broken from None
+            raise self._break(broken) from None
         except StoreError as error:
             self._unresolved = draft
             await self._resolve(draft, error)
         else:
-            self._acknowledge(draft)
+            await self._acknowledge(draft)
 
     async def _resolve(self, draft: Draft, error: StoreError | None) -> None:
         """Find out on disk what became of a group; acknowledge it, or raise `error`."""
@@ -183,18 +219,18 @@ class Writer:
         before = (self.head.seq, self.head.group)
         if found == (draft.seq, self.head.group + 1):
             self._unresolved = None
-            self._acknowledge(draft)
+            await self._acknowledge(draft)
         elif found == before:
             self._unresolved = None
             if error is not None:
                 raise _unavailable(error, "Nothing was changed.")
         else:
-            self._broken = StoreDamaged(
+            damaged = StoreDamaged(
                 f"after an error of the engine the state says {found} instead of {before}",
                 safe="Nothing was acknowledged since.",
                 hint="Start the swarm again: the files will be copied aside and looked at.",
             )
-            raise self._broken
+            raise self._break(damaged)
 
     async def _read_back(self) -> Row | None:
         """The last group's record, by an engine that is opened anew."""
@@ -213,13 +249,21 @@ class Writer:
         safe = "Nothing acknowledged is lost; the last change is looked at before any other."
         raise _unavailable(failure or StoreUnavailable(), safe)
 
-    def _acknowledge(self, draft: Draft) -> None:
+    async def _acknowledge(self, draft: Draft) -> None:
+        if self._flushing is not None:
+            with contextlib.suppress(OSError):
+                await self._flushed()
         draft.apply()
         # If this fails the group is durable all the same; the next one waits for it.
         with contextlib.suppress(StoreUnavailable):
             self._write_down()
+        point("store.acknowledged")
+        writes = draft.writes
+        for write in writes:
+            for changed in self.readers.get(write.table, ()):
+                changed(write)
         for listener in self.listeners:
-            listener(draft.events, draft.writes)
+            listener(draft.events, writes)
 
 
 def position_of(row: Row | None) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from oya.actors import Actor, ActorRef
+from oya.crashpoints import point
 from oya.errors import OyaError, StoreError
 from oya.gates.feedback import feedback
 from oya.gates.green import judge_implementation, unstable
@@ -183,11 +184,14 @@ class LanderActor(Actor[LanderMessage]):
         parts = self._parts
         try:
             state = (await parts.apply(bead, LandingStarted(self._line.base))).state
+            point("landing.started")
             candidate = await self._prove(state)
+            point("landing.proven")
             # Short, and never half done by a stop: the gates are behind, only refs move now.
             await _finish(self._move(state, candidate))
         except Out as out:
             await parts.repo.delete_ref(candidate_ref(bead))
+            point("landing.refused")
             await parts.apply(bead, out.event)
         except asyncio.CancelledError:
             await _finish(self._give_up())
@@ -217,6 +221,7 @@ class LanderActor(Actor[LanderMessage]):
         contract = await parts.contract(state.id)
         candidate = await self._build(state, contract)
         await parts.repo.set_ref(candidate_ref(state.id), candidate.commit)
+        point("landing.held")
         evidence, findings = await self._judge(state, contract, candidate, fresh=False)
         if findings:
             await self._blame_base(candidate.base)
@@ -308,14 +313,20 @@ class LanderActor(Actor[LanderMessage]):
         async with self._refs:
             await self._require_same_world(bead, candidate)
             await parts.repo.add_note(candidate.commit, evidence_note(candidate))
+            point("landing.noted")
             intent = candidate.intent(bead, parts.swarm, self._line)
             await parts.store.intents.put(bead, intent)
+            point("landing.intended")
             if not await self._line.advance(candidate.commit):
                 await finish_landings(parts, "the line moved")
                 return
+            point("landing.line_moved")
             await record_landed(parts, bead, intent)
+            point("landing.landed")
             await parts.repo.delete_ref(candidate_ref(bead))
+            point("landing.ref_gone")
             await self._line.follow()
+            point("landing.followed")
         await self._tracking.landed()
 
     async def _require_same_world(self, bead: str, candidate: Candidate) -> None:

@@ -6,6 +6,7 @@ is the branch's tip as oya last saw it; a tip that no longer contains it was rew
 
 from __future__ import annotations
 
+from oya.crashpoints import point
 from oya.errors import RepositoryUnfit
 from oya.repository.port import Follow, Followed, Repository
 
@@ -73,6 +74,7 @@ class Line:
                 hint=f"git branch {self.branch}",
             )
         await self._repo.cas_ref(self.ref, branch, None)
+        point("line.begun")
         return branch
 
     def _branch_is_gone(self, tip: str) -> None:
@@ -93,6 +95,7 @@ class Line:
         self.rewritten = ""
         if seen != branch:
             await self._repo.cas_ref(self._seen, branch, seen)
+            point("line.seen")
         return branch
 
     async def _choose(self, branch: str, tip: str) -> None:

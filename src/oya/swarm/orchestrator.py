@@ -253,7 +253,16 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     async def _look(self) -> None:
         for lease in self._shared.leases.expired(self.clock.monotonic()):
             await self._expire(lease.bead, lease.epoch, f"{lease.agent} gave no sign of life")
+        for state in [s for s in self._mine() if self._is_orphan(s)]:
+            await self._expire(state.id, state.epoch, "its attempt ended without a word")
         await self._hand_out()
+
+    def _is_orphan(self, state: BeadState) -> bool:
+        """Claimed or ended while the store took nothing: in progress, and nobody works on it."""
+        if state.status is not Status.IN_PROGRESS or state.phase is Phase.LANDING:
+            return False
+        lease = self._shared.leases.holds(state.id)
+        return lease is None or lease.epoch != state.epoch
 
     async def _hand_out(self) -> None:
         if self._looking:
@@ -351,9 +360,12 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             return
         self._cancel(bead, epoch, why)
         self._shared.leases.end(bead, epoch)
+        head = await self._parts.repo.read_ref(self._parts.workspaces.attempt_ref(bead, epoch))
+        known = (state.base, state.contract, state.implementation, state.snapshot)
+        snapshot = None if head in known else head
         await self._parts.apply(
             bead,
-            LeaseExpired(epoch, why),
+            LeaseExpired(epoch, why, snapshot),
             data={"failure": str(failure)} if failure else {},
             on_swarm=partial(counted, failure) if failure else None,
         )

@@ -59,9 +59,9 @@ class SimulatedBeside:
             return SimulatedSequence(self, position, sync=sync)
         if self.has_data():
             raise StoreDamaged(f"{self.directory / _SEQUENCE} is missing")
-        file = SimulatedSequence(self, Position(), sync=True)
-        file.write(Position())
-        return SimulatedSequence(self, Position(), sync=sync)
+        file = SimulatedSequence(self, Position(), sync=sync)
+        self.write(_SEQUENCE, _text(Position()))
+        return file
 
     def ended_cleanly(self) -> bool:
         return self.disk.volatile_files.get(_CLEAN) == self._fingerprint()
@@ -78,15 +78,17 @@ class SimulatedBeside:
     def mark_damaged(self, words: str) -> None:
         self.write(_DAMAGED, words)
 
-    def copy(self) -> Path:
-        older = sorted(name for name in self.disk.volatile_files if name.startswith(_COPIES))
+    def copy(self, name: str | None = None) -> Path:
+        files = self.disk.volatile_files
+        older = sorted(n for n in files if n.startswith(_COPIES) and n[-6:].isdecimal())
         number = int(older[-1].removeprefix(_COPIES)) + 1 if older else 1
-        name = f"{_COPIES}{number:06d}"
-        sequence = self.disk.volatile_files.get(_SEQUENCE)
-        self.write(name, json.dumps({"data": self.disk.volatile, _SEQUENCE: sequence}))
-        for old in older[: max(0, len(older) + 1 - KEPT)]:
-            self.write(old, None)
-        return self.directory / name
+        target = _COPIES + (name or f"{number:06d}")
+        if target not in files:
+            text = json.dumps({"data": self.disk.volatile, _SEQUENCE: files.get(_SEQUENCE)})
+            self.write(target, text)
+            for old in older[: max(0, len(older) + 1 - KEPT)] if name is None else ():
+                self.write(old, None)
+        return self.directory / target
 
     def last_backup(self) -> Path | None:
         names = [name for name in self.disk.volatile_files if name.startswith(_BACKUPS)]
@@ -139,12 +141,19 @@ class SimulatedSequence:
         self._sync = sync
 
     def write(self, position: Position) -> None:
-        text = f"{position.schema} {position.seq} {position.group}"
-        self._beside.write(_SEQUENCE, text, sync=self._sync)
+        self._beside.write(_SEQUENCE, _text(position), sync=False)
         self.position = position
+
+    def flush(self) -> None:
+        if self._sync:
+            self._beside.write(_SEQUENCE, _text(self.position))
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+
+def _text(position: Position) -> str:
+    return f"{position.schema} {position.seq} {position.group}"
 
 
 def _parse(text: str | None) -> Position | None:

@@ -11,10 +11,11 @@ from oya.cli.main import run
 
 COMMANDS = [
     "init", "doctor", "demo", "beads", "show", "why", "approve", "reject", "retry", "hold",
-    "release", "events", "logs", "verify", "schema", "sync", "swarm",
+    "release", "events", "logs", "verify", "schema", "sync", "swarm", "state",
 ]  # fmt: skip
 BELOW_SWARM = ["status", "stop", "pause", "continue", "set", "list"]
-LATER = ["state", "triage", "plan", "add", "import", "report", "undo", "take", "give"]
+BELOW_STATE = ["export", "import"]
+LATER = ["triage", "plan", "add", "import", "report", "undo", "take", "give"]
 
 HELP = """\
 Usage: oya [OPTIONS] COMMAND [ARGS]...
@@ -43,6 +44,7 @@ Commands:
   schema   Print the JSON schema of a role's answer.
   sync     Let your checkout follow what landed.
   swarm    Start a swarm, go on with one, or attach.
+  state    Write the state to a file, or read it back.
 
   Begin with: oya init, then oya doctor, then oya swarm --target 1
 """
@@ -54,7 +56,11 @@ def test_the_help_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [[c] for c in COMMANDS] + [["swarm", c] for c in BELOW_SWARM], ids=" ".join
+    "args",
+    [[c] for c in COMMANDS]
+    + [["swarm", c] for c in BELOW_SWARM]
+    + [["state", c] for c in BELOW_STATE],
+    ids=" ".join,
 )
 def test_every_command_has_help_with_an_example(
     args: list[str], capsys: pytest.CaptureFixture[str]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from oya.cli import state
 from oya.cli.verify import _running
 from oya.clock import SystemClock
 from oya.daemon.api import MAX_FOLLOWERS, Followers, create_app
@@ -128,6 +129,15 @@ async def world(place: Place, error: BaseException | None = None) -> AsyncIterat
             swarm.ended.set()
             await asyncio.wait((task,), timeout=10)
     await store.close()
+
+
+async def test_while_it_runs_the_state_goes_neither_out_nor_in(place: Place) -> None:
+    async with world(place) as w:
+        for ask in (lambda: state.write(place, "-"), lambda: state.read(place, "-")):
+            with pytest.raises(UsageError, match="A swarm runs here") as refusal:
+                await asyncio.to_thread(ask)
+            assert refusal.value.hint.startswith("oya swarm stop")
+        assert w.store.events.last > 0
 
 
 async def test_the_status_joins_store_and_live_swarm(place: Place) -> None:

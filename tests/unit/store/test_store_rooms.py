@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oya.clock import SystemClock
 from oya.errors import RefusedError
@@ -30,6 +32,7 @@ from oya.lifecycle.model import (
     Check,
     Hold,
     Limits,
+    Phase,
     Status,
     state_from_json,
     state_to_json,
@@ -40,7 +43,7 @@ from oya.store import Store
 from oya.store.beads import Applied
 from oya.store.engine import Delete, Put
 from oya.store.events import RECENT
-from oya.store.head import BeadDetails, bead_row, plain
+from oya.store.head import BeadDetails, bead_row, to_text
 from oya.testing.engine import Disk, SimulatedEngine
 
 LIMITS = Limits()
@@ -115,14 +118,18 @@ class TestBeads:
             "created_at",
             "updated_at",
         ]
-        assert found == store.beads.row("a")
+        whole = store.beads.row("a")
+        assert whole is not None
+        assert {**found, "state": None} == {**whole, "state": None}
         assert (found["id"], found["title"], found["workspace"]) == ("a", "A title", "/w")
         assert found["contract"] == {"error_variants": ["E"], "preconditions": []}
         assert found["test_results"] == {"passed": 3}
         assert found["created_at"] < found["updated_at"]
         state = store.beads.get("a")
         assert state is not None
-        assert found["state"] == json.loads(json.dumps(state_to_json(state)))
+        assert whole["state"] == json.loads(json.dumps(state_to_json(state)))
+        assert found["state"].items() < whole["state"].items()
+        assert state_from_json(found["state"]) == state
         assert await store.contracts.get("a") == contract
 
     async def test_the_record_tells_what_happened_to_whom_and_why(self, store: Store) -> None:
@@ -339,12 +346,19 @@ class TestEvents:
 class TestDocuments:
     async def test_rows_belong_to_the_caller(self, store: Store) -> None:
         mine: dict[str, Any] = {"list": [1]}
-        await store.evidence.put("k", mine)
+        await store.contracts.put("k", mine)
         mine["list"].append(2)
-        found = await store.evidence.get("k")
+        found = await store.contracts.get("k")
         assert found == {"list": [1]}
         found["list"].append(3)
-        assert await store.evidence.get("k") == {"list": [1]}
+        assert await store.contracts.get("k") == {"list": [1]}
+
+    async def test_evidence_has_the_time_when_it_was_put(self, store: Store, disk: Disk) -> None:
+        await store.evidence.put("k", {"ok": True}, event="gate_ran")
+        (record,) = await store.events.since(0)
+        assert row(disk, "evidence", "k") == {"ok": True, "at": record.at}
+        await store.intents.put("i", {"ok": True})
+        assert row(disk, "intents", "i") == {"ok": True}
 
     async def test_what_is_deleted_or_replaced_is_gone_from_memory_too(self, store: Store) -> None:
         await store.intents.put("a", {"n": 1})
@@ -360,12 +374,12 @@ class TestDocuments:
         assert await store.intents.all() == [("b", {})]
 
     async def test_a_lately_read_row_costs_no_engine(self, store: Store, disk: Disk) -> None:
-        await store.evidence.put("k", {"n": 1})
-        disk.volatile["evidence"].clear()
-        assert await store.evidence.get("k") == {"n": 1}
+        await store.contracts.put("k", {"n": 1})
+        disk.volatile["contracts"].clear()
+        assert await store.contracts.get("k") == {"n": 1}
         for n in range(600):
-            await store.evidence.put(f"other-{n}", {})
-        assert await store.evidence.get("k") is None
+            await store.contracts.put(f"other-{n}", {})
+        assert await store.contracts.get("k") is None
 
     async def test_a_row_can_come_with_its_event(self, store: Store, disk: Disk) -> None:
         before = disk.commits
@@ -385,8 +399,30 @@ class TestDocuments:
         assert (found["hand"], found["swarm"], found["seq"]) == (["b"], "s", 1)
 
 
-def test_a_row_holds_the_state_as_the_lifecycle_writes_it() -> None:
-    state = BeadState("a", hold=Hold.PERSON, checks=(Check("true", 0, "P1"),), findings=("f",))
-    row = plain(bead_row(state, BeadDetails(1, "then", "now")))
-    assert row["state"] == json.loads(json.dumps(state_to_json(state)))
+states = st.builds(
+    BeadState,
+    id=st.text(min_size=1, max_size=3),
+    phase=st.sampled_from(Phase),
+    status=st.sampled_from(Status),
+    hold=st.none() | st.sampled_from(Hold),
+    awaits=st.none() | st.sampled_from(Hold),
+    epoch=st.integers(0, 300),
+    checking=st.booleans(),
+    reason=st.text(max_size=3),
+    claims=st.dictionaries(st.sampled_from(["reviewer", "planner"]), st.integers(0, 9)),
+    base=st.none() | st.text(max_size=3),
+    findings=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    checks=st.lists(st.builds(Check, st.text(max_size=3), st.integers()), max_size=2).map(tuple),
+)
+
+
+@given(states)
+def test_a_row_holds_what_the_state_can_be_made_from_again(state: BeadState) -> None:
+    row = json.loads(to_text(bead_row(state, BeadDetails(1, "then", "now"))))
     assert state_from_json(row["state"]) == state
+    assert state_from_json(json.loads(json.dumps(state_to_json(state)))) == state
+
+
+def test_a_row_of_a_new_bead_has_little_of_its_state() -> None:
+    row = bead_row(BeadState("a", text="t"), BeadDetails(1, "then", "now"))
+    assert set(row["state"]) <= {"id", "text", "claims"}

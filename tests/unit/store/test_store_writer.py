@@ -21,7 +21,9 @@ from oya.lifecycle.events import Added, Claimed, ContractAccepted, HeldByPerson
 from oya.lifecycle.model import Limits, Status
 from oya.lifecycle.record import EventRecord
 from oya.store import Store
+from oya.store.beside import Position
 from oya.store.engine import Row, Write
+from oya.testing.beside import SimulatedBeside, SimulatedSequence
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.loop import run_virtual
 
@@ -451,3 +453,77 @@ def test_while_the_sequence_file_cannot_be_written_nothing_more_is_taken(
 
     monkeypatch.setattr("oya.store.sequence.os.pwrite", pwrite)
     simulate(Disk(), story)
+
+
+class SlowSequence(SimulatedSequence):
+    """A sequence file whose flushes end when they are told to."""
+
+    def __init__(self, beside: SimulatedBeside) -> None:
+        super().__init__(beside, Position(), sync=True)
+        self.flushes: list[asyncio.Future[None]] = []
+        self.slow = False
+
+    def flush(self) -> asyncio.Future[None] | None:  # type: ignore[override]
+        if not self.slow:
+            return None
+        self.flushes.append(asyncio.get_running_loop().create_future())
+        return self.flushes[-1]
+
+
+def with_slow_sequence(story: Callable[[Store, SlowSequence, Disk], Awaitable[None]]) -> None:
+    disk = Disk()
+
+    class Slow(SimulatedBeside):
+        file = SlowSequence(SimulatedBeside(disk))
+
+        def sequence(self, *, sync: bool) -> SlowSequence:
+            return self.file
+
+    async def run() -> None:
+        store = await Store.open(
+            Slow(disk), clock=LoopClock(), engine=lambda _: SimulatedEngine(disk)
+        )
+        Slow.file.slow = True
+        await story(store, Slow.file, disk)
+        Slow.file.slow = False
+        await store.close()
+
+    run_virtual(run)
+
+
+def test_a_group_is_acknowledged_when_the_file_of_the_one_before_is_durable() -> None:
+    async def story(store: Store, file: SlowSequence, disk: Disk) -> None:
+        assert (await store.events.append("one")).seq == 1
+        second = asyncio.ensure_future(store.events.append("two"))
+        await asyncio.sleep(1)
+        assert len(on_disk(disk)) == 2, "it is committed meanwhile"
+        assert not second.done()
+        assert file.position.seq == 1
+        file.flushes[0].set_result(None)
+        assert (await second).seq == 2
+        assert file.position.seq == 2
+        file.flushes[1].set_result(None)
+
+    with_slow_sequence(story)
+
+
+def test_while_the_file_cannot_be_made_durable_nothing_more_is_taken() -> None:
+    async def story(store: Store, file: SlowSequence, disk: Disk) -> None:
+        await store.events.append("one")
+        second = asyncio.ensure_future(store.events.append("two"))
+        await asyncio.sleep(1)
+        file.flushes[0].set_exception(OSError(5, "Input/output error"))
+        assert (await second).seq == 2, "it is in the engine all the same"
+
+        third = asyncio.ensure_future(store.events.append("three"))
+        await asyncio.sleep(1)
+        for flush in file.flushes[1:]:
+            flush.set_exception(OSError(5, "Input/output error"))
+        with pytest.raises(StoreUnavailable, match="cannot be written"):
+            await third
+        assert len(on_disk(disk)) == 2
+
+        file.slow = False
+        assert (await store.events.append("four")).seq == 3
+
+    with_slow_sequence(story)

@@ -52,7 +52,16 @@ def test_without_sync_the_sequence_is_lost_with_the_power_and_the_rest_is_not() 
     disk.lose_power()
     assert beside.told() == Position()
     file.write(Position(5, 5, 1))
-    disk.flush()
+    assert file.flush() is None
+    disk.lose_power()
+    assert beside.told() == Position()
+
+    file = beside.sequence(sync=True)
+    file.write(Position(5, 5, 1))
+    disk.lose_power()
+    assert beside.told() == Position()
+    file.write(Position(5, 5, 1))
+    assert file.flush() is None
     disk.lose_power()
     assert beside.told() == Position(5, 5, 1)
     assert beside.damage() == "kept"

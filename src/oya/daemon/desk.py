@@ -19,6 +19,7 @@ from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.store.store import Store
 from oya.swarm import report, story
+from oya.swarm.tally import Tally
 from oya.verify.slim import STATE_FIELDS, SWARM_FIELDS
 
 UNCLOSED = "unclosed:"
@@ -47,14 +48,14 @@ class StoreDesk:
     async def status(self) -> dict[str, Any]:
         """The status object of docs/reference/status.md."""
         swarm = self.store.swarms.current()
-        found = report.status(swarm, self.store.beads.all().values())
+        found = report.status(swarm, Tally(self.store.beads.all().values()))
         if swarm is not None and swarm.branch:
             found["landing"]["behind"] = {swarm.branch: await self._behind(swarm.branch)}
         return found
 
     async def swarms(self) -> dict[str, Any]:
         """All swarms of this repository, in the order they were made."""
-        return {"swarms": [report.status(s, ()) for s in self.store.swarms.all().values()]}
+        return {"swarms": [report.status(s, Tally()) for s in self.store.swarms.all().values()]}
 
     async def beads(self) -> dict[str, Any]:
         """A row for each bead, in the order in which they came."""

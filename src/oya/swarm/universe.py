@@ -28,12 +28,14 @@ from oya.swarm.assembly import Parts
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
 from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, Start, Stop, Sync
-from oya.swarm.orchestrator import Shared, SwarmOrchestratorActor
+from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.pool import AgentPool
 from oya.swarm.report import Live
 from oya.swarm.resume import recover
+from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
+from oya.swarm.work import Work
 
 log = structlog.get_logger()
 
@@ -52,6 +54,7 @@ class Universe:
     def __init__(self, parts: Parts, *, only: tuple[str, ...] = ()) -> None:
         settings, clock = parts.settings, parts.clock
         self._swarm = parts.swarm
+        self._only = frozenset(only)
         self._clock = clock
         self.parts = parts
         self.line = Line(parts.repo, parts.branch, parts.follow, follows=settings.landing.follow)
@@ -65,7 +68,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
-            only=frozenset(only),
+            work=Work(parts.store.beads, parts.board, self._only),
         )
         self._orchestrator: Any = None
         self._lander: Any = None
@@ -89,7 +92,7 @@ class Universe:
         await recover(self.parts)
         await self.line.follow()
         await self.tracking.refresh()
-        for warning in self.tracking.warnings():
+        for warning in await self.tracking.warnings():
             await self._say("warning", warning)
         await self._cap_target()
         await self._require_green_base()
@@ -168,7 +171,7 @@ class Universe:
             )
             shared.lander = await root.spawn(
                 lambda: LanderActor(
-                    self.parts, self.line, self.tracking, orchestrator, shared.only
+                    self.parts, self.line, self.tracking, orchestrator, shared.work
                 ),
                 name="lander",
             )
@@ -190,7 +193,7 @@ class Universe:
             failure.cancel()
 
     async def _cap_target(self) -> None:
-        swarm, only = self._state, self._shared.only
+        swarm, only = self._state, self._only
         mine = [s for s in self.parts.store.beads.all().values() if not only or s.id in only]
         workable = sum(1 for s in mine if s.workable or s.hold is Hold.APPROVAL)
         waiting = any(s.status in (Status.HELD, Status.FAILED) for s in mine)

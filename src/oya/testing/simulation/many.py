@@ -49,7 +49,7 @@ def one(seed: int, found: Found) -> None:
         found.broken[seed] = [str(breach) for breach in broken]
     world = ran.world
     died = sum(1 for fate in world.fates if fate.startswith("died"))
-    landed = sum(1 for row in world.rows("beads") if row["state"]["phase"] == "landed")
+    landed = sum(1 for row in world.rows("beads") if row["state"].get("phase") == "landed")
     events = ran.events.count(b"\n")
     found.counts += Counter(lives=world.lives, crashes=died, landed=landed, events=events)
     found.faults += Counter(fault.kind for fault in ran.plan.faults)

@@ -26,11 +26,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oya import crashpoints
 from oya.daemon.client import Client, NoDaemon
+from oya.daemon.request import Request
 
 BEADS = ("gamma", "delta", "alpha", "beta")
 """In the order of their priority."""
@@ -158,6 +161,7 @@ class Ground:
     repository: Path
     home: Path
     run: Path
+    tracked: bool = True
     at_stake: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """Attempt ("bead/epoch") → uncommitted files that lay in its workspace at a kill."""
     heard: list[dict[str, Any]] = field(default_factory=list)
@@ -175,13 +179,14 @@ class Ground:
         more: str = "",
         waits: Mapping[str, float] | None = None,
         crash: bool = True,
+        tracked: bool = True,
     ) -> Ground:
-        """A fresh one. `more`: lines for the end of the configuration (`[execution]`); the rest
-        is for `scenario`."""
+        """A fresh one. `more`: lines for the end of the configuration (`[execution]`);
+        `tracked`: git has the tracker's file; the rest is for `scenario`."""
         home, repository = folder / "home", folder / "book"
         home.mkdir()
         run = Path(tempfile.mkdtemp(prefix="oya-crash-"))  # a socket's path must be short
-        ground = cls(repository.resolve(), home.resolve(), run)
+        ground = cls(repository.resolve(), home.resolve(), run, tracked)
         recorded = folder / "scenario.json"
         recorded.write_text(json.dumps(scenario(waits or {}, crash)))
         files = {
@@ -197,6 +202,8 @@ class Ground:
             (repository / name).write_text(text)
         (home / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.com\n")
         ground.git("init", "-q", "-b", "main")
+        if not tracked:
+            (repository / ".git/info/exclude").write_text(".beads/\n")
         ground.git("add", "-A")
         ground.git("commit", "-q", "-m", "A list of words, and a backlog")
         return ground
@@ -283,6 +290,23 @@ class Ground:
         except (OSError, ValueError):
             return 0
 
+    def live(self, crash_at: str = "") -> subprocess.Popen[bytes]:
+        """A daemon, started as `oya swarm` starts it, that kills itself at this point."""
+        request = Request(str(self.repository)).to_json()
+        more = {crashpoints.VARIABLE: crash_at} if crash_at else {}
+        with (self.home / "daemon.out").open("ab") as out:
+            process = subprocess.Popen(
+                (sys.executable, "-P", "-m", "oya.daemon", request),
+                cwd="/",
+                env=self.env | more,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self._pid = process.pid
+        return process
+
     def finish(self, code: int = 0) -> dict[str, Any]:
         """`oya swarm` to its end, unless a kill came after that; the final status."""
         if self._ended:
@@ -304,7 +328,7 @@ class Ground:
         return False
 
     def _follow(self) -> Iterator[dict[str, Any]]:
-        until(lambda: self._answers() or not self._lives(), "the daemon's socket")
+        until(lambda: self.answers() or not self._lives(), "the daemon's socket")
         try:
             for row in self.client.follow(self._seen):
                 if "seq" not in row:
@@ -315,7 +339,8 @@ class Ground:
         except NoDaemon:
             return
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether the daemon does, on its socket."""
         try:
             return bool(self.client.get("status"))
         except NoDaemon:
@@ -338,8 +363,18 @@ class Ground:
         self._ended = not (self.state / "daemon.pid").exists()  # which it takes away itself
         self.note_stakes()
 
+    def kill_with_guards(self) -> None:
+        """SIGKILL the daemon and all guards at one moment: what they guarded is left running."""
+        guards = self.pids("guard.py")
+        for pid in guards:
+            _signal(pid, signal.SIGSTOP)
+        for pid in (self._pid, *guards):
+            _signal(pid, signal.SIGKILL)
+
     def note_stakes(self) -> None:
         """Remember what lies uncommitted in the workspaces: none of it may be lost."""
+        if not (self.home / "cache").exists():
+            return
         for folder in sorted((self.cache / "work").glob("*")):
             attempt = "/".join(folder.name.rsplit(".", 1))
             if not _is_ready(self.cache / "admin" / "work" / folder.name):
@@ -411,6 +446,11 @@ def moments(seed: int, early: int, landing: int) -> list[tuple[str, int, float]]
     times = [1 if kind == "swarm_running" else chance.randint(1, 2) for kind in chosen]
     found = [*zip(chosen, times, strict=True), *[("landing_started", 1)] * landing]
     return [(kind, n, chance.uniform(0.0, 0.3)) for kind, n in found]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _is_ready(record: Path) -> bool:

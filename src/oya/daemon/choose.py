@@ -72,8 +72,8 @@ def choose(
     return Choice(again, before)
 
 
-async def record(store: Store, choice: Choice) -> None:
-    """The swarm is in the store, as starting, before it starts."""
+async def record(store: Store, choice: Choice, settings: Settings) -> None:
+    """The swarm is in the store, as starting and with its rules, before it starts."""
     changed = ""
     if choice.before and choice.before.config_hash != choice.swarm.config_hash:
         changed = "; the configuration has changed and is adopted"
@@ -81,6 +81,7 @@ async def record(store: Store, choice: Choice) -> None:
         choice.swarm,
         event="swarm_continued" if choice.before else "swarm_starting",
         reason=f"{choice.words}{changed}",
+        data={"target": choice.swarm.target_beads, **settings.rules},
     )
 
 

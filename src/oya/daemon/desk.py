@@ -116,9 +116,9 @@ class StoreDesk:
         repo = GitRepository(self._place)
         line = Line(repo, swarm.branch, partial(follow, repo))
         await line.refresh()
-        if line.rewritten:
+        if line.rewritten and line.upstream is not None:
+            await self._hold_undone(repo, line.upstream, swarm.branch)
             await line.accept_rewrite()
-            await self._hold_undone(repo, line.base, swarm.branch)
         followed = await line.follow(asked=True)
         return {"branch": swarm.branch, "behind": followed.behind, "why": followed.why}
 
@@ -179,9 +179,11 @@ class StoreDesk:
         )
         return applied.state
 
-    async def _hold_undone(self, repo: GitRepository, base: str, branch: str) -> None:
+    async def _hold_undone(self, repo: GitRepository, tip: str, branch: str) -> None:
         for state in tuple(self.store.beads.all().values()):
-            if state.commit and not await repo.is_ancestor(state.commit, base):
+            if state.where != "landed/complete" or state.commit is None:
+                continue
+            if not await repo.is_ancestor(state.commit, tip):
                 await self._apply(
                     state.id, e.Undone(f"{state.commit[:9]} is no longer on {branch}")
                 )

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from oya.clock import Clock, SystemClock
+from oya.crashpoints import VARIABLE, arm, point
 from oya.daemon.api import Followers, create_app
 from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
@@ -94,6 +95,7 @@ def error_to_json(error: OyaError) -> dict[str, Any]:
 
 
 async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
+    arm(os.environ.get(VARIABLE))
     place = find_place(Path(request.cwd))
     settings = load(place.root / ".oya/swarm.toml", request.flags)
     before = await preflight(place, settings, request.beads)
@@ -106,6 +108,7 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
     pid = place.state / "daemon.pid"
     try:
         pid.write_text(f"{os.getpid()}\n")
+        point("daemon.pid_written")
         choice = choose(
             tuple(store.swarms.all().values()), request, settings, before.branch, clock.now()
         )
@@ -129,7 +132,8 @@ async def _swarm(
     from oya.swarm.universe import Universe
 
     since = store.events.last
-    await record(store, choice)
+    await record(store, choice, settings)
+    point("daemon.recorded")
     swarm = choice.swarm
     parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
     universe = Universe(parts, only=request.beads)
@@ -137,6 +141,7 @@ async def _swarm(
     followers = Followers()
     async with serving(create_app(desk, followers), place.socket):
         _on_signals(desk)
+        point("daemon.answers")
         ready.say(
             {
                 "swarm": choice.swarm.id,

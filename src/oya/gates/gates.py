@@ -115,10 +115,10 @@ class Gates:
         key = self._key(tree, job)
         evidence = await self._runner.run(commit, tree, job, key, urgent=urgent)
         self.runs += 1
+        if self._on_run is not None:  # first: there is no evidence that the log does not know
+            await self._on_run(evidence)
         if keep:
             await self._book.put(key, to_row(evidence))
-        if self._on_run is not None:
-            await self._on_run(evidence)
         return evidence
 
 

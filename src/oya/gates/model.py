@@ -86,6 +86,12 @@ class Report:
         """Whether there was nothing to collect."""
         return not self.cases and not self.broken
 
+    @property
+    def red(self) -> tuple[str, ...]:
+        """Every red case, then every file that could not be collected."""
+        cases = (case.id for case in self.cases if case.red)
+        return (*cases, *(broken.file for broken in self.broken))
+
     def counts(self) -> dict[str, int]:
         """How many cases ended in which way, and how many files are broken."""
         counts = {str(outcome): 0 for outcome in Outcome}

@@ -106,3 +106,11 @@ class Processes(Protocol):
         ends or the session is closed. Raises ProcessError if it cannot be started.
         """
         ...
+
+    async def end_orphans(self) -> list[int]:
+        """Return when nothing runs any more that an owner started who has died.
+
+        What a living owner has started, this one included, goes on. The ids of what had to
+        be ended. `ProcessError` where something cannot be.
+        """
+        ...

@@ -11,7 +11,9 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import ProcessError
+from oya.processes import orphans
 from oya.processes.port import Command, Ended
 from oya.processes.table import carrying, cpu_seconds_of_tree
 
@@ -24,7 +26,7 @@ _numbers = itertools.count(1)
 
 def survivors(marker: str) -> list[int]:
     """Ids of the processes, guards included, that `GuardedProcesses(marker)` has started."""
-    return carrying("OYA_MARK", marker)
+    return carrying(orphans.MARK, marker)
 
 
 class GuardedProcesses:
@@ -63,11 +65,14 @@ class GuardedProcesses:
             await session.close()
         return session
 
+    async def end_orphans(self) -> list[int]:
+        return await orphans.end_orphans(self._marker)
+
     def _start(
         self, command: Command, streams: list[tuple[int, int]], logged: str, log: Path | None
     ) -> _Guard:
-        token = f"{self._marker}.{os.getpid()}.{next(_numbers)}"
-        env = {**command.env, "OYA_MARK": self._marker, "OYA_GUARD": token}
+        token = orphans.token(self._marker, next(_numbers))
+        env = {**command.env, orphans.MARK: self._marker, orphans.GUARD: token}
         ours, theirs = socket.socketpair()
         control = 3
         argv = [sys.executable, "-I", "-S", "-E", str(_GUARD), str(control)]
@@ -91,6 +96,7 @@ class GuardedProcesses:
         except (OSError, ValueError) as error:
             ours.close()
             raise ProcessError(f"cannot start the guard of {command.argv[0]}: {error}") from error
+        point("process.started")
         return _Guard(command, log, token, pid, ours)
 
 
@@ -136,7 +142,12 @@ class _Guard:
             self._signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         self.over.set_result(None)
         if not self._last_word():
-            self._kill_orphans()  # or whoever reads the program's output would wait for its end
+            self._kill_until_gone()  # or whoever reads the program's output waits for its end
+
+    def _kill_until_gone(self) -> None:
+        """Again and again: between a look and a kill the program may have started another."""
+        if self._kill_orphans() and self._loop.time() < self._ended + _GONE_WITHIN:
+            self._loop.call_later(_SWEEP_AGAIN, self._kill_until_gone)
 
     async def gone(self) -> None:
         """Hang up, and return when nothing is left; a cancellation is raised only then."""
@@ -175,7 +186,7 @@ class _Guard:
 
     def _kill_orphans(self) -> list[int]:
         """What a guard that was killed itself has left, as far as it is there now."""
-        left = carrying("OYA_GUARD", self._token)
+        left = carrying(orphans.GUARD, self._token)
         for pid in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

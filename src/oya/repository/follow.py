@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import GitError
 from oya.repository.git import GitRepository
 from oya.repository.port import Followed
@@ -47,10 +48,12 @@ async def follow(repo: GitRepository, branch: str, line: str) -> Followed:
     behind = await repo.count(tip, line)
     if not await repo.is_ancestor(tip, line):
         return Followed(behind, f"{branch} has commits that did not go through oya")
+    point("follow.moving")
     try:
         why = await _move(repo, branch, tip, line)
     except GitError as error:
         why = str(error)
+    point("follow.moved")
     now = await repo.read_ref(f"refs/heads/{branch}")
     if why or now != line:
         still = await repo.count(now, line) if now else behind

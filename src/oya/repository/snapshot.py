@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.repository.checkout import Checkout
 from oya.repository.git import Entry, GitRepository
 from oya.repository.port import OYA, FileChange, Head
@@ -50,7 +51,9 @@ class Snapshot:
         commit = parents[0]
         if len(parents) > 1 or tree != await self._tree_of(commit, record):
             commit = await self._repo.commit_tree(tree, parents, message, author=OYA)
+        point("workspace.taken")
         await self._repo.set_ref(ref, commit)
+        point("workspace.held")
         return Head(commit, tree, tuple(dict.fromkeys(left_out)))
 
     async def _tree_of(self, commit: str, record: Record) -> str:

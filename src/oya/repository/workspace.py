@@ -8,10 +8,13 @@ without trusting what is in it: `checkout`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import GitError, OyaError
 from oya.repository.checkout import Checkout, tags_of
 from oya.repository.encode import decode, encode
@@ -49,6 +52,7 @@ class GitWorkspaces:
         self._work = place.cache / "work"
         self._admin = place.cache / "admin" / "work"
         self._kept = place.cache / "kept"
+        self._gone = place.cache / "gone"
         self._snapshot = Snapshot(repo, max_file)
         self._prepare = run_prepare if prepare else None
         self._name = name
@@ -85,6 +89,7 @@ class GitWorkspaces:
         base_ref = self.base_ref(bead, epoch)
         await self._set_aside(bead, epoch)
         await self._repo.set_ref(base_ref, start)
+        point("workspace.base_held")
         commit, conflicts = await self._merged(start, merge)
         if commit != start:
             await self._repo.set_ref(base_ref, commit)
@@ -93,14 +98,17 @@ class GitWorkspaces:
         tree = await self._repo.tree_of(commit)
         record = Record(bead, epoch, branch, commit, commit, tree, conflicts)
         record.save(admin)
+        point("workspace.recorded")
         workspace = Workspace(bead, epoch, self._work / key, branch, commit, conflicts)
         checkout = self._checkout(key)
         await self._fill(checkout, record)
+        point("workspace.filled")
         prepared: dict[str, tuple[int, int]] = {}
         if self._prepare:
             await self._prepare(workspace.path)
             prepared = _fingerprints(workspace.path, await checkout.changed())
         Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
+        point("workspace.ready")
         return workspace
 
     async def _set_aside(self, bead: str, epoch: int) -> None:
@@ -156,7 +164,9 @@ class GitWorkspaces:
         head, tags = await both(self._read(checkout, record, message), tags_of(self._repo))
         record = record.at(head.commit, head.tree)
         record.save(self._admin / key)
+        point("workspace.head_recorded")
         await self._lay(checkout, record, tags)
+        point("workspace.laid")
         return head
 
     async def _read(self, checkout: Checkout, record: Record, message: str) -> Head:
@@ -172,7 +182,9 @@ class GitWorkspaces:
     async def _refill(self, checkout: Checkout, record: Record) -> None:
         """The agent deleted the folder itself: that is no work, so the newest head is back."""
         checkout.forget_index()
+        replace(record, ready=False).save(self._admin / checkout.folder.name)
         await self._fill(checkout, record)
+        record.save(self._admin / checkout.folder.name)
 
     async def restore(self, ws: Workspace, commit: str, paths: Collection[str]) -> None:
         """Put these files back as they are in `commit`; those it lacks are removed."""
@@ -198,7 +210,8 @@ class GitWorkspaces:
     async def leftovers(self) -> list[tuple[str, int, Path]]:
         """Bead, epoch and folder of workspaces that are not of this object."""
         names = await asyncio.to_thread(_names, self._work)
-        names += await asyncio.to_thread(_names, self._admin)  # oya may end between the two
+        for others in (self._admin, self._gone):  # oya may end between them
+            names += await asyncio.to_thread(_names, others)
         found = []
         for key in sorted({*names}):
             if key not in self._live:
@@ -249,9 +262,16 @@ class GitWorkspaces:
         return kept
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
-        await asyncio.to_thread(take_away, self._work / key)
+        point("workspace.discarding")
+        # First out of sight: half a folder must never be taken for what an agent has left.
+        await asyncio.to_thread(_set_out, self._work / key, self._gone / key)
+        point("workspace.set_out")
+        await asyncio.to_thread(take_away, self._gone / key)
+        point("workspace.folder_gone")
         await asyncio.to_thread(take_away, self._admin / key)
+        point("workspace.record_gone")
         await self._repo.delete_ref(self.base_ref(bead, epoch))
+        point("workspace.base_gone")
         self._live.discard(key)
 
     def _whose(self, key: str) -> tuple[str, int]:
@@ -280,6 +300,16 @@ def _take_away_within(folder: Path, paths: Sequence[str]) -> None:
         over = [folder.joinpath(*parts[:count]) for count in range(1, len(parts))]
         if ".." not in parts and all(is_real_folder(one) for one in over):
             take_away(folder / path)
+
+
+def _set_out(folder: Path, to: Path) -> None:
+    """Move what lies there, whatever it is, in one step; nothing is fine."""
+    take_away(to)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if is_real_folder(folder):
+        folder.chmod(0o700)  # one that may not be written to cannot be moved
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(to)
 
 
 def _names(folder: Path) -> list[str]:

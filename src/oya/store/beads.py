@@ -145,7 +145,7 @@ def _step(
         bead=bead,
         from_=before.where if before else None,
         to=after.where,
-        epoch=after.epoch,
+        epoch=getattr(event, "epoch", after.epoch),  # of the attempt that it ends, if it ends one
         agent=agent or (before.agent if before else None) or after.agent,
         **_told(event, data),
     )

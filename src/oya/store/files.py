@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged
 from oya.store.beside import Position
 from oya.store.lock import Lock
@@ -90,6 +91,7 @@ class BesideFiles:
     def mark_open(self) -> None:
         self._clean.unlink(missing_ok=True)
         sync_directory(self.directory)
+        point("store.clean_mark_gone")
 
     def damage(self) -> str | None:
         try:
@@ -114,7 +116,9 @@ class BesideFiles:
             shutil.copytree(self.data, partial / self.data.name)
         if self._sequence.is_file():
             shutil.copy2(self._sequence, partial)
+        point("store.copied")
         partial.rename(target)
+        point("store.copy_named")
         for old in older[: max(0, len(older) + 1 - KEPT)] if name is None else ():
             shutil.rmtree(old, ignore_errors=True)
         return target

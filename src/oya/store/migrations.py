@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from oya.crashpoints import point
 from oya.store.engine import Engine, Put, Row, Write
 
 Step = Callable[[Engine], AsyncIterator[list[Write]]]
@@ -58,5 +59,7 @@ async def migrate(engine: Engine, steps: Sequence[Step] = STEPS) -> int:
         async for writes in step(engine):
             await engine.commit(writes)
         version += 1
+        point("store.migrating")
         await engine.commit([Put("meta", "schema", {"version": version})])
+        point("store.migrated")
     return version

@@ -12,6 +12,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from oya.crashpoints import point
 from oya.errors import StoreDamaged
 from oya.store.beside import Position
 
@@ -39,9 +40,11 @@ class SequenceFile:
             os.pwrite(file._fd, bytes(_BLOCK + _SLOT), 0)
             file.write(Position())
             os.fsync(file._fd)
+            point("store.sequence_written")
             partial.rename(path)
             file.path = path
             sync_directory(path.parent)
+            point("store.sequence_created")
         except OSError:
             file.close()
             raise

@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from oya.clock import Clock
-from oya.errors import StoreDamaged, StoreNewer, StoreUnavailable
+from oya.crashpoints import point
+from oya.errors import StoreDamaged, StoreError, StoreNewer, StoreUnavailable
 from oya.store.beads import BeadStore
 from oya.store.beside import Beside, Held, Position, SequenceMark
 from oya.store.documents import CheckpointStore, Documents
@@ -92,16 +93,25 @@ class Store:
         """The whole state as JSON lines (see `transfer`); change nothing meanwhile."""
         return export(self._writer.engine)
 
+    async def failure(self) -> StoreError:
+        """Wait until nothing can be written any more, ever; the reason."""
+        await self._writer.failed.wait()
+        assert self._writer.broken is not None
+        return self._writer.broken
+
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""
         if self.events.closed:
             return
         self.events.close()
         await self._writer.stop()
+        point("store.stopped")
         try:
             await self._writer.engine.close()
+            point("store.closed")
             if self._writer.settled:
                 self._beside.mark_clean()
+                point("store.clean_marked")
         except OSError:
             pass  # A full disk: the next opening takes this for an unclean end, and copies.
         finally:
@@ -174,6 +184,7 @@ async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
             f"but event {told.seq} (group {told.group}) was acknowledged"
         )
     found = Position(seq, group, SCHEMA)
+    point("store.opened")
     if found != told:
         # Before the first step: from then on an older oya must not touch it.
         file.write(found)

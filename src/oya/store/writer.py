@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
 from oya.store.beside import Position, SequenceMark
@@ -41,6 +42,7 @@ class Writer:
     """Owns the head and the open engine.
 
     `listeners` hear of every group that was committed, `readers` of a table of every write to it.
+    `failed` is set when the writer can decide nothing more; `broken` says why.
     """
 
     def __init__(
@@ -63,8 +65,19 @@ class Writer:
         self._broken: StoreError | None = None
         self._flushing: Awaitable[None] | None = None
         self._unflushed = False
+        self.failed = asyncio.Event()
         self.seconds = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why nothing more can be decided until the store is opened anew; set with `failed`."""
+        return self._broken
+
+    def _break(self, error: StoreError) -> StoreError:
+        self._broken = error
+        self.failed.set()
+        return error
 
     @property
     def settled(self) -> bool:
@@ -130,9 +143,9 @@ class Writer:
             _fail(group, error)
         except Exception as error:
             # A defect of ours: what the engine holds is unknown, so nothing more is decided.
-            self._broken = StoreError(f"the store's writer failed: {error!r}")
-            self._broken.__cause__ = error
-            _fail(group, self._broken)
+            broken = self._break(StoreError(f"the store's writer failed: {error!r}"))
+            broken.__cause__ = error
+            _fail(group, broken)
         else:
             for request, (result, refusal) in answers:
                 _answer(request, result, refusal)
@@ -180,18 +193,20 @@ class Writer:
         group = {"seq": draft.seq, "group": self.head.group + 1}
         writes = [*draft.writes, Put("meta", "group", group)]
         began = self._clock.monotonic()
+        point("store.committing")
         try:
             async with asyncio.timeout(DEADLINE):
                 await self.engine.commit(writes)
+            point("store.committed")
             self.seconds += self._clock.monotonic() - began
         except TimeoutError:
             # It may still arrive, at any time: reading back would prove nothing.
-            self._broken = StoreUnavailable(
+            broken = StoreUnavailable(
                 f"the engine has not answered for {DEADLINE:.0f} s",
                 safe="Nothing acknowledged is lost.",
                 hint="Start the swarm again.",
             )
-            raise self._broken from None
+            raise self._break(broken) from None
         except StoreError as error:
             self._unresolved = draft
             await self._resolve(draft, error)
@@ -210,12 +225,12 @@ class Writer:
             if error is not None:
                 raise _unavailable(error, "Nothing was changed.")
         else:
-            self._broken = StoreDamaged(
+            damaged = StoreDamaged(
                 f"after an error of the engine the state says {found} instead of {before}",
                 safe="Nothing was acknowledged since.",
                 hint="Start the swarm again: the files will be copied aside and looked at.",
             )
-            raise self._broken
+            raise self._break(damaged)
 
     async def _read_back(self) -> Row | None:
         """The last group's record, by an engine that is opened anew."""
@@ -242,6 +257,7 @@ class Writer:
         # If this fails the group is durable all the same; the next one waits for it.
         with contextlib.suppress(StoreUnavailable):
             self._write_down()
+        point("store.acknowledged")
         writes = draft.writes
         for write in writes:
             for changed in self.readers.get(write.table, ()):

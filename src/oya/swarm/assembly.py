@@ -45,6 +45,8 @@ from oya.trackers import Tracker, detect
 
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
+RED_LISTED = 20
+"""Red tests that the event of a gate's run names, at most."""
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
 
 
@@ -291,8 +293,7 @@ def counting(
 
     async def count(evidence: Evidence) -> None:
         meter.add("gates", evidence.seconds, evidence.cpu_seconds)
-        seconds = round(evidence.seconds, 3)
-        ran = {"ok": evidence.ok, "tree": evidence.tree, "seconds": seconds}
+        ran = run_to_json(evidence)
         if swarm is None:
             await store.events.append("gate_ran", reason=evidence.gate, data=ran)
         else:
@@ -301,6 +302,15 @@ def counting(
             )
 
     return count
+
+
+def run_to_json(evidence: Evidence) -> dict[str, Any]:
+    """A run of a gate as its event carries it; of red tests the first 20."""
+    ran = {"key": evidence.key, "tree": evidence.tree, "ok": evidence.ok}
+    red = evidence.report.red[:RED_LISTED] if evidence.report else ()
+    more: dict[str, Any] = {"red": list(red)} if red else {}
+    more |= {"empty": True} if evidence.empty else {}
+    return {**ran, "seconds": round(evidence.seconds, 3), **more}
 
 
 def _one_more_run(swarm: SwarmState) -> SwarmState:

@@ -18,7 +18,8 @@ from oya.agents.answers import AnswerWrong, RoleAnswer, answer_path, parse_answe
 from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
-from oya.errors import BackendError, OyaError
+from oya.crashpoints import point
+from oya.errors import BackendError, OyaError, RefusedError, StoreError
 from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Phase
@@ -34,6 +35,10 @@ A = TypeVar("A", bound=RoleAnswer)
 
 BEAT = 1.0
 """Seconds between two signs of life to the orchestrator."""
+
+
+OUTAGE = 60.0
+"""Seconds for which a result waits for a store that takes nothing."""
 
 
 class AttemptOver(Exception):
@@ -64,7 +69,7 @@ def discovered(answer: RoleAnswer | None) -> dict[str, Any]:
 def starting_point(state: BeadState, base: str) -> tuple[str, tuple[str, ...]]:
     """The commit an attempt starts from, and what is merged into it (docs/pipeline.md, Places)."""
     if state.snapshot is not None:
-        return state.snapshot, ((base,) if state.rework else ())
+        return state.snapshot, ((base,) if on_new_base(state) else ())
     contract, implementation = state.contract, state.implementation
     if state.phase is Phase.CONTRACT and not state.checking:
         return base, ((contract,) if contract else ())
@@ -75,6 +80,11 @@ def starting_point(state: BeadState, base: str) -> tuple[str, tuple[str, ...]]:
     if state.phase is Phase.IMPLEMENTATION and implementation:
         return _known(contract), (implementation,)
     return _known(contract), ()
+
+
+def on_new_base(state: BeadState) -> bool:
+    """Whether an attempt's work is judged against the base of its claim, not of an earlier one."""
+    return state.rework or (state.phase is Phase.CONTRACT and not state.checking)
 
 
 def _known(commit: str | None) -> str:
@@ -114,9 +124,8 @@ class Attempt:
     @property
     def base(self) -> str:
         """The base that this attempt's work is judged against."""
-        state = self.state
-        fresh = (state.phase is Phase.CONTRACT and not state.checking) or state.rework
-        return self.claim.base if fresh or state.base is None else state.base
+        new = on_new_base(self.state) or self.state.base is None
+        return self.claim.base if new else str(self.state.base)
 
     async def __aenter__(self) -> Attempt:
         start, merge = starting_point(self.state, self.claim.base)
@@ -211,6 +220,7 @@ class Attempt:
             raise AttemptOver(refused.failure, str(refused)) from refused
         except BackendError as error:
             raise AttemptOver(FailureClass.AGENT_CRASH, str(error)) from error
+        point("attempt.opened")
         return self._session
 
 
@@ -234,11 +244,14 @@ async def run_attempt(
             beat(attempt.active)
     except asyncio.CancelledError:
         task.cancel()
-        await asyncio.wait((task,), timeout=parts.settings.execution.grace)
+        try:
+            await asyncio.wait((task,), timeout=parts.settings.execution.grace)
+        finally:
+            task.cancel()  # told twice to go, or too slow: what it closes ends at once then
         over = AttemptOver(FailureClass.CANCELLED, "cancelled")
-        await _settle(attempt, over if _unfinished(task) else task.result())
+        await _settle(attempt, over if _unfinished(task) else task.result(), beat)
         raise
-    return await _settle(attempt, task.result())
+    return await _settle(attempt, task.result(), beat)
 
 
 def _unfinished(task: asyncio.Task[Result | AttemptOver]) -> bool:
@@ -251,20 +264,40 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
             return await work(attempt)
     except AttemptOver as over:
         return over
+    except StoreError as outage:  # nobody's fault, and no attempt used
+        return AttemptOver(FailureClass.CANCELLED, str(outage))
     except Exception as error:
         log.exception("attempt failed", bead=attempt.claim.bead, epoch=attempt.claim.epoch)
         return AttemptOver(FailureClass.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 async def _settle(
-    attempt: Attempt, outcome: Result | AttemptOver
+    attempt: Attempt, outcome: Result | AttemptOver, beat: Callable[[float], None]
 ) -> tuple[FailureClass | None, str]:
     """Record the end. The snapshot of a failure comes before its event, the folder goes last."""
-    parts, claim = attempt.parts, attempt.claim
     failure, reason = None, ""
     if isinstance(outcome, AttemptOver):
         failure, reason = outcome.failure, outcome.reason
         outcome = await _failed(attempt, outcome)
+    parts, until = attempt.parts, attempt.parts.clock.monotonic() + OUTAGE
+    point("attempt.ending")
+    while True:
+        try:
+            await _record(attempt, outcome, failure)
+            break
+        except StoreError as outage:
+            log.warning("result waits", bead=attempt.claim.bead, why=str(outage))
+        if parts.clock.monotonic() >= until:
+            break  # the orchestrator finds a bead in progress that nobody works on
+        beat(parts.clock.monotonic())
+        await parts.clock.sleep(BEAT)
+    point("attempt.ended")
+    await _put_away(attempt)
+    return failure, reason
+
+
+async def _record(attempt: Attempt, outcome: Result, failure: FailureClass | None) -> None:
+    parts, claim = attempt.parts, attempt.claim
     try:
         await parts.apply(
             claim.bead,
@@ -272,29 +305,28 @@ async def _settle(
             agent=claim.agent,
             also=outcome.also,
             data=outcome.data,
-            on_swarm=partial(_counted, failure) if failure else None,
+            on_swarm=partial(counted, failure) if failure else None,
         )
-    except OyaError as refused:
+    except RefusedError as refused:
         # The bead has moved on (held, edited, lease lost): the work is kept, the result is not.
         log.info("result refused", bead=claim.bead, epoch=claim.epoch, why=str(refused))
-        await parts.note("result_refused", claim, reason=str(refused))
-    await _put_away(attempt)
-    return failure, reason
+        head = getattr(outcome.event, "commit", None) or outcome.data.get("head")
+        await parts.note("result_refused", claim, reason=str(refused), head=head)
 
 
-def _counted(failure: FailureClass, swarm: SwarmState) -> SwarmState:
+def counted(failure: FailureClass, swarm: SwarmState) -> SwarmState:
     """In the commit of the event, so that a death in between cannot make the two differ."""
     name = str(failure)
     return replace(swarm, failures=swarm.failures | {name: swarm.failures.get(name, 0) + 1})
 
 
 async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
-    snapshot = None
+    snapshot = commit = None
     if attempt._workspace is not None:
         commit = await _kept(attempt)
         snapshot = None if commit == attempt.workspace.start else commit
     event = AttemptFailed(attempt.claim.epoch, over.failure, over.reason, over.findings, snapshot)
-    return Result(event)
+    return Result(event, data={"head": commit} if commit else {})
 
 
 async def _put_away(attempt: Attempt) -> None:

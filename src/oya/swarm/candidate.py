@@ -47,7 +47,7 @@ class Candidate:
             "line": line.ref,
             "from": line.tip,
             "branch": line.branch,
-            "evidence": [e.key for e in self.evidence],
+            "evidence": [e.key for e in self.evidence if e.command],  # else no gate is configured
         }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -285,6 +286,16 @@ class Settings(SwarmFile):
             planner=self.defaults.planner,
             review=self.quality_gates.red_queen,
         )
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What a swarm's first event says of how it judges: limits, and the gates there are."""
+        gates = self.quality_gates
+        there = {"quick": gates.quick, "tests": gates.tests.command, "ci": gates.ci}
+        return {
+            "limits": asdict(self.limits),
+            "gates": [name for name, is_ in there.items() if is_],
+        }
 
     @property
     def roles_in_use(self) -> tuple[Role, ...]:

@@ -8,7 +8,7 @@ up: at the next round, or in the next daemon.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 import structlog
 
 from oya.actors import Actor, ActorRef
+from oya.crashpoints import point
 from oya.errors import OyaError, StoreError
 from oya.gates.feedback import feedback
-from oya.gates.green import judge_implementation
+from oya.gates.green import judge_implementation, unstable
 from oya.gates.model import Evidence
 from oya.lifecycle.events import LandingConflicted, LandingLeft, LandingStarted, Undone
 from oya.lifecycle.model import BeadState, Phase, Status
@@ -157,11 +158,15 @@ class LanderActor(Actor[LanderMessage]):
             self._orchestrator.try_tell(message, control=True)
 
     def _next(self) -> str | None:
-        swarm = self._parts.store.swarms.get(self._parts.swarm)
-        if swarm is None or swarm.reached or self._line.rewritten or self._on_red_base():
+        if self._reached or self._line.rewritten or self._on_red_base():
             return None
         ready = [s.id for s in self._parts.store.beads.all().values() if self._may_land(s)]
         return next(iter(self._parts.board.order(ready)), None)
+
+    @property
+    def _reached(self) -> bool:
+        swarm = self._parts.store.swarms.get(self._parts.swarm)
+        return swarm is None or swarm.reached
 
     def _may_land(self, state: BeadState) -> bool:
         reviewed = state.phase is Phase.LANDING and state.status is Status.PENDING
@@ -179,11 +184,14 @@ class LanderActor(Actor[LanderMessage]):
         parts = self._parts
         try:
             state = (await parts.apply(bead, LandingStarted(self._line.base))).state
+            point("landing.started")
             candidate = await self._prove(state)
+            point("landing.proven")
             # Short, and never half done by a stop: the gates are behind, only refs move now.
             await _finish(self._move(state, candidate))
         except Out as out:
             await parts.repo.delete_ref(candidate_ref(bead))
+            point("landing.refused")
             await parts.apply(bead, out.event)
         except asyncio.CancelledError:
             await _finish(self._give_up())
@@ -213,10 +221,11 @@ class LanderActor(Actor[LanderMessage]):
         contract = await parts.contract(state.id)
         candidate = await self._build(state, contract)
         await parts.repo.set_ref(candidate_ref(state.id), candidate.commit)
+        point("landing.held")
         evidence, findings = await self._judge(state, contract, candidate, fresh=False)
         if findings:
             await self._blame_base(candidate.base)
-            evidence = await self._judge_again(state, contract, candidate, findings)
+            evidence = await self._judge_again(state, contract, candidate, evidence, findings)
         return replace(candidate, evidence=tuple(evidence))
 
     async def _build(self, state: BeadState, contract: Contract) -> Candidate:
@@ -272,7 +281,12 @@ class LanderActor(Actor[LanderMessage]):
         raise Out(LandingLeft(words))
 
     async def _judge_again(
-        self, state: BeadState, contract: Contract, candidate: Candidate, findings: list[str]
+        self,
+        state: BeadState,
+        contract: Contract,
+        candidate: Candidate,
+        before: list[Evidence],
+        findings: list[str],
     ) -> list[Evidence]:
         """Red, then green on the same tree is flaky: it lands only if no planned test flickered."""
         evidence, again = await self._judge(state, contract, candidate, fresh=True)
@@ -285,7 +299,8 @@ class LanderActor(Actor[LanderMessage]):
             bead=state.id,
             reason=findings[0].splitlines()[0],
         )
-        if any(test in finding for test in contract.fail_to_pass for finding in findings):
+        # By the reports: findings of another gate come first, and hide a red test.
+        if _flickered(before, evidence, contract):
             raise Out(
                 LandingConflicted("its own tests are flaky on the candidate", tuple(findings))
             )
@@ -298,14 +313,20 @@ class LanderActor(Actor[LanderMessage]):
         async with self._refs:
             await self._require_same_world(bead, candidate)
             await parts.repo.add_note(candidate.commit, evidence_note(candidate))
+            point("landing.noted")
             intent = candidate.intent(bead, parts.swarm, self._line)
             await parts.store.intents.put(bead, intent)
+            point("landing.intended")
             if not await self._line.advance(candidate.commit):
                 await finish_landings(parts, "the line moved")
                 return
+            point("landing.line_moved")
             await record_landed(parts, bead, intent)
+            point("landing.landed")
             await parts.repo.delete_ref(candidate_ref(bead))
+            point("landing.ref_gone")
             await self._line.follow()
+            point("landing.followed")
         await self._tracking.landed()
 
     async def _require_same_world(self, bead: str, candidate: Candidate) -> None:
@@ -313,6 +334,8 @@ class LanderActor(Actor[LanderMessage]):
         await self._line.refresh()
         if self._line.rewritten or self._line.base != candidate.base:
             raise Out(LandingLeft("the base moved"))
+        if self._reached:
+            raise Out(LandingLeft("the target was lowered, and is reached"))
         if self._tracking.differs(bead):
             self._put_off(bead)
             raise Out(LandingLeft("it was changed in the tracker"))
@@ -321,22 +344,31 @@ class LanderActor(Actor[LanderMessage]):
         """`oya sync`: follow now, or say what is in the way; after a rewrite, take the branch."""
         async with self._refs:
             await self._line.refresh()
-            if self._line.rewritten:
+            if self._line.rewritten and self._line.upstream is not None:
+                await self._hold_undone(self._line.upstream)
                 await self._line.accept_rewrite()
-                await self._hold_undone()
             followed = await self._line.follow(asked=True)
         self._tell_rewritten()
         return {"branch": self._line.branch, "behind": followed.behind, "why": followed.why}
 
-    async def _hold_undone(self) -> None:
+    async def _hold_undone(self, tip: str) -> None:
         for state in tuple(self._parts.store.beads.all().values()):
             if state.phase is not Phase.LANDED or state.commit is None:
                 continue
             if state.status is Status.COMPLETE and not await self._parts.repo.is_ancestor(
-                state.commit, self._line.base
+                state.commit, tip
             ):
                 why = f"{state.commit[:9]} is no longer on {self._line.branch}"
                 await self._parts.apply(state.id, Undone(why))
+
+
+def _flickered(
+    before: Sequence[Evidence], after: Sequence[Evidence], contract: Contract
+) -> tuple[str, ...]:
+    """The contract's own tests whose verdict was not the same in two runs of all gates."""
+    pairs = zip(before, after, strict=True)
+    reports = [(one.report, two.report) for one, two in pairs if one.report and two.report]
+    return tuple(test for pair in reports for test in unstable(pair, contract.fail_to_pass))
 
 
 async def _side_by_side(*gates: Awaitable[Evidence]) -> list[Evidence]:

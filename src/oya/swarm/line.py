@@ -6,6 +6,7 @@ is the branch's tip as oya last saw it; a tip that no longer contains it was rew
 
 from __future__ import annotations
 
+from oya.crashpoints import point
 from oya.errors import RepositoryUnfit
 from oya.repository.port import Follow, Followed, Repository
 
@@ -35,6 +36,11 @@ class Line:
         self.rewritten = ""
         self.diverged = False
         self.followed = Followed(behind=0, why="", moved=False)
+
+    @property
+    def upstream(self) -> str | None:
+        """The branch's tip as it was last read; None where there is no such branch."""
+        return self._branch
 
     async def refresh(self) -> None:
         """Read the refs and choose the base: the line, or the branch where that is ahead.
@@ -68,6 +74,7 @@ class Line:
                 hint=f"git branch {self.branch}",
             )
         await self._repo.cas_ref(self.ref, branch, None)
+        point("line.begun")
         return branch
 
     def _branch_is_gone(self, tip: str) -> None:
@@ -88,6 +95,7 @@ class Line:
         self.rewritten = ""
         if seen != branch:
             await self._repo.cas_ref(self._seen, branch, seen)
+            point("line.seen")
         return branch
 
     async def _choose(self, branch: str, tip: str) -> None:
@@ -133,11 +141,12 @@ class Line:
         return Followed(behind, why if behind else "")
 
     async def accept_rewrite(self) -> str | None:
-        """Take the branch's tip as the line (`oya sync` after a rewrite); the tip before.
+        """Take `upstream` as the line (`oya sync` after a rewrite); the tip before.
 
-        None, with nothing changed, if there is no such branch.
+        What the line loses by it must have been held as undone before: nobody looks for that
+        again. None, with nothing changed, if there is no such branch.
         """
-        branch = await self._repo.read_ref(self._head)
+        branch = self._branch
         before = self.tip
         if branch is None:
             return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from oya.lifecycle.swarm import ENDED, SwarmState, SwarmStatus, move
 from oya.lifecycle.table import CancelAttempt
 from oya.swarm.admission import Admission
 from oya.swarm.assembly import Parts
+from oya.swarm.attempt import counted
 from oya.swarm.line import Line
 from oya.swarm.messages import (
     WORK,
@@ -178,6 +180,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 lambda s: replace(s, target_beads=target),
                 event="swarm_changed",
                 reason=f"target={target}",
+                data={"target": target},
             )
         for role, count in message.agents:
             await self._spawn(role, count)
@@ -250,7 +253,16 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     async def _look(self) -> None:
         for lease in self._shared.leases.expired(self.clock.monotonic()):
             await self._expire(lease.bead, lease.epoch, f"{lease.agent} gave no sign of life")
+        for state in [s for s in self._mine() if self._is_orphan(s)]:
+            await self._expire(state.id, state.epoch, "its attempt ended without a word")
         await self._hand_out()
+
+    def _is_orphan(self, state: BeadState) -> bool:
+        """Claimed or ended while the store took nothing: in progress, and nobody works on it."""
+        if state.status is not Status.IN_PROGRESS or state.phase is Phase.LANDING:
+            return False
+        lease = self._shared.leases.holds(state.id)
+        return lease is None or lease.epoch != state.epoch
 
     async def _hand_out(self) -> None:
         if self._looking:
@@ -339,13 +351,24 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             shared.admission.ended(asker.backend, FailureClass.CANCELLED, "")
             await self._expire(bead, state.epoch, str(gone))
 
-    async def _expire(self, bead: str, epoch: int, why: str) -> None:
+    async def _expire(
+        self, bead: str, epoch: int, why: str, failure: FailureClass | None = None
+    ) -> None:
+        """`failure` is counted, in the same commit, where it ended the attempt."""
         state = self._parts.store.beads.get(bead)
         if state is None or state.epoch != epoch or state.status is not Status.IN_PROGRESS:
             return
         self._cancel(bead, epoch, why)
         self._shared.leases.end(bead, epoch)
-        await self._parts.apply(bead, LeaseExpired(epoch, why))
+        head = await self._parts.repo.read_ref(self._parts.workspaces.attempt_ref(bead, epoch))
+        known = (state.base, state.contract, state.implementation, state.snapshot)
+        snapshot = None if head in known else head
+        await self._parts.apply(
+            bead,
+            LeaseExpired(epoch, why, snapshot),
+            data={"failure": str(failure)} if failure else {},
+            on_swarm=partial(counted, failure) if failure else None,
+        )
 
     def _heartbeat(self, message: Heartbeat) -> None:
         self._shared.leases.renew(message.bead, message.epoch, self.clock.monotonic())
@@ -386,15 +409,8 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         bead, epoch = handle.bead, handle.epoch
         handle.idles(self.clock.monotonic())
         self._shared.admission.ended(handle.backend, FailureClass.INTERNAL, message.reason)
-        await self._count(FailureClass.INTERNAL)
-        await self._expire(bead, epoch, f"the agent crashed: {message.reason}")
-
-    async def _count(self, failure: FailureClass) -> None:
-        def counted(swarm: SwarmState) -> SwarmState:
-            name = str(failure)
-            return replace(swarm, failures=swarm.failures | {name: swarm.failures.get(name, 0) + 1})
-
-        await self._parts.store.swarms.update(self._parts.swarm, counted, event=None)
+        why = f"the agent crashed: {message.reason}"
+        await self._expire(bead, epoch, why, FailureClass.INTERNAL)
 
     async def _say_backend(self, name: str) -> None:
         access = self._shared.admission.backends[name]

@@ -1,7 +1,8 @@
 """After a stop or a death: what was under way is kept, and every bead is somewhere again.
 
-The order matters: landings first, since their intents are older than any reading of the
-tracker; then the folders of dead attempts; then the leases, which ended with their daemon.
+The order matters: what its death may have left running ends first; then landings, since their
+intents are older than any reading of the tracker; then the folders of dead attempts, in which
+nobody writes any more; then the leases, which ended with their daemon.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from oya.crashpoints import point
 from oya.lifecycle.events import Landed, LandingLeft, LeaseExpired
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.lifecycle.swarm import SwarmState
@@ -28,13 +30,28 @@ UNCLOSED = "unclosed:"
 
 async def recover(parts: Parts) -> None:
     """Bring store, refs and folders into agreement; idempotent, and safe to die in."""
+    await end_orphans(parts)
+    point("resume.begun")
     await finish_landings(parts, "the daemon ended in the middle")
+    point("resume.landings_over")
     for ref in await parts.repo.list_refs(CANDIDATES):
         await parts.repo.delete_ref(ref)
+        point("resume.candidate_gone")
     started = await parts.repo.list_refs("refs/oya/base")
     await harvest_workspaces(parts)
     await prune(parts.repo, ())  # no workspace lives yet
+    point("resume.pruned")
     await end_leases(parts, started)
+    point("resume.recovered")
+
+
+async def end_orphans(parts: Parts) -> None:
+    """Nothing of the dead daemon may still write where its work is looked at from here on."""
+    ended = await parts.processes.end_orphans()
+    if ended:
+        words = f"ended what the daemon before had left running: {', '.join(map(str, ended))}"
+        log.warning(words)
+        await parts.store.events.append("warning", swarm=parts.swarm, reason=words)
 
 
 async def finish_landings(parts: Parts, why: str) -> bool:
@@ -48,11 +65,14 @@ async def finish_landings(parts: Parts, why: str) -> bool:
         landing = any(state.id == bead for state in under_way)
         if landing and await _has_moved(parts, intent):
             await record_landed(parts, bead, intent)
+            point("resume.completed")
         else:
             await parts.store.intents.delete(bead)
+            point("resume.dropped")
     for state in _in_progress(parts):
         if state.phase is Phase.LANDING:
             await parts.apply(state.id, LandingLeft(why))
+            point("resume.left")
             await parts.repo.delete_ref(candidate_ref(state.id))
     return bool(under_way)
 
@@ -86,6 +106,7 @@ async def harvest_workspaces(parts: Parts) -> None:
     """What dead attempts left in their folders goes under their refs, and the folders go."""
     for bead, epoch, path in await parts.workspaces.leftovers():
         found = await parts.workspaces.harvest(path)
+        point("resume.harvested")
         if found.kept is not None:
             log.error("workspace kept", bead=bead, epoch=epoch, path=str(found.kept))
 
@@ -103,6 +124,7 @@ async def end_leases(parts: Parts, started: Mapping[str, str]) -> None:
         await parts.apply(
             state.id, LeaseExpired(state.epoch, "the daemon ended", snapshot), agent=state.agent
         )
+        point("resume.lease_ended")
 
 
 async def _has_moved(parts: Parts, intent: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from oya.actors import Actor, ActorRef
 from oya.beads import Backlog, Bead, dumps, overlay, parse
 from oya.beads.order import unclaimed_types, unfit
 from oya.beads.where import parse_where
+from oya.crashpoints import point
 from oya.errors import GitError, OyaError, RefusedError, TrackerError
 from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState, Phase, Status
@@ -182,6 +183,7 @@ class Tracking:
             await self._parts.store.beads.apply_many(
                 new[start : start + AT_ONCE], swarm=self._parts.swarm, limits=self._parts.limits
             )
+            point("tracker.added")
         applied = [await self._apply(bead, event) for bead, event in rest]
         return bool(new) or any(applied)
 
@@ -262,7 +264,9 @@ class Tracking:
             }
         for bead, commit in list(self._unclosed.items()):
             if await self._close(bead, commit):
+                point("tracker.closed")
                 await self._parts.store.checkpoints.delete(f"{UNCLOSED}{bead}")
+                point("tracker.forgotten")
                 del self._unclosed[bead]
 
     async def _close(self, bead: str, commit: str) -> bool:

@@ -175,7 +175,19 @@ class Universe:
             await root.spawn(lambda: TrackerActor(self.tracking, orchestrator), name="tracker")
             self._orchestrator, self._lander = orchestrator, shared.lander
             await orchestrator.tell(Start(), control=True)
-            await shared.done.wait()
+            await self._until_done()
+
+    async def _until_done(self) -> None:
+        """Return when the swarm has ended; raises why the store takes nothing any more."""
+        done = asyncio.ensure_future(self._shared.done.wait())
+        failure = asyncio.ensure_future(self.parts.store.failure())
+        try:
+            await asyncio.wait((done, failure), return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                raise failure.result()
+        finally:
+            done.cancel()
+            failure.cancel()
 
     async def _cap_target(self) -> None:
         swarm, only = self._state, self._shared.only
@@ -191,6 +203,7 @@ class Universe:
                 lambda s: replace(s, target_beads=cap),
                 event="target_capped",
                 reason=words,
+                data={"target": cap},
             )
 
     async def _require_green_base(self) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ClassVar, Final, NoReturn
 
 from oya.beads import PATH, Backlog, dumps, parse
+from oya.crashpoints import point
 from oya.errors import TrackerError
 from oya.trackers.port import Snapshot
 
@@ -138,12 +139,14 @@ def _replace(folder: int, data: bytes, was: os.stat_result) -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        point("tracker.written")
         # The last look before the rename: what another program wrote meanwhile must not be lost.
         now = _status(folder)
         if now is None or _identity(now) != _identity(was):
             return False
         os.rename(_TEMPORARY, FILE, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
+        point("tracker.renamed")
     finally:
         with suppress(FileNotFoundError):
             os.unlink(_TEMPORARY, dir_fd=folder)

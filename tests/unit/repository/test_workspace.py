@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from oya.errors import GitError
+from oya.repository.checkout import Checkout
 from oya.repository.git import GitRepository
 from oya.repository.port import Workspace
 from oya.repository.workspace import GitWorkspaces
@@ -322,6 +323,63 @@ async def test_a_removal_that_was_cut_short_is_finished(
     assert await later.leftovers() == []
     assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
     assert await repo.list_refs("refs/oya/base") == {}
+
+
+class Died(BaseException):
+    """The end of oya, in the middle of something."""
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_half_a_folder_that_was_being_removed_is_no_work(
+    repo: GitRepository, spaces: GitWorkspaces, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"n.txt": "done"})
+    head = await spaces.commit(ws, "Done")
+    if not known:
+        shutil.rmtree(repo.place.cache / "admin" / "work")
+
+    def half(path: Path) -> None:
+        if path.exists():
+            (path / "a.txt").unlink()
+            (path / "n.txt").unlink()
+            raise Died
+
+    with monkeypatch.context() as dying:
+        dying.setattr("oya.repository.workspace.take_away", half)
+        with pytest.raises(Died):
+            await spaces.remove(ws)
+
+    later = GitWorkspaces(repo, repo.place)
+    ((bead, epoch, path),) = await later.leftovers()
+    assert (bead, epoch) == ("b-1", 1)
+    assert (await later.harvest(path)).head is None
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
+    assert await later.leftovers() == []
+    assert await repo.list_refs("refs/oya/base") == {}
+
+
+async def test_half_a_folder_that_was_being_put_back_is_no_work(
+    repo: GitRepository, spaces: GitWorkspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"n.txt": "done"})
+    head = await spaces.commit(ws, "Done")
+    shutil.rmtree(ws.path)  # by the agent
+
+    async def half(checkout: Checkout, commit: str) -> None:
+        write(checkout.folder, {"n.txt": "done"})
+        raise Died
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Checkout, "fill", half)
+        with pytest.raises(Died):
+            await spaces.commit(ws, "After that")
+
+    later = GitWorkspaces(repo, repo.place)
+    ((_, _, path),) = await later.leftovers()
+    assert (await later.harvest(path)).head is None
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
 
 
 async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: GitWorkspaces) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from swarm_kit import World, issue, needs
 
+from oya.daemon.desk import StoreDesk
 from oya.errors import GitError
+from oya.gates.model import EXIT_ONLY
 from oya.lifecycle import events as e
 from oya.lifecycle.model import Check, Hold
 from oya.swarm.lander import LATER_LIMIT, RED_AGAIN
@@ -39,7 +41,8 @@ async def test_its_evidence_is_a_note_and_in_the_event(world: World) -> None:
     note = json.loads(world.git("notes", "--ref=oya", "show", str(state.commit)))
     assert [row["ok"] for row in note["evidence"]] == [True] * 3
     (landed,) = [r for r in await world.store.events.since(0) if r.event == "landed"]
-    assert landed.data["evidence"] == [row["key"] for row in note["evidence"]]
+    ran = [row["key"] for row in note["evidence"] if row["gate"] != "quick"]  # there is no quick
+    assert landed.data["evidence"] == ran
 
 
 async def test_the_most_urgent_lands_first_each_on_the_one_before(
@@ -146,6 +149,36 @@ async def test_red_and_then_green_is_flaky_and_its_evidence_is_the_green_run(
         assert len(await world.said("flaky")) == 1
         note = json.loads(world.git("notes", "--ref=oya", "show", str(state.commit)))
         assert [row["ok"] for row in note["evidence"]] == [True] * 3
+
+
+async def test_its_own_flaky_test_keeps_a_bead_from_landing_behind_another_red_gate_too(
+    own_git: None, tmp_path: Path
+) -> None:
+    ran, also = tmp_path / "ran", tmp_path / "also"
+    ci = f"test ! -e flaky.txt || test -e {ran} || ! touch {ran}"
+    quick = f'quick = ["test ! -e flaky.txt || test -e {also} || ! touch {also}"]'
+    async with World.at(tmp_path, ci=ci, more=quick) as world:
+        about = {"kind": "behaviour", "fail_to_pass": (EXIT_ONLY,)}
+        await world.reviewed("a", {"flaky.txt": "x\n"}, **about)
+        async with world.landing():
+            await world.until("a", "implementation/pending")
+        assert len(await world.said("flaky")) == 1
+        assert await world.said("landed") == []
+
+
+async def test_a_target_that_is_lowered_while_the_gates_run_is_not_exceeded(world: World) -> None:
+    await world.reviewed("a", {"new.txt": "x\n"})
+
+    async def lower() -> None:
+        await world.store.swarms.update(
+            "swarm-1", lambda s: replace(s, target_beads=0), event="swarm_changed"
+        )
+
+    world.before_ci(lower)
+    async with world.landing():
+        await world.wait(lambda: world.state("a").where == "landing/in_progress")
+        await world.until("a", "landing/pending")
+    assert await world.said("landing_left") == ["the target was lowered, and is reached"]
 
 
 async def test_on_a_red_base_nothing_is_blamed_or_tried_again_before_it_moves(
@@ -269,6 +302,38 @@ class TestARewrittenBranch:
             await world.wait(lambda: Continue("rewritten") in world.told)
         assert world.state("a").hold is Hold.UNDONE
         assert world.line.base == world.git("rev-parse", "main")
+
+    async def test_what_it_lacks_is_held_before_the_line_moves(self, world: World) -> None:
+        """Else a death in between leaves beads as landed that are nowhere."""
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            await world.until("a", "landed/complete")
+            await world.idle()
+            world.git("reset", "-q", "--hard", "HEAD~1")
+            await world.look()
+            await world.hears(Pause)
+            taken, before = world.line.accept_rewrite, []
+
+            async def look() -> str | None:
+                before.append(world.state("a").where)
+                return await taken()
+
+            world.line.accept_rewrite = look  # type: ignore[method-assign]
+            await world.sync()
+        assert before == ["landed/held"]
+
+    async def test_a_second_one_lets_what_is_held_already_be(self, world: World) -> None:
+        desk = StoreDesk(world.store, world.repo.place, lambda: world.parts.limits)
+        for bead in "ab":
+            await world.reviewed(bead, {f"{bead}.txt": "x\n"})
+        async with world.landing():
+            for bead in "ab":
+                await world.until(bead, "landed/complete")
+            await world.idle()
+        for left in ("HEAD~1", "HEAD~1"):
+            world.git("reset", "-q", "--hard", left)
+            await desk.sync()
+        assert [world.state(bead).where for bead in "ab"] == ["landed/held"] * 2
 
     async def test_when_it_is_taken_back_work_goes_on(self, world: World) -> None:
         seen = world.commit({"mine.txt": "x\n"})

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from swarm_kit import World, contract
 
-from oya.errors import RefusedError
+from oya.errors import ProcessError, RefusedError
 from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState
 from oya.lifecycle.swarm import SwarmState
+from oya.processes.real import GuardedProcesses
 from oya.store.engine import Put
 from oya.swarm.candidate import Candidate, build_candidate, candidate_ref
 from oya.swarm.resume import recover
@@ -125,6 +126,25 @@ async def test_where_the_file_is_not_tracked_the_closing_is_still_owed(
     assert (untracked.issue("a") or {})["status"] == "closed"
 
 
+class StillWriting(GuardedProcesses):
+    """What an earlier daemon left writes until it is ended."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("test-resume")
+        self._path = path
+
+    async def end_orphans(self) -> list[int]:
+        if self._path.exists():
+            return []
+        self._path.write_text("words")
+        return [17, 18]
+
+
+class Unending(GuardedProcesses):
+    async def end_orphans(self) -> list[int]:
+        raise ProcessError("processes [17] could not be ended")
+
+
 class TestAttempts:
     """Claims of the daemon before; its folders are found by another `Workspaces`."""
 
@@ -155,6 +175,29 @@ class TestAttempts:
         assert world.git("show", f"{snapshot}:half.txt") == "done"
         assert not made.path.exists()
         assert world.git("for-each-ref", "refs/oya/base") == ""
+
+    async def test_what_still_runs_in_a_folder_is_ended_before_it_is_looked_at(
+        self, world: World, epoch: int
+    ) -> None:
+        made = await world.parts.workspaces.create("a", epoch, start=world.line.base)
+        world.parts.processes = StillWriting(made.path / "last.txt")
+        await self.died(world)
+        snapshot = world.git("rev-parse", f"refs/oya/attempts/a/{epoch}")
+        assert world.git("show", f"{snapshot}:last.txt") == "words"
+        warnings = [r for r in world.store.events.recent(0) if r.event == "warning"]
+        assert [row.reason for row in warnings] == [
+            "ended what the daemon before had left running: 17, 18"
+        ]
+
+    async def test_where_it_cannot_be_ended_nothing_is_touched(
+        self, world: World, epoch: int
+    ) -> None:
+        made = await world.parts.workspaces.create("a", epoch, start=world.line.base)
+        world.parts.processes = Unending("-")
+        with pytest.raises(ProcessError):
+            await self.died(world)
+        assert made.path.is_dir()
+        assert world.state("a").where == "contract/in_progress"
 
     async def test_a_folder_in_which_nothing_was_done_is_no_snapshot(
         self, world: World, epoch: int

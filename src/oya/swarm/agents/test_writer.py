@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from oya.agents.answers import Challenge, TestWriterAnswer
 from oya.gates.checks import Check, Ran, failing_checks, judge_red_checks
@@ -98,10 +98,12 @@ async def _shape(attempt: Attempt, answer: TestWriterAnswer, head: Head) -> list
 async def _judge_checks(
     attempt: Attempt, answer: TestWriterAnswer, head: Head
 ) -> Result | list[str]:
-    findings = judge_red_checks(await _run_checks(attempt, answer.checks))
+    ran = await _run_checks(attempt, answer.checks)
+    findings = judge_red_checks(ran)
     if findings:
         return list(findings)
-    return await _accept(attempt, answer, head, ContractVerdict((), (), (), ()))
+    red = [{"command": c.command, "expect": c.expect, "exit": r.exit} for c, r in ran]
+    return await _accept(attempt, answer, head, ContractVerdict((), (), (), ()), {"checks": red})
 
 
 async def _run_checks(attempt: Attempt, checks: list[Challenge]) -> list[tuple[Check, Ran]]:
@@ -126,12 +128,19 @@ async def _judge_tests(
     )
     if not verdict.ok:
         return list(verdict.findings)
-    return await _accept(attempt, answer, head, verdict)
+    gates = attempt.parts.gates
+    keys = [(await gates.tests(commit)).key for commit in (attempt.base, head.commit)]
+    return await _accept(attempt, answer, head, verdict, {"keys": keys})
 
 
 async def _accept(
-    attempt: Attempt, answer: TestWriterAnswer, head: Head, verdict: ContractVerdict
+    attempt: Attempt,
+    answer: TestWriterAnswer,
+    head: Head,
+    verdict: ContractVerdict,
+    red: dict[str, Any],
 ) -> Result:
+    """`red`: what shows that the contract was red on the base: keys of evidence, or checks."""
     claim = attempt.claim
     files = await attempt.parts.repo.list_files(head.commit)
     report = await _report(attempt, head.commit) if answer.kind == "behaviour" else Report()
@@ -150,6 +159,7 @@ async def _accept(
         data={
             "fail_to_pass": list(verdict.fail_to_pass),
             "contract": contract.hash,
+            "red": red,
             **discovered(answer),
         },
     )

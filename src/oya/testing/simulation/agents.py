@@ -113,8 +113,10 @@ class SimulatedSession:
 
     async def close(self) -> Ended:
         """See `AgentSession.close`."""
-        await self._world.life.turn("agent closed", self._world.life.some(0.1))
-        self._world.sessions.pop(f"{self._task.bead}/{self._task.epoch}", None)
+        try:
+            await self._world.life.turn("agent closed", self._world.life.some(0.1))
+        finally:
+            self._world.sessions.pop(f"{self._task.bead}/{self._task.epoch}", None)
         return Ended(0, None, False, 1.0, 1.0)
 
     async def _turn(self, text: str, patience: float) -> TurnEnd:

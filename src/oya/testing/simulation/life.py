@@ -41,7 +41,15 @@ class Life:
         await asyncio.sleep(seconds)
         self.require()
         if step:
-            self._passing(step)
+            self.step(step)
+
+    def step(self, name: str) -> None:
+        """About to take this step: the last moment for a crash before it."""
+        try:
+            self._passing(name)
+        except Crash:
+            self.over = True
+            raise
 
     def require(self) -> None:
         """`Gone` if the daemon is dead."""

@@ -9,10 +9,12 @@ from contextlib import suppress
 from typing import Any
 
 from oya.beads import PATH
+from oya.clock import stamp
 from oya.errors import OyaError
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import FailureClass
-from oya.lifecycle.model import Hold
+from oya.lifecycle.model import Hold, Limits
+from oya.store.store import Store
 from oya.swarm.universe import Universe
 from oya.testing.engine import Outcome
 from oya.testing.simulation.agents import AgentWorld
@@ -148,8 +150,9 @@ class Nature:
         self._follows(about["seconds"], "clean")
 
     def _clean(self, about: dict[str, Any]) -> None:
-        tip = self._world.git.refs["refs/heads/main"]
-        self._world.git.working["src/base.x"] = self._world.git.objects.files(tip)["src/base.x"].data
+        git = self._world.git
+        files = git.objects.files(git.refs["refs/heads/main"])
+        git.working["src/base.x"] = files["src/base.x"].data
 
     def _rewrite(self, about: dict[str, Any]) -> None:
         """The user amends the tip of the branch."""
@@ -157,8 +160,7 @@ class Nature:
         tip = git.objects.commits[git.refs["refs/heads/main"]]
         if not tip.parents:
             return
-        message = f"{tip.message} (amended)"
-        amended = git.objects.add_commit(tip.tree, tip.parents, message, "Ada", "1")
+        amended = git.objects.add_commit(tip.tree, tip.parents, "amended", "Ada", "1")
         git.refs["refs/heads/main"] = amended
         self._follows(about["seconds"], "sync")
 
@@ -210,6 +212,16 @@ class Nature:
         if self._world.calm and universe.paused_by_person:
             await self._continue({})
 
+    async def before(self, store: Store, limits: Limits) -> None:
+        """What a person does while no swarm runs: approve what waits for that."""
+        if self._world.plan.deploy:
+            return
+        for state in tuple(store.beads.all().values()):
+            if state.hold is Hold.APPROVAL:
+                await store.beads.apply(
+                    state.id, e.Approved("fine"), swarm=None, limits=limits, agent="person"
+                )
+
     def _calm_down(self) -> None:
         """From here on nothing goes wrong any more."""
         world = self._world
@@ -229,7 +241,7 @@ def _edited(
     if how == "add" or place is None:
         world.added += 1
         return [*records, issue(BeadPlan(f"x-{world.added:02}", "plain"))]
-    record = dict(records[place])
+    record = records[place] | {"updated_at": stamp(world.moment)}
     match how:
         case "text":
             record["description"] += f" And {world.now():.0f}."
@@ -243,7 +255,7 @@ def _edited(
         case "block":
             others = [r["id"] for r in records if r["id"] < bead]
             needs = [{"depends_on_id": n, "type": "blocks"} for n in others[:1]]
-            record["dependencies"] = needs
+            record["dependencies"] = record["dependencies"] + needs
         case "delete":
             return [r for r in records if r["id"] != bead]
     return [record if r["id"] == bead else r for r in records]

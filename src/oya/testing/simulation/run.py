@@ -8,21 +8,19 @@ import json
 import random
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from oya import crashpoints
 from oya.agents.prompts import Prompts
-from oya.beads import PATH
 from oya.daemon.choose import choose, record
 from oya.daemon.request import Request
 from oya.errors import OyaError
 from oya.gates.gates import Gates
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
-from oya.processes.real import GuardedProcesses
 from oya.repository.places import Place
 from oya.store.store import Store
 from oya.swarm.assembly import JudgedTrees, Meter, Parts, counting, gates_config
@@ -34,9 +32,10 @@ from oya.testing.loop import Deadlock, VirtualLoop
 from oya.testing.simulation.agents import AgentWorld, SimulatedBackend
 from oya.testing.simulation.gates import SimulatedRunner
 from oya.testing.simulation.git import SimulatedGit
-from oya.testing.simulation.life import Crash, Gone, Life, MachineClock
+from oya.testing.simulation.life import Crash, Life, MachineClock
 from oya.testing.simulation.nature import Nature
 from oya.testing.simulation.plan import Fault, Plan
+from oya.testing.simulation.processes import SimulatedProcesses
 from oya.testing.simulation.tracker import SimulatedTracker
 from oya.testing.simulation.workspaces import SimulatedAnswers, SimulatedWorkspaces
 from oya.testing.simulation.world import MachineEngine, World
@@ -85,12 +84,8 @@ def run(plan: Plan) -> Ran:
         if ended is not None and _is_done(world, ended):
             break
     rows = world.disk.volatile["events"]
-    log = "".join(f"{_sorted(rows[key])}\n" for key in sorted(rows))
+    log = "".join(f"{rows[key]}\n" for key in sorted(rows))
     return Ran(plan, world, log.encode(), stuck)
-
-
-def _sorted(text: str) -> str:
-    return json.dumps(json.loads(text), sort_keys=True)
 
 
 def _is_done(world: World, swarm: SwarmState) -> bool:
@@ -107,10 +102,13 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
     life = Life(chance, world.passing)
     clock = MachineClock(world.wall, random.Random(chance.randrange(2**32)))  # noqa: S311
     world.crash_in = lambda steps: loop.interrupt(steps, Crash())
-    down = BETWEEN
-    ended, stuck = None, ""
+    crashpoints.action = lambda name: life.step(f"point {name}")
+    down, ended, stuck = BETWEEN, None, ""
     try:
         ended = loop.run_until_complete(_daemon(world, life, clock, left))
+        if ended is not None and ended.status is SwarmStatus.COMPLETED:
+            soon = left[0].at if left else world.plan.calm_from
+            down = max(BETWEEN, soon - world.elapsed - loop.time())
     except Crash:
         world.fates.append(f"died at {world.elapsed + loop.time():.3f}")
         down = world.chance.uniform(0.1, 10.0)
@@ -132,6 +130,7 @@ class _Stuck(Exception):
 
 def _drop(loop: VirtualLoop) -> None:
     """Let the tasks of a dead daemon go; whatever they still do has no effect."""
+    loop.set_exception_handler(lambda _, __: None)
     for task in loop.live_tasks():
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         coro: Any = task.get_coro()
@@ -141,7 +140,6 @@ def _drop(loop: VirtualLoop) -> None:
             except BaseException:  # noqa: S112 (a `finally` that awaits: once more)
                 continue
             break
-    loop.set_exception_handler(lambda _, __: None)
     loop.close()
 
 
@@ -187,7 +185,8 @@ async def _swarm(
         request = Request("/simulated")
         known = tuple(store.swarms.all().values())
         choice = choose(known, request, settings, "main", clock.now())
-        await record(store, choice)
+        await record(store, choice, settings)
+        await nature.before(store, settings.limits)
         parts = _parts(world, life, clock, store, settings, choice.swarm.id, agents)
         nature.universe = Universe(parts)
         return await nature.universe.run()
@@ -243,7 +242,7 @@ def _parts(
         gates=gates,
         backends={name: SimulatedBackend(name, agents) for name in ("alpha", "beta")},
         prompts=_prompts(),
-        processes=GuardedProcesses("simulated"),
+        processes=SimulatedProcesses(life),
         limits=settings.limits,
         board=Board(),
         branch="main",

@@ -56,13 +56,9 @@ def tests_of(path: str, data: bytes) -> tuple[Test, ...]:
 def report(files: Files, ids: Sequence[str], luck: Luck) -> Report:
     """What the runner says: all tests in the order of their files, or those asked for."""
     wanted = frozenset(ids)
-    cases = []
-    for path in sorted(files):
-        if path.startswith(FOLDER) and path.endswith(ENDING):
-            for test in tests_of(path, files[path].data):
-                if not wanted or test.id in wanted:
-                    cases.append(_case(test, files, luck))
-    return Report(tuple(cases))
+    paths = [p for p in sorted(files) if p.startswith(FOLDER) and p.endswith(ENDING)]
+    tests = (test for path in paths for test in tests_of(path, files[path].data))
+    return Report(tuple(_case(t, files, luck) for t in tests if not wanted or t.id in wanted))
 
 
 def _case(test: Test, files: Files, luck: Luck) -> Case:
@@ -86,9 +82,8 @@ def wrong(files: Files) -> list[str]:
             found.append(f"{path} is red")
         if "=======" in here:
             found.append(f"{path} has conflict markers")
-        for word in here:
-            if word.startswith("clash-") and owners.setdefault(word, path) != path:
-                found.append(f"{path} and {owners[word]} both have {word}")
+        clashes = (w for w in here if w.startswith("clash-") and owners.setdefault(w, path) != path)
+        found += [f"{path} and {owners[word]} both have {word}" for word in clashes]
     return sorted(found)
 
 
@@ -100,7 +95,7 @@ def is_green(files: Files) -> bool:
 
 def exit_of(files: Files, line: str) -> int:
     """The exit code of a command on these files."""
-    verb, path, word = (line.split() + ["", "", ""])[:3]
+    verb, path, word = ([*line.split(), "", "", ""])[:3]
     if verb not in ("has", "lacks"):
         return 127
     there = path in files and word in words(files[path].data)

@@ -50,9 +50,7 @@ class FolderDisk:
 class SimulatedWorkspaces:
     """`repository.port.Workspaces` over a `FolderDisk`; each step may be the last."""
 
-    def __init__(
-        self, disk: FolderDisk, repo: SimulatedGit, objects: Objects, life: Life
-    ) -> None:
+    def __init__(self, disk: FolderDisk, repo: SimulatedGit, objects: Objects, life: Life) -> None:
         self._disk = disk
         self._repo = repo
         self._objects = objects

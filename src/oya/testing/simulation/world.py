@@ -71,6 +71,11 @@ class World:
         """Wall time at the beginning of this life."""
         return BEGAN + timedelta(seconds=self.elapsed + self.jumped)
 
+    @property
+    def moment(self) -> datetime:
+        """Wall time now."""
+        return BEGAN + timedelta(seconds=self.now() + self.jumped)
+
     # What ports ask
 
     def passing(self, step: str) -> None:
@@ -80,6 +85,7 @@ class World:
                 if left <= 1:
                     del self.due[place]
                     self.fates.append(f"crashed before {step}")
+                    self.crash_in(0)  # whatever the code makes of the error: nothing runs after it
                     raise Crash
                 self.due[place] = name, left - 1
         if self.weather.defects and step.startswith(("git", "gate", "commit", "workspace")):
@@ -129,7 +135,7 @@ class World:
                 files[path] = File(data)
                 git.working[path] = data
         tree = objects.add_tree(files)
-        at = f"{self.wall + timedelta(seconds=asyncio.get_running_loop().time()):%s}"
+        at = f"{self.moment:%s}"
         git.refs["refs/heads/main"] = objects.add_commit(tree, (tip,), message, "Ada", at)
 
 

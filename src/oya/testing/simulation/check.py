@@ -1,0 +1,192 @@
+"""What a run has come to, held against the promises, and against what only the world knows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from oya.beads import PATH
+from oya.testing.simulation import suite
+from oya.testing.simulation.git import root_of
+from oya.testing.simulation.run import Ran
+from oya.testing.simulation.world import World
+from oya.verify import Breach, Commit, Dependency, History, check
+
+LINE = "refs/oya/line/main"
+ATTEMPTS = "refs/oya/attempts/"
+MOST_EVENTS = 400
+"""Events of one bead, above which it goes in circles."""
+
+
+def breaches(ran: Ran) -> list[Breach]:
+    """Every promise that the run has broken; empty: none, and it came to its end."""
+    history = history_of(ran)
+    found = [Breach(_name(truth), what) for truth in TRUTHS for what in truth(ran, history)]
+    if ran.stuck:
+        return [Breach("it_comes_to_an_end", ran.stuck), *found]
+    return [*check(history), *found]
+
+
+def history_of(ran: Ran) -> History:
+    """The run as the checker sees it."""
+    world = ran.world
+    refs, objects = world.git.refs, world.git.objects
+    held = set[str]()
+    for commit in sorted(set(refs.values())):
+        line = [commit]
+        while line:
+            at = line.pop()
+            if at not in held:
+                held.add(at)
+                line += objects.commits[at].parents
+    return History(
+        events=[json.loads(row) for row in ran.events.splitlines()],
+        beads={row["id"]: row["state"] for row in world.rows("beads")},
+        swarms={row["id"]: row for row in world.rows("swarm_state")},
+        commits=list(_landed(world)),
+        attempts=_attempts(world),
+        held=held.__contains__,
+        intents=[key for key in sorted(world.disk.volatile["intents"])],
+        unclosed=[
+            key.removeprefix("unclosed:")
+            for key in sorted(world.disk.volatile["checkpoints"])
+            if key.startswith("unclosed:")
+        ],
+        leftovers=list(_leftovers(world)),
+        tracker=_tracker(world),
+        depends={b.id: [Dependency(need) for need in b.needs] for b in ran.plan.beads},
+    )
+
+
+def _landed(world: World) -> Iterator[Commit]:
+    objects = world.git.objects
+    line: list[Commit] = []
+    at = world.git.refs.get(LINE)
+    while at is not None:
+        commit = objects.commits[at]
+        trailers = dict(t.split(": ", 1) for t in commit.message.splitlines() if ": " in t)
+        parent = commit.parents[0] if commit.parents else None
+        if "Bead" in trailers and parent is not None:
+            judged = _judged(world, at)
+            line.append(Commit(at, trailers["Bead"], parent, judged, trailers.get("Swarm", "")))
+        at = parent
+    return reversed(line)
+
+
+def _judged(world: World, commit: str) -> str:
+    root = root_of(world.git.objects, world.git.objects.files(commit))
+    text = "\n".join(f"{about}\t{name}" for name, about in root.items() if name != ".beads")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _attempts(world: World) -> dict[tuple[str, int], str]:
+    found = {}
+    for name, commit in world.git.refs.items():
+        if name.startswith(ATTEMPTS):
+            bead, _, epoch = name.removeprefix(ATTEMPTS).rpartition("/")
+            found[bead, int(epoch)] = commit
+    for path in world.folders.kept:
+        bead, _, epoch = path.name.rpartition(".")
+        found.setdefault((bead, int(epoch)), str(path))
+    return found
+
+
+def _leftovers(world: World) -> Iterator[str]:
+    for name in sorted(world.git.refs):
+        if name.startswith(("refs/oya/base/", "refs/oya/candidates/")):
+            yield name
+    yield from (str(path) for path in sorted(world.folders.folders))
+    yield from sorted(world.folders.records)
+
+
+def _tracker(world: World) -> dict[str, Any]:
+    if world.plan.tracked:
+        data = world.git.objects.files(world.git.refs[LINE])[PATH].data
+    else:
+        data = world.git.working[PATH]
+    records = [json.loads(line) for line in data.decode().splitlines()]
+    return {record["id"]: record for record in records}
+
+
+# What only the world knows -------------------------------------------------------------------
+
+
+def _ports_were_used_as_they_should(ran: Ran, _: History) -> Iterator[str]:
+    yield from ran.world.breaches
+
+
+def _landed_trees_are_green(ran: Ran, history: History) -> Iterator[str]:
+    """The truth, which no gate's luck can change."""
+    objects = ran.world.git.objects
+    for commit in history.commits:
+        files = objects.files(commit.id)
+        if not suite.is_green(files):
+            yield f"{commit.id[:9]} ({commit.bead}) is red: {suite.wrong(files)}"
+        if f"done-{commit.bead}\n".encode() not in _work_of(files, commit.bead):
+            yield f"{commit.id[:9]} does not have the work of {commit.bead}"
+
+
+def _work_of(files: Any, bead: str) -> bytes:
+    file = files.get(f"src/{bead}.x")
+    return file.data if file else b""
+
+
+def _work_at_stake_is_kept(ran: Ran, _: History) -> Iterator[str]:
+    """What lay in a workspace when a daemon died is under that attempt's ref."""
+    world, attempts = ran.world, _attempts(ran.world)
+    for (bead, epoch), files in sorted(world.stakes.items()):
+        head = attempts.get((bead, epoch))
+        if head is None:
+            if ran.stuck == "":
+                yield f"attempt {epoch} of {bead} lay in a folder, and has no ref"
+            continue
+        if head.startswith("/"):
+            continue  # moved aside as it was
+        kept = world.git.objects.files(head)
+        lost = [p for p, data in files.items() if p not in kept or kept[p].data != data]
+        if lost:
+            yield f"attempt {epoch} of {bead} has lost {', '.join(lost)}"
+
+
+def _everything_workable_was_done(ran: Ran, history: History) -> Iterator[str]:
+    """When faults have ceased, every bead that can be worked on lands, or says why it has not."""
+    swarm = next(reversed(list(history.swarms.values())), None)
+    if ran.stuck or swarm is None or swarm["landed_beads"] >= swarm["target_beads"]:
+        return
+    flying = sum(1 for state in history.beads.values() if _in_flight(state))
+    room = swarm["landed_beads"] + flying < swarm["target_beads"]
+    for bead, state in history.beads.items():
+        free = state["status"] == "pending" and not state["blocked"]
+        if free and (room or state["epoch"] or state["phase"] == "landing"):
+            yield f"{bead} is {state['phase']}/pending, and nobody works on it"
+        if state["status"] == "failed" and not state["reason"]:
+            yield f"{bead} has failed, and does not say why"
+
+
+def _in_flight(state: Any) -> bool:
+    """Begun, and still to land: no new bead is begun for which the target has no room."""
+    waits = state["status"] == "held" and state["hold"] == "approval"
+    return bool(state["epoch"]) and (state["status"] in ("pending", "in_progress") or waits)
+
+
+def _nothing_goes_in_circles(_: Ran, history: History) -> Iterator[str]:
+    times = Counter(row["bead"] for row in history.events if row["bead"])
+    for bead, count in times.items():
+        if count > MOST_EVENTS:
+            yield f"{bead} has {count} events"
+
+
+TRUTHS = (
+    _ports_were_used_as_they_should,
+    _landed_trees_are_green,
+    _work_at_stake_is_kept,
+    _everything_workable_was_done,
+    _nothing_goes_in_circles,
+)
+
+
+def _name(truth: Any) -> str:
+    return str(truth.__name__).strip("_")

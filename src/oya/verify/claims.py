@@ -1,0 +1,90 @@
+"""Claims: nothing is begun that is not free, and nothing while the swarm does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oya.verify.history import Dependency, Row
+from oya.verify.log import ENDED, SECONDS, STARTS, Found, Log, promise, status_of, told
+from oya.verify.table import ENDS
+
+_BEGINS = ("claimed", "landing_started")
+_ACTIVE = ENDS | {
+    *("claimed", "gate_ran", "landing_started", "landed", "landing_left", "landing_conflicted"),
+    *("findings", "flaky", "result_refused"),
+}
+"""Events that somebody at work for a swarm makes."""
+
+
+@promise
+def only_free_beads_are_begun(log: Log) -> Iterator[Found]:
+    """No claim and no landing of a bead that is held, blocked, removed, failed or at work."""
+    for bead, rows in log.steps.items():
+        blocked, at = False, None
+        for row in rows:
+            if row["event"] in _BEGINS and (blocked or status_of(at) != "pending"):
+                what = f"{bead}: {told(row)} while it was {at}{' and blocked' if blocked else ''}"
+                yield what, bead, row["seq"]
+            at = row["to"]
+            blocked = row["event"] == "blocked" or (blocked and row["event"] != "unblocked")
+
+
+@promise
+def dependencies_come_first(log: Log) -> Iterator[Found]:
+    """No claim of a bead that depends on one that is neither landed nor closed."""
+    for bead, needs in log.history.depends.items():
+        for row in log.steps.get(bead, ()):
+            if row["event"] != "claimed":
+                continue
+            for need in needs:
+                if need.since <= row["at"] and not _is_done(log, need, row):
+                    what = f"{bead}: {told(row)} while {need.on}, which it depends on, was not done"
+                    yield what, bead, row["seq"]
+
+
+def _is_done(log: Log, need: Dependency, claim: Row) -> bool:
+    steps = [row for row in log.steps.get(need.on, ()) if row["seq"] < claim["seq"]]
+    if any(row["event"] in ("landed", "removed") for row in steps):
+        return True
+    known = (log.history.tracker or {}).get(need.on)
+    if known is None or (not steps and need.on in log.steps):
+        return True  # not in the backlog; or no work yet: it was closed, and opened again later
+    closed = known.get("closed_at") or ""
+    return known.get("status") == "closed" and closed[:SECONDS] <= claim["at"][:SECONDS]
+
+
+@promise
+def claims_only_while_running(log: Log) -> Iterator[Found]:
+    """No claim while the swarm starts, is paused, is stopping or has ended."""
+    at: dict[str | None, str] = {}
+    for row in log.events:
+        if row["event"] == "claimed" and at.get(row["swarm"]) != "running":
+            what = f"{row['bead']}: {told(row)} while {row['swarm']} was {at.get(row['swarm'])}"
+            yield what, row["bead"], row["seq"]
+        elif row["bead"] is None:
+            _move(at, row)
+
+
+@promise
+def nothing_runs_after_the_end(log: Log) -> Iterator[Found]:
+    """Between a swarm's end and its next start nobody works for it.
+
+    What had landed when a daemon died may be recorded by the next one, for the swarm that
+    intended it.
+    """
+    at: dict[str | None, str] = {}
+    for row in log.events:
+        swarm, name = row["swarm"], row["event"]
+        if row["bead"] is None and name != "gate_ran":
+            _move(at, row)
+        elif swarm is not None and name in _ACTIVE and at.get(swarm, "stopped") in ENDED:
+            if name == "landed" and any(status not in ENDED for status in at.values()):
+                continue
+            yield f"{told(row)} of {swarm}, which has ended", row["bead"], row["seq"]
+
+
+def _move(at: dict[str | None, str], row: Row) -> None:
+    if row["event"] in STARTS:
+        at[row["swarm"]] = "starting"
+    elif row["to"] is not None:
+        at[row["swarm"]] = row["to"]

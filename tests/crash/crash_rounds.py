@@ -1,0 +1,272 @@
+"""Runs of the scenario with several kills each: chosen, carried out, checked.
+
+A run is a repository of its own. The daemon is started, dies at a named point or by a signal,
+is started again, and so on; then `oya swarm` goes to the end, and the checker looks. What a run
+did is one line of text (`Kill.text`), and the same line does it again.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+import crash_checker
+from crash_kit import GONE, Ground, until
+
+from oya.crashpoints import POINTS
+
+OUTSIDE, GUARDS, STOP = "outside", "guards", "stop"
+LIFE = 60.0
+"""Seconds that a daemon may take to its death or its end, on a busy machine."""
+EARLY = 2.5
+"""Seconds within which a kill from outside comes."""
+
+FIRST = (
+    "store.sequence_written",
+    "store.sequence_created",
+    "store.migrating",
+    "store.migrated",
+    "line.begun",
+    "tracker.added",
+)
+"""Points that only a fresh repository comes by, in that order."""
+UNTRACKED = ("tracker.written", "tracker.renamed", "tracker.closed", "tracker.forgotten")
+"""Points that are there only where git does not track the tracker's file."""
+ENDING = ("store.stopped", "store.closed", "store.clean_marked")
+"""Points of a graceful end: the daemon is stopped by SIGTERM."""
+_LANDINGS = tuple(f"landing.{name}" for name in ("started", "held", "proven", "noted"))
+AFTER = {
+    "resume.completed": ("landing.line_moved",),
+    "resume.dropped": ("landing.intended",),
+    "resume.left": (*_LANDINGS, "landing.intended"),
+    "resume.candidate_gone": ("landing.line_moved", "landing.landed"),
+}
+"""Points that come only right after a death at one of these."""
+HARVEST = ("resume.harvested", "resume.lease_ended")
+"""Points that come only where attempts were under way."""
+OFTEN = {"store.committing": 90, "store.committed": 90, "store.acknowledged": 90}
+"""Points that are passed often: up to which passage they kill."""
+SOMETIMES = 3
+"""The same for other points of attempts and gates."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One death: at a point (the n-th passage), or after so many seconds by a signal."""
+
+    how: str
+    n: int = 1
+    seconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """As it is typed."""
+        passage = f":{self.n}" if self.n > 1 else ""
+        moment = f"@{self.seconds:.2f}" if self.seconds else ""
+        return f"{self.how}{passage}{moment}"
+
+    @classmethod
+    def parse(cls, text: str) -> Kill:
+        """The reverse of `text`."""
+        rest, _, seconds = text.partition("@")
+        how, _, n = rest.partition(":")
+        if how not in POINTS and how not in (OUTSIDE, GUARDS):
+            raise SystemExit(f"there is no point {how}")
+        return cls(how, int(n or 1), float(seconds or 0))
+
+
+@dataclass
+class Tally:
+    """What all runs came to, shared by those that go on side by side."""
+
+    hits: Counter[str] = field(default_factory=Counter)
+    planned: Counter[str] = field(default_factory=Counter)
+    breaches: list[tuple[str, str, str]] = field(default_factory=list)
+    """(promise, words, the command that does the run again)."""
+    runs: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def kills(self) -> int:
+        """All of them."""
+        return sum(self.hits.values())
+
+    def least(self, names: Iterable[str], chance: random.Random) -> str:
+        """The point with the fewest kills and tries; among equals, by chance."""
+        with self.lock:
+            name = min(names, key=lambda n: (self.hits[n], self.planned[n], chance.random()))
+            self.planned[name] += 1
+        return name
+
+    def hit(self, kill: Kill) -> None:
+        """It has killed."""
+        with self.lock:
+            self.hits[kill.how] += 1
+
+
+@dataclass
+class Run:
+    """One repository and its kills. `given`: exactly these; else up to `most` are chosen."""
+
+    seed: int
+    tally: Tally
+    folder: Path
+    most: int = 8
+    given: tuple[Kill, ...] | None = None
+    tracked: bool = True
+    _ground: Ground = field(init=False)
+    _done: list[Kill] = field(default_factory=list)
+    _last: str = ""
+    _ended: bool = False
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
+
+    @property
+    def command(self) -> str:
+        """What does this run again."""
+        kills = " ".join(kill.text for kill in self._done)
+        untracked = "" if self.tracked else " UNTRACKED=1"
+        return f'make crash{untracked} KILLS="{kills}"'
+
+    def go(self) -> None:
+        """To its end; whatever is wrong is in the tally."""
+        self.folder.mkdir(parents=True)
+        self._ground = Ground.make(self.folder, tracked=self.tracked)
+        try:
+            for kill in self._kills():
+                self._done.append(kill)
+                self._live(kill)
+                if self._ended:
+                    break
+            self._finish()
+        except Exception:
+            self.wrong.append(("went_on", traceback.format_exc()))
+        finally:
+            self._ground.close()
+        with self.tally.lock:
+            self.tally.runs += 1
+            self.tally.breaches += [(*wrong, self.command) for wrong in self.wrong]
+
+    # Choosing -----------------------------------------------------------------------------
+
+    def _kills(self) -> Iterator[Kill]:
+        if self.given is not None:
+            yield from self.given
+            return
+        first = [name for name in FIRST if self._chance.random() < 0.3]
+        first = [*first, self.tally.least(FIRST, self._chance)]
+        for name in sorted(set(first), key=FIRST.index):
+            yield Kill(name)
+        while len(self._done) < self.most:
+            yield self._chosen()
+
+    def _chosen(self) -> Kill:
+        sometimes = self._chance.random()
+        if sometimes < 0.2:
+            how = GUARDS if sometimes < 0.06 else OUTSIDE
+            return Kill(how, seconds=self._chance.uniform(0.05, EARLY))
+        name = self.tally.least(self._possible(), self._chance)
+        if name in ENDING:
+            return Kill(name, seconds=self._chance.uniform(0.6, EARLY))
+        if name.startswith(("attempt.", "gate.", "process.", "workspace.", *OFTEN)):
+            return Kill(name, self._chance.randint(1, OFTEN.get(name, SOMETIMES)))
+        return Kill(name)
+
+    def _possible(self) -> list[str]:
+        then = [name for name, before in AFTER.items() if self._last in before]
+        if then and self._chance.random() < 0.7:
+            return then
+        never = {*FIRST, *AFTER, *(UNTRACKED if self.tracked else ())}
+        if not self._under_way():
+            never |= {*HARVEST}
+        return [name for name in POINTS if name not in never]
+
+    def _under_way(self) -> bool:
+        homes = (self._ground.home / "cache" / "oya").glob("*/work/*")
+        return any(True for _ in homes)
+
+    # Dying --------------------------------------------------------------------------------
+
+    def _live(self, kill: Kill) -> None:
+        at = kill.text.partition("@")[0] if kill.how in POINTS else ""
+        orphans = self._ground.pids()
+        process = self._ground.live(at)
+        with _ended(process):
+            self._die(kill, process)
+        self._ended = process.returncode == 0
+        if process.returncode == -signal.SIGKILL:
+            self.tally.hit(kill)
+            self._last = kill.how
+        elif process.returncode not in (0, 5):
+            out = (self._ground.home / "daemon.out").read_text()[-2000:]
+            self.wrong.append(("went_on", f"{kill.text}: exit {process.returncode}: {out}"))
+        self._look_at_processes(kill, orphans)
+
+    def _die(self, kill: Kill, process: subprocess.Popen[bytes]) -> None:
+        if kill.how in ENDING:  # before that nobody hears a SIGTERM
+            until(lambda: process.poll() is not None or self._ground.answers(), "an answer", LIFE)
+        if kill.seconds:
+            try:
+                process.wait(kill.seconds)
+            except subprocess.TimeoutExpired:
+                if kill.how == GUARDS:
+                    self._ground.kill_with_guards()
+                else:
+                    process.send_signal(signal.SIGKILL if kill.how == OUTSIDE else signal.SIGTERM)
+        try:
+            process.wait(LIFE)
+        except subprocess.TimeoutExpired:
+            words = f"{kill.text}: neither dead nor done after {LIFE:.0f} s"
+            self.wrong.append(("went_on", words))
+
+    def _look_at_processes(self, kill: Kill, orphans: list[int]) -> None:
+        """Nothing runs after a death; only where the guards died too, until the next daemon."""
+        if kill.how == GUARDS:
+            return
+        try:
+            until(lambda: not self._ground.living(), "nothing left", GONE, self._ground.living)
+        except AssertionError as error:
+            self.wrong.append((crash_checker.NOTHING_RUNS, f"{kill.text}: {error}"))
+        self._ground.note_stakes()
+
+    # Afterwards ---------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        ground = self._ground
+        if not (self._ended or self._is_complete()):
+            final = ground.finish()
+            if (final["id"], final["landed_beads"]) != ("swarm-1", 4):
+                self.wrong.append(("went_on", f"it ended with {final}"))
+        until(lambda: not ground.living(), "nothing left", GONE, ground.living)
+        found, breaches = crash_checker.look(ground)
+        self.wrong += breaches
+        swarms = {row["swarm"] for row in found.events}
+        if swarms != {"swarm-1"}:
+            self.wrong.append(("went_on", f"there are {swarms}"))
+
+    def _is_complete(self) -> bool:
+        """A kill may have come after the swarm's end."""
+        line = self._ground.git("rev-list", "--count", "refs/oya/line/main", check=False)
+        if line != "5":
+            return False
+        return bool(self._ground.json("swarm", "status")["status"] == "completed")
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()

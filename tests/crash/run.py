@@ -1,0 +1,99 @@
+"""`make crash ROUNDS=N`: runs until N kills were made, and a report.
+
+python tests/crash/run.py 500                            # to a report; exit 1 on a breach
+python tests/crash/run.py --kills "landing.noted outside@0.83"     # one run again
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+import crash_checker
+from crash_rounds import GUARDS, OUTSIDE, Kill, Run, Tally
+
+from oya.crashpoints import POINTS
+
+KINDS = {
+    "lost": ("work_is_kept",),
+    "doubled": ("each_bead_landed_once", "accepted_once"),
+    "orphan processes": (crash_checker.NOTHING_RUNS,),
+    "red commits": ("every_commit_is_green",),
+}
+"""What the promises of the checker come to, for the report; everything else is `other`."""
+
+
+def main(argv: list[str]) -> int:
+    """The exit code."""
+    asked = argparse.ArgumentParser(prog="make crash")
+    asked.add_argument("rounds", type=int, nargs="?", default=100, help="how many kills")
+    asked.add_argument("--seed", type=int, default=1, help="of the first run")
+    asked.add_argument("--workers", type=int, default=2, help="runs at the same time")
+    asked.add_argument("--kills", default="", help="one run with exactly these")
+    asked.add_argument("--untracked", action="store_true", help="that run: git has no tracker")
+    asked.add_argument("--report", type=Path, default=Path("crash-report.txt"))
+    given = asked.parse_args(argv)
+    folder = Path(tempfile.mkdtemp(prefix="oya-crash-runs-"))
+    began = time.monotonic()
+    tally = Tally()
+    if given.kills:
+        kills = tuple(Kill.parse(text) for text in given.kills.split())
+        Run(0, tally, folder / "0", given=kills, tracked=not given.untracked).go()
+    else:
+        _many(given, tally, folder)
+    lines = list(report(tally, time.monotonic() - began))
+    print("\n".join(lines))
+    if not given.kills:
+        given.report.write_text("\n".join(lines) + "\n")
+    if not tally.breaches:
+        shutil.rmtree(folder, ignore_errors=True)
+        return 0
+    print(f"what is left of the runs: {folder}", file=sys.stderr)
+    return 1
+
+
+def _many(given: argparse.Namespace, tally: Tally, folder: Path) -> None:
+    seeds = count(given.seed)
+
+    def work(_: int) -> None:
+        while tally.kills < given.rounds:
+            with tally.lock:
+                seed = next(seeds)
+            run = Run(seed, tally, folder / str(seed), tracked=seed % 3 != 0)
+            before = tally.kills
+            run.go()
+            print(f"run {seed}: {before} … {tally.kills} kills", file=sys.stderr)
+            for name, words in run.wrong:
+                print(f"{name}: {words}\n  again: {run.command}", file=sys.stderr)
+            if not run.wrong:
+                shutil.rmtree(run.folder, ignore_errors=True)
+
+    with ThreadPoolExecutor(given.workers) as pool:
+        list(pool.map(work, range(given.workers)))
+
+
+def report(tally: Tally, seconds: float) -> Iterable[str]:
+    """The lines of it."""
+    outside = tally.hits[OUTSIDE] + tally.hits[GUARDS]
+    yield f"kills            {tally.kills} in {tally.runs} runs, {seconds:.0f} s"
+    yield f"at named points  {tally.kills - outside}"
+    for name in POINTS:
+        yield f"  {name:<28} {tally.hits[name]:>4}"
+    yield f"from outside     {outside}, of these {tally.hits[GUARDS]} with all guards"
+    known = {name for names in KINDS.values() for name in names}
+    for kind, names in KINDS.items():
+        yield f"{kind:<16} {sum(name in names for name, _, _ in tally.breaches)}"
+    yield f"{'other breaches':<16} {sum(name not in known for name, _, _ in tally.breaches)}"
+    for name, words, command in tally.breaches:
+        yield f"\n{name}: {words}\n  again: {command}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -60,6 +60,11 @@ class BeadStore:
         told: Row = plain(row)
         return told
 
+    def changed_at(self, bead: str) -> str:
+        """When its row was last changed, as it stands in records; "" for an unknown bead."""
+        details = self._writer.head.details.get(bead)
+        return details.updated_at if details else ""
+
     async def apply(
         self,
         bead: str,

@@ -25,6 +25,7 @@ from oya.store.events import EventLog
 from oya.store.files import BesideFiles
 from oya.store.head import Head
 from oya.store.migrations import SCHEMA, migrate, schema_of
+from oya.store.retention import Retention
 from oya.store.surreal import SurrealEngine
 from oya.store.swarms import SwarmStore
 from oya.store.transfer import export
@@ -42,6 +43,7 @@ class Store:
         self.evidence = Documents("evidence", writer, timed=True)
         self.intents = Documents("intents", writer)
         self.checkpoints = CheckpointStore("checkpoints", writer)
+        self.retention = Retention(writer, self.checkpoints)
         self._writer = writer
         self._file = file
         self._beside = beside

@@ -9,7 +9,7 @@ WORKERS := 2
 REAL   := $(VENV)/real-agents
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench real-agents real-agents-if-possible
+.PHONY: help demo test check crash bench real-agents real-agents-if-possible
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ check: $(VENV)/.dev ## lint, formatting, types, layers: seconds
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+crash: $(VENV)/.dev ## real daemons are killed ROUNDS=100 times, and what is left is checked
+	@$(BIN)/python tests/crash/run.py $(or $(ROUNDS),100) $(if $(KILLS),--kills "$(KILLS)") \
+	  $(if $(UNTRACKED),--untracked)
 
 bench: $(VENV)/.dev ## each measure beside its baseline; NAME=actors takes only that one
 	@$(BIN)/python benchmarks/run.py $(NAME)

@@ -76,6 +76,20 @@ async def test_the_fingerprint_tells_whether_anything_changed(place: Place) -> N
     assert (await place.tracker.read()).fingerprint != first.fingerprint
 
 
+async def test_reading_again_gives_what_is_there_now_and_keeps_what_did_not_change(
+    place: Place,
+) -> None:
+    first = await place.tracker.read()
+    same = await place.tracker.read(first)
+    assert (same.backlog, same.fingerprint) == (first.backlog, first.fingerprint)
+    assert same.backlog is first.backlog
+    place.put(TEXT.replace("First", "Frist"))
+    later = await place.tracker.read(same)
+    assert [bead.title for bead in later.backlog.beads] == ["Frist", "Zweite – “spaced”"]
+    assert later.fingerprint != first.fingerprint
+    assert later.backlog.get("a-2") is first.backlog.get("a-2")
+
+
 async def test_closing_closes_one_bead_and_nothing_else(place: Place) -> None:
     await place.tracker.close("a-2", "landed in 1f2e3d4", NOW)
     bead = (await place.tracker.read()).backlog.get("a-2")

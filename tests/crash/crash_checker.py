@@ -120,10 +120,11 @@ def look(ground: Ground, landed: int = 4) -> tuple[Evidence, list[tuple[str, str
 
 
 def _asked(ground: Ground, *commands: tuple[str, ...]) -> list[list[Row]]:
-    """What these commands print, each line an object; they wait for each other's lock."""
-    running = [ground.popen(*command, "--format", "json") for command in commands]
+    """What these commands print, each line an object. One after the other: each holds the
+    state for as long as it reads, and does not wait for long."""
     answers = []
-    for command, process in zip(commands, running, strict=True):
+    for command in commands:
+        process = ground.popen(*command, "--format", "json")
         out, err = process.communicate(timeout=60.0)
         assert process.returncode == 0, (command, err)
         answers.append([json.loads(line) for line in out.splitlines()])

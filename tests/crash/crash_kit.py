@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import select
 import shutil
 import signal
@@ -42,6 +41,8 @@ GONE = 5.0
 PATIENCE = 90.0
 """Seconds for anything else, on a busy machine."""
 LOOK = 0.05
+CHILD = "sleep 3218"
+"""A program that an agent starts."""
 
 CONFIG = """\
 [defaults]
@@ -77,9 +78,10 @@ for check in checks/*.sh; do sh "$check" || { echo "$check: red"; exit 1; }; don
 Steps = list[dict[str, Any]]
 
 
-def scenario(waits: Mapping[str, float], crash: bool = True) -> dict[str, Any]:
+def scenario(waits: Mapping[str, float], crash: bool = True, child: str = "") -> dict[str, Any]:
     """What the agents play. `waits`: bead → seconds that its first implementer takes longer;
-    the bead's own trouble comes with the second one then. `crash`: whether alpha's is played."""
+    the bead's own trouble comes with the second one then. `crash`: whether alpha's is played.
+    `child`: whose first implementer begins with a program that does not end (`CHILD`)."""
     entries: list[dict[str, Any]] = [
         {"bead": "*", "role": "reviewer", "steps": [{"answer": {"challenges": []}}]},
         {"bead": "*", "role": "planner", "steps": [{"answer": {"verdict": "accept"}}]},
@@ -90,6 +92,7 @@ def scenario(waits: Mapping[str, float], crash: bool = True) -> dict[str, Any]:
     for bead in BEADS:
         first, later = _implementation(bead)
         first = first if crash or bead != "alpha" else later
+        first = [{"run": CHILD}, *first] if bead == child else first
         slow = bead in waits
         if slow:
             entries.append(_implementer(bead, 1, [*later, {"wait": waits[bead]}]))
@@ -179,6 +182,7 @@ class Ground:
         more: str = "",
         waits: Mapping[str, float] | None = None,
         crash: bool = True,
+        child: str = "",
         tracked: bool = True,
     ) -> Ground:
         """A fresh one. `more`: lines for the end of the configuration (`[execution]`);
@@ -188,7 +192,7 @@ class Ground:
         run = Path(tempfile.mkdtemp(prefix="oya-crash-"))  # a socket's path must be short
         ground = cls(repository.resolve(), home.resolve(), run, tracked)
         recorded = folder / "scenario.json"
-        recorded.write_text(json.dumps(scenario(waits or {}, crash)))
+        recorded.write_text(json.dumps(scenario(waits or {}, crash, child)))
         files = {
             "check.sh": CHECK,
             "checks/title.sh": "test -s title.txt\n",
@@ -429,23 +433,6 @@ def until(
 def pause(seconds: float) -> None:
     """Let so much time pass: what is tested here are other processes, which have real clocks."""
     select.select([], [], [], seconds)
-
-
-def moments(seed: int, early: int, landing: int) -> list[tuple[str, int, float]]:
-    """Where a seed kills: after the n-th event of a kind, and so many seconds more.
-
-    `early` of them anywhere before a landing, in the order of a bead's life, so that each is
-    still to come; then `landing` of them in the middle of one.
-    """
-    chance = random.Random(seed)
-    kinds = (
-        *("swarm_running", "claimed", "gate_ran", "contract_accepted", "check_accepted"),
-        *("implementation_accepted", "defended"),
-    )
-    chosen = [kinds[at] for at in sorted(chance.sample(range(len(kinds)), early))]
-    times = [1 if kind == "swarm_running" else chance.randint(1, 2) for kind in chosen]
-    found = [*zip(chosen, times, strict=True), *[("landing_started", 1)] * landing]
-    return [(kind, n, chance.uniform(0.0, 0.3)) for kind, n in found]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -54,6 +54,8 @@ HARVEST = ("resume.harvested", "resume.lease_ended")
 """Points that come only where attempts were under way."""
 OFTEN = {"store.committing": 90, "store.committed": 90, "store.acknowledged": 90}
 """Points that are passed often: up to which passage they kill."""
+BEFORE_RECOVERY = ("daemon.", "store.", "line.", OUTSIDE, GUARDS)
+"""Points that a daemon may come by before it has ended what the one before left running."""
 SOMETIMES = 3
 """The same for other points of attempts and gates."""
 
@@ -105,6 +107,11 @@ class Tally:
             name = min(names, key=lambda n: (self.hits[n], self.planned[n], chance.random()))
             self.planned[name] += 1
         return name
+
+    def lags(self, names: Iterable[str]) -> bool:
+        """Whether one of these has been hit no more often than the least hit of all."""
+        with self.lock:
+            return min(self.hits[n] for n in names) <= min(self.hits[n] for n in POINTS) + 1
 
     def hit(self, kill: Kill) -> None:
         """It has killed."""
@@ -163,10 +170,8 @@ class Run:
         if self.given is not None:
             yield from self.given
             return
-        first = [name for name in FIRST if self._chance.random() < 0.3]
-        first = [*first, self.tally.least(FIRST, self._chance)]
-        for name in sorted(set(first), key=FIRST.index):
-            yield Kill(name)
+        if self.tally.lags(FIRST):
+            yield Kill(self.tally.least(FIRST, self._chance))
         while len(self._done) < self.most:
             yield self._chosen()
 
@@ -184,7 +189,7 @@ class Run:
 
     def _possible(self) -> list[str]:
         then = [name for name, before in AFTER.items() if self._last in before]
-        if then and self._chance.random() < 0.7:
+        if then and self.tally.lags(then):
             return then
         never = {*FIRST, *AFTER, *(UNTRACKED if self.tracked else ())}
         if not self._under_way():
@@ -199,7 +204,7 @@ class Run:
 
     def _live(self, kill: Kill) -> None:
         at = kill.text.partition("@")[0] if kill.how in POINTS else ""
-        orphans = self._ground.pids()
+        orphans = {*self._ground.pids()}
         process = self._ground.live(at)
         with _ended(process):
             self._die(kill, process)
@@ -229,12 +234,15 @@ class Run:
             words = f"{kill.text}: neither dead nor done after {LIFE:.0f} s"
             self.wrong.append(("went_on", words))
 
-    def _look_at_processes(self, kill: Kill, orphans: list[int]) -> None:
-        """Nothing runs after a death; only where the guards died too, until the next daemon."""
+    def _look_at_processes(self, kill: Kill, orphans: set[int]) -> None:
+        """Nothing runs after a death; only where the guards died too, until the next daemon
+        has recovered."""
         if kill.how == GUARDS:
             return
+        may = orphans if kill.how.startswith(BEFORE_RECOVERY) else set[int]()
+        ground = self._ground
         try:
-            until(lambda: not self._ground.living(), "nothing left", GONE, self._ground.living)
+            until(lambda: {*ground.pids()} <= may, "nothing left", GONE, ground.living)
         except AssertionError as error:
             self.wrong.append((crash_checker.NOTHING_RUNS, f"{kill.text}: {error}"))
         self._ground.note_stakes()

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     asked.add_argument("--workers", type=int, default=2, help="runs at the same time")
     asked.add_argument("--kills", default="", help="one run with exactly these")
     asked.add_argument("--untracked", action="store_true", help="that run: git has no tracker")
-    asked.add_argument("--report", type=Path, default=Path("crash-report.txt"))
+    asked.add_argument("--report", type=Path, default=Path("build/crash.txt"))
     given = asked.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="oya-crash-runs-"))
     began = time.monotonic()
@@ -51,6 +51,7 @@ def main(argv: list[str]) -> int:
     lines = list(report(tally, time.monotonic() - began))
     print("\n".join(lines))
     if not given.kills:
+        given.report.parent.mkdir(parents=True, exist_ok=True)
         given.report.write_text("\n".join(lines) + "\n")
     if not tally.breaches:
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,6 +87,7 @@ def report(tally: Tally, seconds: float) -> Iterable[str]:
     yield f"at named points  {tally.kills - outside}"
     for name in POINTS:
         yield f"  {name:<28} {tally.hits[name]:>4}"
+    yield f"the least hit    {min(tally.hits[name] for name in POINTS)} times"
     yield f"from outside     {outside}, of these {tally.hits[GUARDS]} with all guards"
     known = {name for names in KINDS.values() for name in names}
     for kind, names in KINDS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crash_checker import Evidence, check
-from crash_kit import Ground, pause, until
+from crash_kit import CHILD, Ground, pause, until
 
 Make = Callable[..., Ground]
 ACCEPTED = ("contract_accepted", "implementation_accepted")
@@ -22,7 +23,12 @@ SLEEPER = "sleep 3217"
 def test_killed_agents_guards_and_gates_cost_an_attempt_at_most(make_ground: Make) -> None:
     """A daemon that is stopped for longer than a lease loses none; a closed terminal is nothing."""
     waits = {"gamma": 60.0, "delta": 60.0}
-    ground = make_ground(more='lease = "1s"', waits=waits, crash=False)  # a third would melt
+    ground = make_ground(
+        more='lease = "1s"',
+        waits=waits,
+        crash=False,  # a third would melt
+        child="alpha",
+    )
     (ground.home / "slow-gate").touch()
     ours, theirs = pty.openpty()
     command = ground.popen(
@@ -45,6 +51,9 @@ def test_killed_agents_guards_and_gates_cost_an_attempt_at_most(make_ground: Mak
     orphan = _program(ground, *_agent("delta"))
     os.kill(_guard(ground, *_agent("delta")), signal.SIGKILL)
     until(lambda: orphan not in ground.pids(), "the agent to go with its guard", 5.0)
+    until(lambda: ground.pids(CHILD), "the program that alpha's agent has started")
+    for child in ground.pids(CHILD):
+        os.kill(child, signal.SIGKILL)
 
     ground.finish()
     found = check(ground)
@@ -88,18 +97,23 @@ def test_a_damaged_store_is_refused_and_kept_and_there_is_a_way_back(ground: Gro
     ground.start()
     assert ground.wait_for("landed")
     ground.kill()
-    log = max((ground.state / "data" / "clog").iterdir())
-    os.truncate(log, log.stat().st_size - 1500)
-    cut = log.read_bytes()
+    whole = ground.home / "whole"
+    shutil.copytree(ground.state, whole)
+    for harm in (_zero_a_block, _cut_the_tail):  # both times what was acknowledged is not there
+        shutil.rmtree(ground.state)
+        shutil.copytree(whole, ground.state)
+        log = max((ground.state / "data" / "clog").iterdir())
+        harm(log)
+        harmed = log.read_bytes()
 
-    refused = ground.oya("swarm", code=None)
-    assert refused.returncode == 1, refused
-    assert "was acknowledged" in refused.stderr, refused
-    copy = ground.state / "copies" / "000001"
-    assert str(copy) in refused.stderr
-    assert (copy / "data" / "clog" / log.name).read_bytes() == cut, "the evidence has changed"
-    assert ground.oya("beads", code=1).stderr.count("was acknowledged") == 1
-    assert [path.name for path in copy.parent.iterdir()] == ["000001"], "each try makes a copy"
+        refused = ground.oya("swarm", code=None)
+        assert refused.returncode == 1, refused
+        assert "was acknowledged" in refused.stderr, refused
+        copy = ground.state / "copies" / "000001"
+        assert str(copy) in refused.stderr
+        assert (copy / "data" / "clog" / log.name).read_bytes() == harmed, "evidence has changed"
+        assert ground.oya("beads", code=1).stderr.count("was acknowledged") == 1
+        assert [path.name for path in copy.parent.iterdir()] == ["000001"], "each makes a copy"
 
     hint = refused.stderr.partition("mv ")[2].splitlines()[0]
     subprocess.run(f"mv {hint}", shell=True, check=True, env=ground.env)
@@ -111,6 +125,16 @@ def test_a_damaged_store_is_refused_and_kept_and_there_is_a_way_back(ground: Gro
     lost = [head for head in heads if not ground.git("for-each-ref", f"--contains={head}")]
     assert heads
     assert lost == [], "work of before the damage is not held by any ref"
+
+
+def _zero_a_block(log: Path) -> None:
+    with log.open("r+b") as file:
+        file.seek(log.stat().st_size // 2)
+        file.write(bytes(64))
+
+
+def _cut_the_tail(log: Path) -> None:
+    os.truncate(log, log.stat().st_size * 2 // 3)  # a torn last commit alone is made whole
 
 
 def _own_terminal() -> None:

@@ -31,6 +31,12 @@ def test_the_code_comes_by_exactly_the_points_that_are_named() -> None:
     assert sorted(set(called)) == sorted(f'"{name}"' for name in crashpoints.POINTS)
 
 
+def test_the_docs_list_them_as_they_are() -> None:
+    rows = [f"| `{name}` | {words} |" for name, words in crashpoints.POINTS.items()]
+    page = (SOURCE.parents[1] / "docs/testing.md").read_text().splitlines()
+    assert [line for line in page if line.startswith("| `")] == rows
+
+
 def test_without_an_action_nothing_happens() -> None:
     crashpoints.arm(None)
     crashpoints.point("landing.noted")

@@ -33,33 +33,64 @@ class Graph:
 
     def __init__(self, beads: Iterable[Bead]) -> None:
         self._beads = {bead.id: bead for bead in beads}
-        self._graph: rx.PyDiGraph[str, str] = rx.PyDiGraph(multigraph=False)
-        self._node = {bead_id: self._graph.add_node(bead_id) for bead_id in sorted(self._beads)}
+        self._needed_by: dict[str, list[str]] = {}
+        self._children: dict[str, list[str]] = {}
         dangling: list[tuple[str, str]] = []
         for bead in self._beads.values():
-            for target in (*_needs(bead), *_parents(bead)):
-                if target in self._beads:
-                    self._graph.add_edge(self._node[bead.id], self._node[target], target)
-                elif not bead.closed:
-                    dangling.append((bead.id, target))
+            if not bead.dependencies:
+                continue
+            for reverse, targets in (
+                (self._needed_by, _needs(bead)),
+                (self._children, _parents(bead)),
+            ):
+                for target in targets:
+                    reverse.setdefault(target, []).append(bead.id)
+                    if target not in self._beads and not bead.closed:
+                        dangling.append((bead.id, target))
         self.dangling: Final = tuple(dict.fromkeys(dangling))
         """(bead, the missing bead that it names), for beads that are not closed."""
 
     def blockers(self, bead_id: str) -> tuple[str, ...]:
         """What must be done before that bead, directly or through its parents, done or not."""
-        return self._held_by(bead_id, lambda _: False)
+        return self._held_by(bead_id, lambda other: other not in self._beads)
 
-    def waits_for(self, bead_id: str, satisfied: Callable[[str], bool]) -> tuple[str, ...]:
+    def waits_for(
+        self,
+        bead_id: str,
+        satisfied: Callable[[str], bool],
+        lingers: Callable[[str], bool] = lambda _: False,
+    ) -> tuple[str, ...]:
         """The beads that hold that bead now, sorted; empty if it is free (or unknown).
 
         A parent is among them only where a person has put it aside (status
         blocked or deferred); otherwise it is what the parent waits for.
+        `lingers` says whether a bead that the backlog lacks counts all the same.
         """
-        return self._held_by(bead_id, lambda other: self._beads[other].closed or satisfied(other))
+
+        def done(other: str) -> bool:
+            bead = self._beads.get(other)
+            return not lingers(other) if bead is None else bead.closed or satisfied(other)
+
+        return self._held_by(bead_id, done)
 
     def blocked(self, bead_id: str, satisfied: Callable[[str], bool]) -> bool:
         """Whether that bead waits for another one."""
         return bool(self.waits_for(bead_id, satisfied))
+
+    def behind(self, bead_id: str) -> tuple[str, ...]:
+        """The beads that may become free, or blocked, when that bead changes in any way.
+
+        Those that need it, those below it, and those below any of these; each once, in no
+        order but always the same.
+        """
+        found: dict[str, None] = {}
+        line = [bead_id, *self._needed_by.get(bead_id, ())]
+        for other in line:  # it grows; `found` ends it where parents go in a circle
+            if other not in found:
+                found[other] = None
+                line += self._children.get(other, ())
+        found.pop(bead_id, None)
+        return tuple(found)
 
     def cycles(self) -> tuple[tuple[str, ...], ...]:
         """One cycle for every knot of beads that wait for each other, from its smallest id.
@@ -68,8 +99,14 @@ class Graph:
         nobody. Unless it is made of parents alone, nothing in a cycle, or
         behind it, ever becomes free by itself.
         """
-        open_nodes = [node for bead_id, node in self._node.items() if self._open(bead_id)]
-        graph = self._graph.subgraph(open_nodes)
+        graph: rx.PyDiGraph[str, str] = rx.PyDiGraph(multigraph=False)
+        still_open = sorted(filter(self._open, self._beads))
+        node = {bead_id: graph.add_node(bead_id) for bead_id in still_open}
+        for bead_id in node:
+            bead = self._beads[bead_id]
+            for target in (*_needs(bead), *_parents(bead)):
+                if target in node:
+                    graph.add_edge(node[bead_id], node[target], target)
         knots = [sorted(knot) for knot in rx.strongly_connected_components(graph)]
         found = [_cycle(graph, knot) for knot in knots]
         return tuple(sorted(cycle for cycle in found if cycle))
@@ -87,7 +124,7 @@ class Graph:
                 continue
             if bead.id != bead_id and bead.status in HELD:
                 held.add(bead.id)
-            held.update(t for t in _needs(bead) if t in self._beads and not done(t))
+            held.update(target for target in _needs(bead) if not done(target))
             parents = [p for p in _parents(bead) if p not in seen and p in self._beads]
             seen.update(parents)
             line += [parent for parent in parents if not done(parent)]

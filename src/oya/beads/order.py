@@ -45,6 +45,15 @@ def unclaimed_types(beads: Iterable[Bead], where: Where, now: datetime) -> Count
     return Counter(bead.issue_type for bead in beads if unfit(bead, where, now) == "type")
 
 
-def in_order(beads: Iterable[Bead]) -> list[Bead]:
+Rank = tuple[int, datetime, str]
+"""Where a bead stands in the order of work; the last of it is its id."""
+
+
+def rank(bead: Bead) -> Rank:
     """By priority, then age (oldest first, unknown age last), then id."""
-    return sorted(beads, key=lambda bead: (bead.priority, bead.created_at or _NEVER, bead.id))
+    return bead.priority, bead.created_at or _NEVER, bead.id
+
+
+def in_order(beads: Iterable[Bead]) -> list[Bead]:
+    """By `rank`."""
+    return sorted(beads, key=rank)

@@ -97,8 +97,9 @@ def _limits(place: Place) -> Limits:
 
 def _no_status() -> Answer:
     from oya.swarm.report import status
+    from oya.swarm.tally import Tally
 
-    return status(None, ())
+    return status(None, Tally())
 
 
 STATUS = Question(lambda c: c.get("status"), lambda d: d.status(), _no_status)

@@ -180,6 +180,23 @@ def events(
     print_events(here(), since, follow=follow, form=form)
 
 
+@app.command(epilog="Example: oya verify --rerun")
+def verify(
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run the gates of each landed commit again.")
+    ] = False,
+    form: FormatOption = Format.TEXT,
+) -> int:
+    """Hold what happened here against what is promised.
+
+    Looks at the event log, every state, git and the tracker; exit 1 if a promise is broken.
+    """
+    from oya.cli.asking import here
+    from oya.cli.verify import verify as check
+
+    return check(here(), rerun=rerun, form=form)
+
+
 @app.command(epilog="Example: oya logs implementer-1 -f")
 def logs(
     what: Annotated[str, typer.Argument(metavar="[BEAD|AGENT]", help="Whose; the daemon's.")] = "",

@@ -127,6 +127,11 @@ def _reading(app: FastAPI, desk: LiveDesk, followers: Followers) -> None:
         lines = _followed(desk, since, bead, _as_sse if sse else _as_line)
         return _Stream(lines, followers, media_type=SSE if sse else JSONL)
 
+    @app.get("/v1/snapshot")
+    async def snapshot() -> dict[str, Any]:
+        async with asyncio.timeout(DEADLINE):
+            return await desk.snapshot()
+
 
 def _telling(app: FastAPI, desk: LiveDesk) -> None:
     @app.post("/v1/stop")

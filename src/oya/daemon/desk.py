@@ -19,7 +19,11 @@ from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.store.store import Store
 from oya.swarm import report, story
+from oya.swarm.tally import Tally
+from oya.verify.slim import STATE_FIELDS, SWARM_FIELDS
 
+UNCLOSED = "unclosed:"
+"""Checkpoints of landed beads that are still to be closed in the tracker's working file."""
 MAX_EVENTS = 1000
 """Events in one answer."""
 
@@ -44,14 +48,14 @@ class StoreDesk:
     async def status(self) -> dict[str, Any]:
         """The status object of docs/reference/status.md."""
         swarm = self.store.swarms.current()
-        found = report.status(swarm, self.store.beads.all().values())
+        found = report.status(swarm, Tally(self.store.beads.all().values()))
         if swarm is not None and swarm.branch:
             found["landing"]["behind"] = {swarm.branch: await self._behind(swarm.branch)}
         return found
 
     async def swarms(self) -> dict[str, Any]:
         """All swarms of this repository, in the order they were made."""
-        return {"swarms": [report.status(s, ()) for s in self.store.swarms.all().values()]}
+        return {"swarms": [report.status(s, Tally()) for s in self.store.swarms.all().values()]}
 
     async def beads(self) -> dict[str, Any]:
         """A row for each bead, in the order in which they came."""
@@ -92,6 +96,25 @@ class StoreDesk:
         last = self.store.events.last  # before the reading: what comes meanwhile is not skipped
         records = await self._since(since, min(max(limit, 1), MAX_EVENTS), bead)
         return {"events": [r.to_json() for r in records], "last": last}
+
+    async def snapshot(self) -> dict[str, Any]:
+        """What `oya verify` reads of all states, at one moment; `last` is the newest event then.
+
+        Beads as rows whose columns are `fields`.
+        """
+        intents = [bead for bead, _ in await self.store.intents.all()]
+        rows = await self.store.checkpoints.all()
+        unclosed = [key.removeprefix(UNCLOSED) for key, _ in rows if key.startswith(UNCLOSED)]
+        beads = self.store.beads.all().values()
+        swarms = self.store.swarms.all().values()
+        return {
+            "last": self.store.events.last,
+            "fields": ["id", *STATE_FIELDS],
+            "beads": [[s.id, *(getattr(s, name) for name in STATE_FIELDS)] for s in beads],
+            "swarms": {s.id: {name: getattr(s, name) for name in SWARM_FIELDS} for s in swarms},
+            "intents": intents,
+            "unclosed": unclosed,
+        }
 
     async def person(self, bead: str, verb: str, note: str) -> dict[str, Any]:
         """Approve, reject, retry, hold or release; the row of the bead afterwards."""

@@ -20,6 +20,7 @@ from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.repository.places import Place
 from oya.store.store import Store
 from oya.swarm import report
+from oya.swarm.tally import Tally
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class LiveDesk(StoreDesk):
         self._universe = universe
         self._id = swarm
         self._clock = clock
+        self._tally = Tally.of(store.beads)
         self._began = clock.now()
         self._started = clock.monotonic()
         self._landings: deque[datetime] = deque(maxlen=report.RECENT + 1)
@@ -159,9 +161,7 @@ class LiveDesk(StoreDesk):
         landings = list(self._landings)
         left = swarm.target_beads - swarm.landed_beads if swarm else 0
         due = report.estimate(landings, self._began, left, now)
-        found = report.status(
-            swarm, self.store.beads.all().values(), alive, stamp(due) if due else None
-        )
+        found = report.status(swarm, self._tally, alive, stamp(due) if due else None)
         if alive is None and swarm is not None:
             found["landing"]["behind"] = {swarm.branch: await self._behind(swarm.branch)}
         return found

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from oya.crashpoints import point
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig
 from oya.gates.evidence import evidence_key, from_row, to_row
@@ -113,12 +114,16 @@ class Gates:
         self, commit: str, tree: str, job: Job, *, keep: bool = True, urgent: bool = False
     ) -> Evidence:
         key = self._key(tree, job)
+        point("gate.starting")
         evidence = await self._runner.run(commit, tree, job, key, urgent=urgent)
+        point("gate.ran")
         self.runs += 1
         if self._on_run is not None:  # first: there is no evidence that the log does not know
             await self._on_run(evidence)
+            point("gate.counted")
         if keep:
             await self._book.put(key, to_row(evidence))
+            point("gate.kept")
         return evidence
 
 

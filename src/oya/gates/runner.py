@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from oya.clock import Clock, stamp
-from oya.crashpoints import point
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig, fill
 from oya.gates.feedback import clip, excerpt, failures, plain
@@ -70,9 +69,7 @@ class ProcessRunner:
         files = self._new_files(job.gate, key)
         try:
             async with self._checkout.checkout(commit, urgent=urgent) as slot:
-                point("gate.starting")
                 evidence = await self._execute(slot, tree, job, key, files)
-                point("gate.ran")
         except BaseException:
             files.remove(logs=True)
             raise

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from oya.errors import RefusedError
+from oya.lifecycle.failures import FailureClass
 
 
 class SwarmStatus(StrEnum):
@@ -77,6 +78,12 @@ def move(state: SwarmState, to: SwarmStatus, reason: str | None = None) -> Swarm
             safe="Nothing was changed.",
         )
     return replace(state, status=to, reason=reason)
+
+
+def counted(failure: FailureClass, state: SwarmState) -> SwarmState:
+    """The state with one more failure of that class."""
+    name = str(failure)
+    return replace(state, failures=state.failures | {name: state.failures.get(name, 0) + 1})
 
 
 def swarm_to_json(state: SwarmState) -> dict[str, Any]:

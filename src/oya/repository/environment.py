@@ -43,6 +43,7 @@ _FIXED = {
 _CONFIG = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
+    "core.fsync": "committed,reference",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "commit.gpgSign": "false",

@@ -28,6 +28,8 @@ TRIES = 10
 T = TypeVar("T")
 
 OnSwarm = Callable[[SwarmState], SwarmState]
+Watcher = Callable[[BeadState | None, BeadState], None]
+"""Hears of a bead's state as it was acknowledged before, and as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,26 @@ class BeadStore:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._all = MappingProxyType(writer.head.beads)
+        self._watchers: list[Watcher] = []
+        self._told: dict[str, BeadState] = {}
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let `watcher` hear of every bead that changes, before whoever changed it does.
+
+        It is called in the order of the changes, and must not raise; of several in one commit
+        it hears the last.
+        """
+        if not self._watchers:
+            self._told = dict(self._all)
+            self._writer.readers.setdefault("beads", []).append(self._written)
+        self._watchers.append(watcher)
+
+    def _written(self, write: Write) -> None:
+        before, after = self._told.get(write.key), self._all[write.key]
+        if after is not before:  # what stands beside the state may have changed alone
+            self._told[write.key] = after
+            for watcher in self._watchers:
+                watcher(before, after)
 
     def get(self, bead: str) -> BeadState | None:
         """The acknowledged state."""

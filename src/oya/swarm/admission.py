@@ -57,6 +57,12 @@ class Admission:
         access.sessions += 1
         access.probing = access.state in ("parked", "down")
 
+    def returned(self, backend: str) -> None:
+        """A session that was given out never began."""
+        access = self.backends[backend]
+        access.sessions -= 1
+        access.probing = False
+
     def ended(self, backend: str, failure: FailureClass | None, reason: str) -> bool:
         """A session is over; True if the backend's state changed."""
         access = self.backends[backend]

@@ -22,6 +22,7 @@ from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig
 from oya.gates.gates import Gates
 from oya.gates.model import Evidence
+from oya.gates.port import EvidenceBook
 from oya.gates.runner import ProcessRunner
 from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Role
@@ -249,10 +250,12 @@ def build_gates(
     clock: Clock,
     meter: Meter | None = None,
     swarm: str | None = None,
+    book: EvidenceBook | None = None,
 ) -> Gates:
     """The gate runner over oya's own slots, with its evidence in the store.
 
-    Every execution is an event, counted for `swarm` in the same commit.
+    Every execution is an event, counted for `swarm` in the same commit. With a `book` of the
+    caller's the store learns nothing, neither evidence nor event.
     """
     meter = meter or Meter()
     repo = GitRepository(place)
@@ -267,8 +270,9 @@ def build_gates(
     )
     logs = place.state / "logs" / "gates"
     runner = ProcessRunner(config, processes=processes, checkout=slots, logs=logs, clock=clock)
-    on_run = counting(store, meter, swarm)
-    return Gates(config, runner=runner, trees=JudgedTrees(repo), book=store.evidence, on_run=on_run)
+    on_run = None if book else counting(store, meter, swarm)
+    book = book or store.evidence
+    return Gates(config, runner=runner, trees=JudgedTrees(repo), book=book, on_run=on_run)
 
 
 def gates_config(settings: Settings) -> GatesConfig:

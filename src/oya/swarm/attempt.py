@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from oya.errors import BackendError, OyaError, RefusedError, StoreError
 from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Phase
-from oya.lifecycle.swarm import SwarmState
+from oya.lifecycle.swarm import counted
 from oya.repository.port import Head, Workspace
 from oya.store.engine import Write
 from oya.swarm.assembly import Parts
@@ -33,12 +33,12 @@ from oya.swarm.messages import Claim
 log = structlog.get_logger()
 A = TypeVar("A", bound=RoleAnswer)
 
-BEAT = 1.0
-"""Seconds between two signs of life to the orchestrator."""
-
-
+BEATS = 4
+"""Signs of life to the orchestrator in the term of a lease."""
+AGAIN = 1.0
+"""Seconds until a result is offered again to a store that took nothing."""
 OUTAGE = 60.0
-"""Seconds for which a result waits for a store that takes nothing."""
+"""Seconds for which a result waits for such a store."""
 
 
 class AttemptOver(Exception):
@@ -225,23 +225,25 @@ class Attempt:
 
 
 Working = Callable[[Attempt], Awaitable[Result]]
+Beat = Callable[[Callable[[], float]], Awaitable[None]]
 
 
 async def run_attempt(
-    parts: Parts, claim: Claim, work: Working, beat: Callable[[float], None]
+    parts: Parts, claim: Claim, work: Working, beat: Beat
 ) -> tuple[FailureClass | None, str]:
     """Run one attempt to its recorded end; the class of its failure (None: a result), and why.
 
     The result, or the failure with its snapshot, is in the store when this returns; the
     workspace is gone. Cancelled, it does the same with class `cancelled` before it goes.
-    `beat(moment)` is called every second with when the backend was last active: the lease
-    is renewed while the attempt lives, gates and waiting included.
+    `beat(active)` is called now and then while the attempt lives, gates and waiting included,
+    so that its lease is renewed; `active()` is when the backend was last active.
     """
     attempt = Attempt(parts, claim)
     task = asyncio.ensure_future(_tried(attempt, work))
     try:
-        while not (await asyncio.wait((task,), timeout=BEAT))[0]:
-            beat(attempt.active)
+        while not task.done():
+            await beat(lambda: attempt.active)
+            await asyncio.wait((task,), timeout=parts.settings.execution.lease / BEATS)
     except asyncio.CancelledError:
         task.cancel()
         try:
@@ -272,7 +274,7 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
 
 
 async def _settle(
-    attempt: Attempt, outcome: Result | AttemptOver, beat: Callable[[float], None]
+    attempt: Attempt, outcome: Result | AttemptOver, beat: Beat
 ) -> tuple[FailureClass | None, str]:
     """Record the end. The snapshot of a failure comes before its event, the folder goes last."""
     failure, reason = None, ""
@@ -289,8 +291,8 @@ async def _settle(
             log.warning("result waits", bead=attempt.claim.bead, why=str(outage))
         if parts.clock.monotonic() >= until:
             break  # the orchestrator finds a bead in progress that nobody works on
-        beat(parts.clock.monotonic())
-        await parts.clock.sleep(BEAT)
+        await beat(parts.clock.monotonic)
+        await parts.clock.sleep(AGAIN)
     point("attempt.ended")
     await _put_away(attempt)
     return failure, reason
@@ -305,6 +307,7 @@ async def _record(attempt: Attempt, outcome: Result, failure: FailureClass | Non
             agent=claim.agent,
             also=outcome.also,
             data=outcome.data,
+            # In the commit of the event, so that a death in between cannot make the two differ.
             on_swarm=partial(counted, failure) if failure else None,
         )
     except RefusedError as refused:
@@ -312,12 +315,6 @@ async def _record(attempt: Attempt, outcome: Result, failure: FailureClass | Non
         log.info("result refused", bead=claim.bead, epoch=claim.epoch, why=str(refused))
         head = getattr(outcome.event, "commit", None) or outcome.data.get("head")
         await parts.note("result_refused", claim, reason=str(refused), head=head)
-
-
-def counted(failure: FailureClass, swarm: SwarmState) -> SwarmState:
-    """In the commit of the event, so that a death in between cannot make the two differ."""
-    name = str(failure)
-    return replace(swarm, failures=swarm.failures | {name: swarm.failures.get(name, 0) + 1})
 
 
 async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
@@ -335,11 +332,14 @@ async def _put_away(attempt: Attempt) -> None:
     if attempt._workspace is None:
         return
     workspaces = attempt.parts.workspaces
-    if await _kept(attempt) is not None:
-        await workspaces.remove(attempt.workspace)
-    else:
-        path = await workspaces.keep(attempt.workspace)
-        log.error("workspace kept", bead=attempt.claim.bead, path=str(path))
+    try:
+        if await _kept(attempt) is not None:
+            await workspaces.remove(attempt.workspace)
+        else:
+            path = await workspaces.keep(attempt.workspace)
+            log.error("workspace kept", bead=attempt.claim.bead, path=str(path))
+    except OyaError as error:  # a disk that refuses: what is left is put away later
+        log.error("workspace left", bead=attempt.claim.bead, error=str(error))
 
 
 async def _kept(attempt: Attempt) -> str | None:

@@ -39,6 +39,7 @@ from oya.swarm.messages import (
 )
 from oya.swarm.resume import finish_landings, record_landed
 from oya.swarm.tracking import Tracking
+from oya.swarm.work import Work
 
 log = structlog.get_logger()
 
@@ -60,7 +61,7 @@ class Out(Exception):
 
 
 class LanderActor(Actor[LanderMessage]):
-    """One lander per repository and branch. `only`: the beads it may land, if any are named."""
+    """One lander per repository and branch."""
 
     def __init__(
         self,
@@ -68,13 +69,13 @@ class LanderActor(Actor[LanderMessage]):
         line: Line,
         tracking: Tracking,
         orchestrator: ActorRef[Any],
-        only: frozenset[str] = frozenset(),
+        work: Work,
     ) -> None:
         self._parts = parts
         self._line = line
         self._tracking = tracking
         self._orchestrator = orchestrator
-        self._only = only
+        self._work = work
         self._refs = asyncio.Lock()  # whoever reads the line to move it, or something after it
         self._round: asyncio.Task[None] | None = None
         self._again = False
@@ -126,8 +127,7 @@ class LanderActor(Actor[LanderMessage]):
 
     async def _take_up(self) -> None:
         """What an outage left in the middle is finished before anything else."""
-        states = self._parts.store.beads.all().values()
-        if any(s.phase is Phase.LANDING and s.status is Status.IN_PROGRESS for s in states):
+        if self._work.landing:
             await finish_landings(self._parts, "an outage came in the middle")
             await self._line.refresh()
             await self._tracking.landed()
@@ -160,19 +160,17 @@ class LanderActor(Actor[LanderMessage]):
     def _next(self) -> str | None:
         if self._reached or self._line.rewritten or self._on_red_base():
             return None
-        ready = [s.id for s in self._parts.store.beads.all().values() if self._may_land(s)]
-        return next(iter(self._parts.board.order(ready)), None)
+        now = self.clock.monotonic()
+        due = (bead for bead in self._work.reviewed() if self._put_off_until(bead) <= now)
+        return next(due, None)
 
     @property
     def _reached(self) -> bool:
         swarm = self._parts.store.swarms.get(self._parts.swarm)
         return swarm is None or swarm.reached
 
-    def _may_land(self, state: BeadState) -> bool:
-        reviewed = state.phase is Phase.LANDING and state.status is Status.PENDING
-        if not reviewed or state.blocked or (self._only and state.id not in self._only):
-            return False
-        return self._later.get(state.id, (0, 0.0))[1] <= self.clock.monotonic()
+    def _put_off_until(self, bead: str) -> float:
+        return self._later.get(bead, (0, 0.0))[1]
 
     def _on_red_base(self) -> bool:
         if self._red is not None and self._red != (self._line.base, self._red[1]):

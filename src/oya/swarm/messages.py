@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -196,12 +197,13 @@ class ClaimBead:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The attempt's actor lives: renew its lease. `active`: when its backend last did something."""
+    """The attempt's actor lives: renew its lease. `active` says when its backend last did
+    something (monotonic seconds), whenever it is asked while the attempt lasts."""
 
     agent: str
     bead: str
     epoch: int
-    active: float
+    active: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)

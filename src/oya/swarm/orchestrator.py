@@ -1,35 +1,30 @@
-"""SwarmOrchestratorActor: decides who works on what, and when the swarm is done.
+"""SwarmOrchestratorActor: the life of a swarm, from its start to however it ends.
 
-It hands out work only to agents that asked, so at most one bead per agent is under way.
-What it decides it reads from the store's head; what it needs to remember beyond that
-(leases, backends, the pool) is shared with it and outlives a restart of the actor.
+Who works on what is the business of its `Claims`; it hands out work only to agents that
+asked, so at most one bead per agent is under way. What it decides it reads from the store's
+head; what it needs to remember beyond that is `Shared`, and outlives a restart of the actor.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from oya.actors import Actor, ActorRef
+from oya.actors import Actor
+from oya.actors.timers import TimerHandle
 from oya.clock import stamp
-from oya.errors import OyaError, RefusedError, StoreError
-from oya.lifecycle.events import Claimed, Event, LeaseExpired
+from oya.errors import MailboxFull, OyaError, StoreError, StoreUnavailable
+from oya.lifecycle.events import Event
 from oya.lifecycle.failures import FailureClass
-from oya.lifecycle.leases import Leases
-from oya.lifecycle.model import BeadState, Phase, Role, Status
+from oya.lifecycle.model import Phase, Role
 from oya.lifecycle.swarm import ENDED, SwarmState, SwarmStatus, move
 from oya.lifecycle.table import CancelAttempt
-from oya.swarm.admission import Admission
+from oya.swarm.admission import Access
 from oya.swarm.assembly import Parts
-from oya.swarm.attempt import counted
-from oya.swarm.line import Line
+from oya.swarm.claims import Claims
 from oya.swarm.messages import (
-    WORK,
     BaseIsRed,
     CancelBead,
     Change,
@@ -51,76 +46,82 @@ from oya.swarm.messages import (
     Stop,
     Wake,
 )
-from oya.swarm.pool import AgentPool, AgentState
-from oya.swarm.report import Live, live
+from oya.swarm.report import live
+from oya.swarm.shared import Shared
 
 log = structlog.get_logger()
 
-TICK = 0.5
-"""Seconds between two looks at leases and parked backends."""
+LOOKS = 4
+"""Looks at the leases in the term of one; whatever else happens is told, or has its own timer."""
+OUTAGE = 60.0
+"""Seconds for which the last words of a swarm wait for a store that takes nothing."""
+STORE_AGAIN = 0.5
+"""Seconds until what an outage of the store has kept from being decided is decided again."""
+A_LITTLE = 0.01
+"""Seconds after the end of a pause, so that a timer is never early."""
 BASE_AGAIN = 900.0
 """Seconds until a red base is looked at again, if it has not moved before."""
-HAND_OUT = (Role.REVIEWER, Role.IMPLEMENTER, Role.PLANNER, Role.TEST_WRITER)
-"""Work in hand first: what is nearest to landing is handed out before what is new."""
-
-
-@dataclass
-class Shared:
-    """What outlives a restart of the orchestrator."""
-
-    pool: AgentPool
-    leases: Leases
-    admission: Admission
-    line: Line
-    only: frozenset[str] = frozenset()
-    paused: dict[str, str] = field(default_factory=dict)
-    ending: tuple[SwarmStatus, str] | None = None
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-    supervisor: ActorRef[Any] | None = None
-    lander: ActorRef[Any] | None = None
 
 
 class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     """Start, Stop, GetStatus; the target; work for whoever asks."""
 
+    mailbox_size = 1024
+    reserved = 1024  # a few for each agent: signs of life, questions, ends
+
     def __init__(self, parts: Parts, shared: Shared) -> None:
         self._parts = parts
         self._shared = shared
-        self._waiting: dict[str, ClaimBead] = {}
-        self._looking = False
+        self._claims = Claims(parts, shared)
+        self._woken = False
+        self._again: TimerHandle | None = None
 
     async def pre_start(self) -> None:
-        self.send_every(TICK, Wake())
-        for handle in self._shared.pool.alive():  # after a restart: whoever idles asks again
-            if handle.bead is None and handle.ref is not None:
+        self.send_every(self._shared.leases.term / LOOKS, Wake())
+        for access in self._shared.admission.backends.values():
+            self._look_when_open(access)
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """After a restart: whoever idles asks again, and what was under way is taken up."""
+        for handle in self._shared.pool.alive():
+            if handle.bead is None and handle.ref is not None and handle.ref.alive:
                 handle.ref.try_tell(GetNextBead())
+        if self._shared.ending is not None:
+            self._wind_down_from(*self._shared.ending)
+        if "base_red" in self._shared.paused:
+            self._watch(self._shared.line.base)
 
     async def handle(self, message: OrchestratorMessage) -> None:
         try:
             await self._handle(message)
         except StoreError as error:
-            # An outage of the store is not a crash: every decision is taken again at the next tick.
+            # An outage of the store is not a crash: what was to be decided is decided again.
             log.error("store", error=str(error))
+            if self._again is None or not self._again.active:
+                self._again = self.send_after(STORE_AGAIN, Wake())
 
     async def _handle(self, message: OrchestratorMessage) -> None:
         match message:
             case ClaimBead():
-                self._waiting[message.agent] = message
-                await self._hand_out()
+                self._claims.ask(message)
+                await self._soon()
             case Heartbeat():
-                self._heartbeat(message)
+                self._claims.renew(message)
             case ReleaseBead():
                 await self._released(message)
             case Wake():
                 await self._look()
             case CancelBead(bead=bead, epoch=epoch, reason=reason):
-                self._cancel(bead, epoch, reason)
+                self._claims.cancel(bead, epoch, reason)
             case PersonSays(bead=bead, event=event, reply=reply):
                 await self._person(bead, event, reply)
             case GetStatus(reply=reply):
-                reply.send(self._live())
+                shared = self._shared
+                reply.send(live(self._parts, shared.pool, shared.admission, shared.line))
             case Start():
-                await self._start()
+                self._shared.begun = True
+                await self._look()
             case Stop(now=now):
                 self._stop(now)
             case Pause(reason=reason, words=words):
@@ -133,6 +134,78 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 self._melted(message)
             case BaseIsRed(base=base, reason=reason):
                 await self._base_is_red(base, reason)
+
+    # Work ---------------------------------------------------------------------------------
+
+    async def _soon(self) -> None:
+        """Look when what has arrived is handled, so that all who ask are served in one commit."""
+        if self._woken:
+            return
+        try:
+            self.ref.try_tell(Wake())
+            self._woken = True
+        except MailboxFull:
+            await self._look()
+
+    async def _look(self) -> None:
+        self._woken = False
+        if self._shared.begun and not self._shared.started:
+            await self._start()
+        await self._align()
+        await self._claims.expire_overdue()
+        await self._claims.expire_orphans()
+        if self._swarm.status is SwarmStatus.RUNNING and self._shared.ending is None:
+            await self._claims.hand_out(self._swarm)
+            self._finish_if_done()
+            await self._pause_without_backend()
+
+    async def _released(self, message: ReleaseBead) -> None:
+        if message.claim is None:
+            await self._claims.crashed(message.agent, message.reason)
+        else:
+            await self._ended(message.claim, message.failure, message.reason)
+        await self._soon()
+
+    async def _ended(self, claim: Claim, failure: FailureClass | None, reason: str) -> None:
+        if self._claims.ended(claim, failure, reason):
+            await self._backend_changed(claim.backend)
+        if failure is FailureClass.BASE_RED:
+            await self._base_is_red(claim.base, reason)
+        state = self._parts.store.beads.get(claim.bead)
+        if state is not None and state.phase is Phase.LANDING:
+            self._tell_lander()
+
+    def _tell_lander(self) -> None:
+        if self._shared.lander is not None:
+            self._shared.lander.try_tell(LookForReviewed())
+
+    async def _backend_changed(self, name: str) -> None:
+        access = self._shared.admission.backends[name]
+        self._look_when_open(access)
+        await self._parts.store.events.append(
+            f"backend_{access.state}",
+            swarm=self._parts.swarm,
+            reason=access.reason,
+            data={"backend": name},
+        )
+
+    def _look_when_open(self, access: Access) -> None:
+        if access.until is not None:
+            left = max(access.until - self.clock.monotonic(), 0.0)
+            self.send_after(left + A_LITTLE, Wake())
+
+    async def _person(self, bead: str, event: Event, reply: Any) -> None:
+        try:
+            applied = await self._parts.apply(bead, event, agent="person")
+        except OyaError as error:
+            reply.fail(error)
+            return
+        for effect in applied.effects:
+            if isinstance(effect, CancelAttempt):
+                self._claims.cancel(bead, effect.epoch, "a person took it")
+        reply.send(applied.state)
+        self._tell_lander()
+        await self._soon()
 
     # The life of the swarm ----------------------------------------------------------------
 
@@ -153,11 +226,18 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             data=self._parts.meter.totals(self._parts.store.commit_seconds) if ended else {},
         )
 
+    async def _align(self) -> None:
+        """Running or paused, as the reasons of now want it: again until the store has taken it."""
+        words = next(iter(self._shared.paused.values()), None)
+        status = self._swarm.status
+        if status is SwarmStatus.RUNNING and words is not None:
+            await self._move(SwarmStatus.PAUSED, words)
+        elif status is SwarmStatus.PAUSED and words is None:
+            await self._move(SwarmStatus.RUNNING)
+
     async def _start(self) -> None:
         if self._swarm.status is SwarmStatus.STARTING:
             await self._move(SwarmStatus.RUNNING)
-            for words in list(self._shared.paused.values())[:1]:  # told before it was started
-                await self._move(SwarmStatus.PAUSED, words)
         wanted = self._parts.settings.defaults
         counts = {
             Role.TEST_WRITER: wanted.test_writers,
@@ -167,14 +247,23 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         }
         for role, count in counts.items():
             await self._spawn(role, count)
+        self._shared.started = True
 
     async def _spawn(self, role: Role, count: int) -> None:
         assert self._shared.supervisor is not None
         await self._shared.supervisor.tell(SpawnAgents(role, count))
 
     async def _change(self, message: Change) -> None:
-        if message.target is not None:
-            target = message.target
+        try:
+            await self._changed(message.target, message.agents)
+        except OyaError as error:
+            message.reply.fail(error)
+        else:
+            message.reply.send(None)
+        await self._soon()
+
+    async def _changed(self, target: int | None, agents: tuple[tuple[Role, int], ...]) -> None:
+        if target is not None:
             await self._parts.store.swarms.update(
                 self._parts.swarm,
                 lambda s: replace(s, target_beads=target),
@@ -182,27 +271,20 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 reason=f"target={target}",
                 data={"target": target},
             )
-        for role, count in message.agents:
+        for role, count in agents:
             await self._spawn(role, count)
-        message.reply.send(None)
-        await self._hand_out()
 
     async def _pause(self, reason: str, words: str = "") -> None:
         self._shared.paused[reason] = words or reason
-        if self._swarm.status is SwarmStatus.RUNNING:
-            await self._move(SwarmStatus.PAUSED, words or reason)
+        await self._align()
 
     async def _continue(self, reason: str) -> None:
         self._shared.paused.pop(reason, None)
         if reason == "person":  # who continues has logged in again, or means to try
             self._shared.admission.enable_all()
             self._shared.paused.pop("no backend", None)
-        if self._swarm.status is not SwarmStatus.PAUSED:
-            return
-        if self._shared.paused:
-            return
-        await self._move(SwarmStatus.RUNNING)
-        await self._hand_out()
+        await self._align()
+        await self._soon()
 
     def _melted(self, message: Melted) -> None:
         causes = ", ".join(f"{count} {name}" for name, count in message.causes)
@@ -221,223 +303,62 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     def _end(self, status: SwarmStatus, reason: str, *, grace: float) -> None:
         if self._shared.ending is None:
-            self._shared.ending = (status, reason)
-            self.start(self._wind_down(status, reason, grace), name="wind down")
+            self._shared.ending = (status, reason, grace)
+            self._wind_down_from(status, reason, grace)
+
+    def _wind_down_from(self, status: SwarmStatus, reason: str, grace: float) -> None:
+        self.start(self._wind_down(status, reason, grace), name="wind down")
 
     async def _wind_down(self, status: SwarmStatus, reason: str, grace: float) -> None:
         """Stop intake, let running turns finish, cancel the rest, say how it ended."""
-        await self._move(SwarmStatus.STOPPING, reason)
+        if not self._swarm.ended:
+            try:
+                await self._surely(SwarmStatus.STOPPING, reason)
+            finally:  # whether or not it could be written down
+                await self._empty(grace)
+            if status is SwarmStatus.STOPPED and self._swarm.reached:
+                status, reason = SwarmStatus.COMPLETED, "target reached"
+            await self._surely(
+                status,
+                reason,
+                ended_at=stamp(self.clock.now()),
+                active_agents=self._shared.pool.counts(),
+            )
+        self._shared.done.set()
+
+    async def _surely(self, to: SwarmStatus, reason: str, **changes: Any) -> None:
+        """Move, waiting for a store that takes nothing now; where it never does, the universe
+        ends for that reason."""
+        until = self.clock.monotonic() + OUTAGE
+        while True:
+            try:
+                return await self._move(to, reason, **changes)
+            except StoreUnavailable as outage:
+                if self.clock.monotonic() >= until:
+                    self._shared.silent = outage
+                    self._shared.done.set()
+                    raise
+            await self.clock.sleep(STORE_AGAIN)
+
+    async def _empty(self, grace: float) -> None:
         until = self.clock.monotonic() + grace
-        while self._shared.pool.working() and self.clock.monotonic() < until:
+        while self._shared.pool.busy and self.clock.monotonic() < until:
             await self.clock.sleep(0.1)
         await self._shutdown()
         if self._shared.lander is not None:
             await self._shared.lander.stop(timeout=max(grace, 1.0))
-        if status is SwarmStatus.STOPPED and self._swarm.reached:
-            status, reason = SwarmStatus.COMPLETED, "target reached"
-        await self._move(
-            status,
-            reason,
-            ended_at=stamp(self.clock.now()),
-            active_agents=self._shared.pool.counts(),
-        )
-        self._shared.done.set()
 
     async def _shutdown(self) -> None:
         assert self._shared.supervisor is not None
         deadline = self._parts.settings.execution.grace + 15.0
         await self._shared.supervisor.ask(Shutdown, timeout=deadline)
 
-    # Handing out --------------------------------------------------------------------------
-
-    async def _look(self) -> None:
-        for lease in self._shared.leases.expired(self.clock.monotonic()):
-            await self._expire(lease.bead, lease.epoch, f"{lease.agent} gave no sign of life")
-        for state in [s for s in self._mine() if self._is_orphan(s)]:
-            await self._expire(state.id, state.epoch, "its attempt ended without a word")
-        await self._hand_out()
-
-    def _is_orphan(self, state: BeadState) -> bool:
-        """Claimed or ended while the store took nothing: in progress, and nobody works on it."""
-        if state.status is not Status.IN_PROGRESS or state.phase is Phase.LANDING:
-            return False
-        lease = self._shared.leases.holds(state.id)
-        return lease is None or lease.epoch != state.epoch
-
-    async def _hand_out(self) -> None:
-        if self._looking:
-            return
-        self._looking = True
-        try:
-            if self._swarm.status is SwarmStatus.RUNNING and self._shared.ending is None:
-                for role in HAND_OUT:
-                    await self._hand_out_role(role)
-                self._finish_if_done()
-                await self._pause_without_backend()
-        finally:
-            self._looking = False
-
-    async def _hand_out_role(self, role: Role) -> None:
-        askers = [a for a in self._waiting.values() if a.role is role and self._fit(a)]
-        if not askers:
-            return
-        work = self._parts.board.order(s.id for s in self._claimable(role))
-        for asker in askers:
-            if not self._shared.admission.admits(asker.backend):
-                continue
-            bead = next((b for b in work if role is not Role.TEST_WRITER or self._room(b)), None)
-            if bead is None:
-                break
-            work.remove(bead)
-            await self._claim(asker, bead)
-
-    def _fit(self, asker: ClaimBead) -> bool:
-        handle = self._shared.pool.get(asker.agent)
-        return handle is not None and handle.state is AgentState.IDLE
-
-    def _claimable(self, role: Role) -> Iterator[BeadState]:
-        return (s for s in self._mine() if s.role is role and self._is_claimable(s))
-
-    def _is_claimable(self, state: BeadState) -> bool:
-        return state.status is Status.PENDING and state.role is not None and not state.blocked
-
-    def _mine(self) -> Iterator[BeadState]:
-        only = self._shared.only
-        for state in self._parts.store.beads.all().values():
-            if not only or state.id in only:
-                yield state
-
-    def _room(self, bead: str) -> bool:
-        """New contracts start only while landed + in flight < target."""
-        state = self._parts.store.beads.get(bead)
-        if state is not None and state.in_flight:
-            return True
-        flying = sum(1 for other in self._mine() if other.in_flight)
-        return self._swarm.landed_beads + flying < self._swarm.target_beads
-
-    async def _claim(self, asker: ClaimBead, bead: str) -> None:
-        parts, shared = self._parts, self._shared
-        base = shared.line.base
-        try:
-            applied = await parts.apply(
-                bead,
-                Claimed(asker.agent, asker.backend, base),
-                agent=asker.agent,
-                data={"role": str(asker.role)},
-            )
-        except RefusedError as refused:
-            log.info("claim refused", bead=bead, why=str(refused))
-            return
-        state = applied.state
-        claim = Claim(
-            bead,
-            state.epoch,
-            state.claims[str(asker.role)],
-            asker.agent,
-            asker.backend,
-            base,
-            state,
-        )
-        now = self.clock.monotonic()
-        shared.leases.grant(bead, state.epoch, asker.agent, now)
-        shared.admission.took(asker.backend)
-        self._waiting.pop(asker.agent, None)
-        handle = shared.pool.get(asker.agent)
-        if handle is not None:
-            handle.works_on(bead, state.epoch, now)
-        try:
-            asker.ref.try_tell(WORK[asker.role](claim))
-        except OyaError as gone:  # it died after asking: the bead goes back at once
-            shared.admission.ended(asker.backend, FailureClass.CANCELLED, "")
-            await self._expire(bead, state.epoch, str(gone))
-
-    async def _expire(
-        self, bead: str, epoch: int, why: str, failure: FailureClass | None = None
-    ) -> None:
-        """`failure` is counted, in the same commit, where it ended the attempt."""
-        state = self._parts.store.beads.get(bead)
-        if state is None or state.epoch != epoch or state.status is not Status.IN_PROGRESS:
-            return
-        self._cancel(bead, epoch, why)
-        self._shared.leases.end(bead, epoch)
-        head = await self._parts.repo.read_ref(self._parts.workspaces.attempt_ref(bead, epoch))
-        known = (state.base, state.contract, state.implementation, state.snapshot)
-        snapshot = None if head in known else head
-        await self._parts.apply(
-            bead,
-            LeaseExpired(epoch, why, snapshot),
-            data={"failure": str(failure)} if failure else {},
-            on_swarm=partial(counted, failure) if failure else None,
-        )
-
-    def _heartbeat(self, message: Heartbeat) -> None:
-        self._shared.leases.renew(message.bead, message.epoch, self.clock.monotonic())
-        handle = self._shared.pool.get(message.agent)
-        if handle is not None and handle.epoch == message.epoch:
-            handle.last_activity = message.active
-
-    # What comes back ----------------------------------------------------------------------
-
-    async def _released(self, message: ReleaseBead) -> None:
-        shared = self._shared
-        handle = shared.pool.get(message.agent)
-        if message.claim is None:
-            await self._crashed(message)
-            return
-        claim, failure = message.claim, message.failure
-        shared.leases.end(claim.bead, claim.epoch)
-        if handle is not None:
-            handle.idles(self.clock.monotonic())
-        if shared.admission.ended(claim.backend, failure, message.reason):
-            await self._say_backend(claim.backend)
-        if failure is FailureClass.BASE_RED:
-            await self._base_is_red(claim.base, message.reason)
-        state = self._parts.store.beads.get(claim.bead)
-        if state is not None and state.phase is Phase.LANDING:
-            self._tell_lander()
-        await self._hand_out()
-
-    def _tell_lander(self) -> None:
-        if self._shared.lander is not None:
-            self._shared.lander.try_tell(LookForReviewed())
-
-    async def _crashed(self, message: ReleaseBead) -> None:
-        """An actor crashed with a bead in hand: the lease ends now, not when it runs out."""
-        handle = self._shared.pool.get(message.agent)
-        if handle is None or handle.bead is None or handle.epoch is None:
-            return
-        bead, epoch = handle.bead, handle.epoch
-        handle.idles(self.clock.monotonic())
-        self._shared.admission.ended(handle.backend, FailureClass.INTERNAL, message.reason)
-        why = f"the agent crashed: {message.reason}"
-        await self._expire(bead, epoch, why, FailureClass.INTERNAL)
-
-    async def _say_backend(self, name: str) -> None:
-        access = self._shared.admission.backends[name]
-        await self._parts.store.events.append(
-            f"backend_{access.state}",
-            swarm=self._parts.swarm,
-            reason=access.reason,
-            data={"backend": name},
-        )
-
-    async def _pause_without_backend(self) -> None:
-        """Where all that could be handed out waits for a disabled backend, a person is needed."""
-        if self._shared.pool.working() or "no backend" in self._shared.paused:
-            return
-        waiting = {state.role for state in self._mine() if self._is_claimable(state)}
-        names = {self._parts.backend_of(role) for role in waiting if role is not None}
-        disabled = [self._shared.admission.backends[name] for name in sorted(names)]
-        if disabled and all(access.state == "disabled" for access in disabled):
-            reasons = "; ".join(f"{access.name}: {access.reason}" for access in disabled)
-            await self._pause(
-                "no backend", f"no backend left ({reasons}); then: oya swarm continue"
-            )
-
     async def _base_is_red(self, base: str, reason: str) -> None:
-        if "base_red" in self._shared.paused:
-            return
-        await self._pause("base_red", reason)
+        if "base_red" not in self._shared.paused:
+            self._watch(base)
+            await self._pause("base_red", reason)
+
+    def _watch(self, base: str) -> None:
         self.start(self._watch_base(base), name="watch base")
 
     async def _watch_base(self, base: str) -> None:
@@ -451,24 +372,6 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 self.ref.try_tell(Continue("base_red"), control=True)
                 return
 
-    async def _person(self, bead: str, event: Event, reply: Any) -> None:
-        try:
-            applied = await self._parts.apply(bead, event, agent="person")
-        except OyaError as error:
-            reply.fail(error)
-            return
-        for effect in applied.effects:
-            if isinstance(effect, CancelAttempt):
-                self._cancel(bead, effect.epoch, "a person took it")
-        reply.send(applied.state)
-        self._tell_lander()
-        await self._hand_out()
-
-    def _cancel(self, bead: str, epoch: int, why: str) -> None:
-        for handle in self._shared.pool.working():
-            if handle.bead == bead and handle.epoch == epoch and handle.ref is not None:
-                handle.ref.try_tell(CancelBead(bead, epoch, why), control=True)
-
     # Done? --------------------------------------------------------------------------------
 
     def _finish_if_done(self) -> None:
@@ -476,21 +379,20 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         if swarm.reached:
             self._end(SwarmStatus.COMPLETED, "target reached", grace=0.0)
             return
-        if self._shared.pool.working() or not self._shared.pool.all():
+        if self._shared.pool.busy or not len(self._shared.pool):
             return
-        if any(self._could_move(state) for state in self._mine()):
+        if self._shared.work.can_move(new=self._claims.room(swarm) > 0):
             return
         self._end(SwarmStatus.COMPLETED, "nothing is left that can be worked on", grace=0.0)
 
-    def _could_move(self, state: BeadState) -> bool:
-        if state.status is Status.IN_PROGRESS:
-            return True
-        if state.status is not Status.PENDING or state.blocked:
-            return False
-        if state.phase is Phase.LANDING:
-            return True
-        return self._room(state.id)
-
-    def _live(self) -> Live:
-        shared = self._shared
-        return live(self._parts, shared.pool, shared.admission, shared.line)
+    async def _pause_without_backend(self) -> None:
+        """Where all that could be handed out waits for a disabled backend, a person is needed."""
+        if self._shared.pool.busy or "no backend" in self._shared.paused:
+            return
+        names = {self._parts.backend_of(role) for role in self._shared.work.wants()}
+        disabled = [self._shared.admission.backends[name] for name in sorted(names)]
+        if disabled and all(access.state == "disabled" for access in disabled):
+            reasons = "; ".join(f"{access.name}: {access.reason}" for access in disabled)
+            await self._pause(
+                "no backend", f"no backend left ({reasons}); then: oya swarm continue"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -23,8 +24,9 @@ class AgentState(StrEnum):
 
 @dataclass
 class AgentHandle:
-    """One agent. `since` and `last_activity` are monotonic seconds; `restarts` counts the
-    backend processes that died or hung under it, and its own restarts."""
+    """One agent. `since` is in monotonic seconds; `restarts` counts the backend processes
+    that died or hung under it, and its own restarts. `activity` is asked when it last did
+    something, while it has a bead."""
 
     id: str
     role: Role
@@ -34,19 +36,26 @@ class AgentHandle:
     bead: str | None = None
     epoch: int | None = None
     since: float = 0.0
-    last_activity: float | None = None
+    activity: Callable[[], float] | None = None
     restarts: int = 0
+
+    @property
+    def last_activity(self) -> float | None:
+        """When its backend last did something, in monotonic seconds."""
+        if self.bead is None:
+            return None
+        return self.activity() if self.activity else self.since
 
     def works_on(self, bead: str, epoch: int, now: float) -> None:
         """It was given a bead."""
         self.state, self.bead, self.epoch = AgentState.WORKING, bead, epoch
-        self.since = self.last_activity = now
+        self.since, self.activity = now, None
 
     def idles(self, now: float) -> None:
         """Its attempt has ended."""
         if self.state is AgentState.WORKING:
             self.state = AgentState.IDLE
-        self.bead = self.epoch = None
+        self.bead = self.epoch = self.activity = None
         self.since = now
 
 
@@ -75,6 +84,14 @@ class AgentPool:
         return tuple(
             h for h in self._handles.values() if h.state in living and role in (None, h.role)
         )
+
+    @property
+    def busy(self) -> bool:
+        """Whether any agent has a bead."""
+        return any(h.bead is not None for h in self._handles.values())
+
+    def __len__(self) -> int:
+        return len(self._handles)
 
     def working(self) -> tuple[AgentHandle, ...]:
         """Agents that have a bead."""

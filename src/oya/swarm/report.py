@@ -7,7 +7,7 @@ swarm knows; without it (no daemon) the same figures are null, never guessed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,11 @@ from oya.lifecycle.swarm import SwarmState, SwarmStatus
 
 if TYPE_CHECKING:
     from oya.clock import Clock
-    from oya.store.store import Store
     from oya.swarm.admission import Admission
     from oya.swarm.assembly import Parts
     from oya.swarm.line import Line
     from oya.swarm.pool import AgentPool
+    from oya.swarm.tally import Tally
 
 ROLES = ("test_writers", "implementers", "reviewers", "planner")
 PHASES = (Phase.CONTRACT, Phase.IMPLEMENTATION, Phase.REVIEW, Phase.LANDING)
@@ -61,7 +61,6 @@ class BackendLine:
 class LandingLine:
     """The way to the branch; `behind` counts landed commits that a checkout lacks."""
 
-    queued: int
     gate_runs: int | None
     landed_commits: int
     red_base: str | None
@@ -116,17 +115,12 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
         )
     red = swarm is not None and swarm.status is SwarmStatus.PAUSED and "red" in (swarm.reason or "")
     landing = LandingLine(
-        queued=_queued(parts.store),
         gate_runs=swarm.gate_runs if swarm else None,
         landed_commits=swarm.landed_beads if swarm else 0,
         red_base=line.base if red else None,
         behind={line.branch: line.followed.behind},
     )
     return Live(agents, tuple(backends), landing)
-
-
-def _queued(store: Store) -> int:
-    return sum(1 for s in store.beads.all().values() if s.phase is Phase.LANDING and s.workable)
 
 
 def _wall(clock: Clock, moment: float | None) -> str | None:
@@ -138,12 +132,11 @@ def _wall(clock: Clock, moment: float | None) -> str | None:
 
 def status(
     swarm: SwarmState | None,
-    beads: Iterable[BeadState],
+    tally: Tally,
     live: Live | None = None,
     estimated: str | None = None,
 ) -> dict[str, Any]:
     """The status object of docs/reference/status.md; every field, unknown ones null."""
-    states = list(beads)
     return {
         "id": swarm.id if swarm else None,
         "status": str(swarm.status) if swarm else None,
@@ -152,19 +145,21 @@ def status(
         "active_agents": live.counts if live else dict.fromkeys(ROLES, 0),
         "started_at": (swarm.started_at or None) if swarm else None,
         "estimated_completion": estimated if swarm and not swarm.ended else None,
-        "beads": bead_counts(states),
-        "phases": phase_counts(states),
+        "beads": bead_counts(tally),
+        "phases": phase_counts(tally),
         "agents": [asdict(agent) for agent in live.agents] if live else [],
         "backends": [asdict(backend) for backend in live.backends] if live else [],
-        "landing": asdict(live.landing) if live else _landing_at_rest(swarm, states),
+        "landing": {
+            "queued": tally.count(lambda s: s.phase is Phase.LANDING and s.workable),
+            **(asdict(live.landing) if live else _landing_at_rest(swarm)),
+        },
         "failures": dict(swarm.failures) if swarm else {},
         "reason": swarm.reason if swarm else None,
     }
 
 
-def _landing_at_rest(swarm: SwarmState | None, states: list[BeadState]) -> dict[str, Any]:
+def _landing_at_rest(swarm: SwarmState | None) -> dict[str, Any]:
     return {
-        "queued": sum(1 for s in states if s.phase is Phase.LANDING and s.workable),
         "gate_runs": swarm.gate_runs if swarm else None,
         "landed_commits": swarm.landed_beads if swarm else None,
         "red_base": None,
@@ -177,23 +172,24 @@ def under_way(state: BeadState) -> bool:
     return state.epoch > 0 and state.workable
 
 
-def bead_counts(states: Iterable[BeadState]) -> dict[str, int]:
+def bead_counts(tally: Tally) -> dict[str, int]:
     """How many beads wait, are under way, landed, failed, are held; removed ones in none."""
-    counts = dict.fromkeys(("pending", "in_progress", "landed", "failed", "held"), 0)
-    for state in states:
-        if state.workable:
-            counts["in_progress" if under_way(state) else "pending"] += 1
-        elif state.status is Status.COMPLETE:
-            counts["landed"] += 1
-        elif state.status is not Status.REMOVED:
-            counts[str(state.status)] += 1
-    return counts
+    return {
+        "pending": tally.count(lambda s: s.workable and not under_way(s)),
+        "in_progress": tally.count(under_way),
+        "landed": tally.count(lambda s: s.status is Status.COMPLETE),
+        "failed": tally.count(lambda s: s.status is Status.FAILED),
+        "held": tally.count(lambda s: s.status is Status.HELD),
+    }
 
 
-def phase_counts(states: Iterable[BeadState]) -> dict[str, int]:
+def phase_counts(tally: Tally) -> dict[str, int]:
     """Where the beads under way are."""
-    counts = Counter(state.phase for state in states if under_way(state))
-    return {str(phase): counts[phase] for phase in PHASES}
+
+    def here(phase: Phase) -> int:
+        return tally.count(lambda s: under_way(s) and s.phase is phase)
+
+    return {str(phase): here(phase) for phase in PHASES}
 
 
 def estimate(

@@ -7,25 +7,27 @@ is part of the landed commit; otherwise the working file is rewritten after `lan
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
 from oya.actors import Actor, ActorRef
-from oya.beads import Backlog, Bead, dumps, overlay, parse
-from oya.beads.order import unclaimed_types, unfit
+from oya.beads import Backlog, dumps, overlay, parse
+from oya.beads.order import unclaimed_types
 from oya.beads.where import parse_where
 from oya.crashpoints import point
 from oya.errors import GitError, OyaError, RefusedError, TrackerError
 from oya.lifecycle import events as e
-from oya.lifecycle.model import BeadState, Phase, Status
 from oya.lifecycle.table import CancelAttempt
 from oya.swarm.assembly import Parts
+from oya.swarm.differences import Differences
 from oya.swarm.line import Line
 from oya.swarm.messages import CancelBead, ReadTracker, Wake
 from oya.swarm.resume import UNCLOSED
+from oya.trackers.port import Snapshot
 
 log = structlog.get_logger()
 
@@ -34,11 +36,15 @@ LOOK = 2.0
 SHARE = 20
 """A look that took long is followed by a pause of this many times as long."""
 AT_ONCE = 100
-"""New beads in one commit of the store."""
+"""Beads that are looked at before others have a turn; the new ones come in one commit."""
+BEAD = 100
+"""Characters that a bead counts for where its text is not read again."""
+KNOWN = 4
+"""Backlogs that are kept as they were parsed."""
 _INLINE = 100_000
-"""Characters above which a backlog is parsed in a thread: the loop must not wait for it."""
+"""Characters above which a backlog is worked on in a thread: the loop must not wait for it."""
 
-Change = tuple[str, e.Event]
+T = TypeVar("T")
 
 
 class Tracking:
@@ -49,11 +55,10 @@ class Tracking:
         self._tracker = parts.tracker
         self._line = line
         self._where = parse_where(parts.settings.tracker.where)
+        self._differences = Differences(parts, self._where)
         self._read: tuple[str, str] | None = None
-        self._working: Backlog | None = None
-        self._parsed: deque[tuple[str, Backlog]] = deque(maxlen=4)
-        self._looks = 0
-        self._missing: dict[str, int] = {}
+        self._snapshot: Snapshot | None = None
+        self._parsed: dict[str, Backlog] = {}
         self._unclosed: dict[str, str] | None = None
         self._complaints: dict[str, str] = {}
         self._lock = asyncio.Lock()
@@ -92,24 +97,31 @@ class Tracking:
         if text is None:
             return None
         backlog = await self._parse(text)
-        if self._working is not None:
-            backlog = backlog.adopt(bead, self._working)
-        if bead not in backlog:
+        digest, closed, data = await self._aside(len(text), partial(self._closed, bead, backlog))
+        if bead not in closed:
             return {}
-        closed = backlog.close(bead, "landed by oya", self._parts.clock.now())
-        text = dumps(closed)
-        self._parsed.append((text, closed))  # most likely the next base
-        return {self._tracker.path: text.encode()}
+        self._keep(digest, closed)  # most likely the next base
+        return {self._tracker.path: data}
+
+    def _closed(self, bead: str, backlog: Backlog) -> tuple[str, Backlog, bytes]:
+        closed = backlog
+        if self._snapshot is not None:
+            closed = closed.adopt(bead, self._snapshot.backlog)
+        if bead in closed:
+            closed = closed.close(bead, "landed by oya", self._parts.clock.now())
+        data = dumps(closed).encode()
+        return _digest(data), closed, data
 
     def differs(self, bead: str) -> bool:
         """Whether the tracker says something of this bead that its state does not know yet."""
-        known, state = self._parts.board.beads.get(bead), self._parts.store.beads.get(bead)
-        if known is None or state is None:
-            return True
-        return any(True for _ in self._difference(known, state))
+        return self._differences.differs(bead)
 
-    def warnings(self) -> list[str]:
+    async def warnings(self) -> list[str]:
         """What work goes on with, but a person should know."""
+        size = BEAD * len(self._parts.board.beads)
+        return await self._aside(size, self._warnings)
+
+    def _warnings(self) -> list[str]:
         graph, beads = self._parts.board.graph, self._parts.board.beads.values()
         said = [f"dependency cycle: {' → '.join((*c, c[0]))}" for c in graph.cycles()]
         said += [
@@ -123,14 +135,16 @@ class Tracking:
     # Reading ------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        snapshot = await self._tracker.read()
-        self._looks += 1
+        snapshot = await self._tracker.read(self._snapshot)
+        self._snapshot = snapshot
+        self._differences.looked()
         mark = (snapshot.fingerprint, self._line.base)
         if mark == self._read:
             return
         merged = await self._merged(snapshot.backlog)
-        self._parts.board.set(merged.beads)
-        self._working, self._read = snapshot.backlog, mark
+        reading = partial(self._parts.board.read, merged.beads)
+        self._parts.board.take(await self._aside(BEAD * len(merged.lines), reading))
+        self._read = mark
 
     async def _merged(self, working: Backlog) -> Backlog:
         """The base's version, overlaid with what the checkout has and the line has not."""
@@ -141,7 +155,7 @@ class Tracking:
         if since == text:
             return working
         base, before = await self._parse(text), await self._parse(since or "")
-        return overlay(base, working, before)
+        return await self._aside(len(text), partial(overlay, base, working, before))
 
     async def _common(self) -> str:
         """What the working file's changes are counted from: HEAD; but what the user has
@@ -164,25 +178,44 @@ class Tracking:
             ) from error
 
     async def _parse(self, text: str) -> Backlog:
-        for known, backlog in self._parsed:
-            if known == text:
-                return backlog
-        small = len(text) <= _INLINE
-        backlog = parse(text) if small else await asyncio.to_thread(parse, text)
-        self._parsed.append((text, backlog))
-        return backlog
+        digest = await self._aside(len(text), lambda: _digest(text.encode()))
+        if digest not in self._parsed:
+            like = self._snapshot.backlog if self._snapshot else None
+            self._keep(digest, await self._aside(len(text), partial(parse, text, like)))
+        return self._parsed[digest]
+
+    def _keep(self, digest: str, backlog: Backlog) -> None:
+        self._parsed[digest] = backlog
+        while len(self._parsed) > KNOWN:
+            del self._parsed[next(iter(self._parsed))]
+
+    async def _aside(self, size: int, work: Callable[[], T]) -> T:
+        """What `work` gives; it may run in a thread where it has that many characters to do."""
+        return work() if size <= _INLINE else await asyncio.to_thread(work)
 
     # What changed -------------------------------------------------------------------------
 
     async def _apply_changes(self) -> bool:
-        changes = list(self._changes())
-        known = self._parts.store.beads.all()
-        new = [change for change in changes if change[0] not in known]
-        rest = [change for change in changes if change[0] in known]
-        for start in range(0, len(new), AT_ONCE):
-            await self._parts.store.beads.apply_many(
-                new[start : start + AT_ONCE], swarm=self._parts.swarm, limits=self._parts.limits
-            )
+        """Deal with every bead that was touched, a few at a time; True if anything happened."""
+        touched, happened, done = self._differences.touched(), False, 0
+        try:
+            for start in range(0, len(touched), AT_ONCE):
+                some = touched[start : start + AT_ONCE]
+                happened |= await self._apply_some(some)
+                done = start + AT_ONCE
+                if done < len(touched):
+                    await self._parts.clock.sleep(0)
+        finally:
+            self._differences.touch(touched[done:])
+        return happened
+
+    async def _apply_some(self, beads: Sequence[str]) -> bool:
+        changes = [change for bead in beads for change in self._differences.of(bead)]
+        known = self._parts.store.beads
+        new = [change for change in changes if known.get(change[0]) is None]
+        rest = [change for change in changes if known.get(change[0]) is not None]
+        if new:
+            await known.apply_many(new, swarm=self._parts.swarm, limits=self._parts.limits)
             point("tracker.added")
         applied = [await self._apply(bead, event) for bead, event in rest]
         return bool(new) or any(applied)
@@ -192,6 +225,7 @@ class Tracking:
             applied = await self._parts.apply(bead, event, agent="tracker")
         except RefusedError as refused:  # it has moved on meanwhile: the next look sees how
             log.info("tracker event refused", bead=bead, why=str(refused))
+            self._differences.touch((bead,))
             return False
         for effect in applied.effects:
             if isinstance(effect, CancelAttempt):
@@ -199,57 +233,6 @@ class Tracking:
         if isinstance(event, e.Edited):
             await self._parts.describe(bead, title=self._parts.board.bead(bead).title)
         return True
-
-    def _changes(self) -> Iterator[Change]:
-        beads, states = self._parts.board.beads, self._parts.store.beads.all()
-        for bead in beads.values():
-            state = states.get(bead.id)
-            if state is None:
-                if unfit(bead, self._where, self._parts.clock.now()) is None:
-                    yield bead.id, e.Added(bead.title, self._parts.board.text_key(bead.id))
-                    yield from self._blocking(bead, BeadState(bead.id))
-            elif not _is_landing(state):  # the lander looks before it moves anything
-                yield from self._difference(bead, state)
-        for state in states.values():
-            if self._is_gone(state) and not _is_landing(state):
-                yield state.id, e.Removed("deleted in the tracker")
-
-    def _is_gone(self, state: BeadState) -> bool:
-        """Missing in two looks, one after the other: some programs write a file bit by bit."""
-        if state.id in self._parts.board.beads or not _is_open(state):
-            self._missing.pop(state.id, None)
-            return False
-        first = self._missing.setdefault(state.id, self._looks)
-        return self._looks == 1 or self._looks > first
-
-    def _difference(self, bead: Bead, state: BeadState) -> Iterator[Change]:
-        if state.phase is Phase.LANDED:
-            return
-        if bead.closed:
-            if _is_open(state):
-                yield bead.id, e.Removed("closed in the tracker")
-            return
-        if state.status is Status.REMOVED:
-            yield bead.id, e.Reopened()
-        text = self._parts.board.text_key(bead.id)
-        if state.text != text:
-            yield bead.id, e.Edited(text)
-        yield from self._blocking(bead, state)
-
-    def _blocking(self, bead: Bead, state: BeadState) -> Iterator[Change]:
-        waits = self._parts.board.waits_for(bead.id, self._has_landed)
-        why = unfit(bead, self._where, self._parts.clock.now())
-        words = (
-            f"waits for {', '.join(waits)}" if waits else f"the tracker says: {why}" if why else ""
-        )
-        if words and not state.blocked:
-            yield bead.id, e.Blocked(words)
-        elif state.blocked and not words:
-            yield bead.id, e.Unblocked()
-
-    def _has_landed(self, bead: str) -> bool:
-        state = self._parts.store.beads.get(bead)
-        return state is not None and state.status is Status.COMPLETE
 
     # Closing ------------------------------------------------------------------------------
 
@@ -292,12 +275,8 @@ class Tracking:
         )
 
 
-def _is_open(state: BeadState) -> bool:
-    return state.phase is not Phase.LANDED and state.status is not Status.REMOVED
-
-
-def _is_landing(state: BeadState) -> bool:
-    return state.phase is Phase.LANDING and state.status is Status.IN_PROGRESS
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class TrackerActor(Actor[ReadTracker]):

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from oya.actors import Backoff, Restart, Supervisor
+from oya.actors import ActorFailed, Backoff, Restart, SupervisionEvent, Supervisor
 from oya.clock import stamp
-from oya.errors import BaseRed, OyaError, UsageError
+from oya.errors import ActorError, BaseRed, OyaError, UsageError
 from oya.lifecycle.events import Event
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Hold, Role, Status
@@ -28,13 +29,15 @@ from oya.swarm.assembly import Parts
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
 from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, Start, Stop, Sync
-from oya.swarm.orchestrator import Shared, SwarmOrchestratorActor
+from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.pool import AgentPool
 from oya.swarm.report import Live
-from oya.swarm.resume import recover
+from oya.swarm.resume import recover, tidy
 from oya.swarm.retention import AT_END, AT_START, prune_old
+from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
+from oya.swarm.work import Work
 
 log = structlog.get_logger()
 
@@ -53,6 +56,7 @@ class Universe:
     def __init__(self, parts: Parts, *, only: tuple[str, ...] = ()) -> None:
         settings, clock = parts.settings, parts.clock
         self._swarm = parts.swarm
+        self._only = frozenset(only)
         self._clock = clock
         self.parts = parts
         self.line = Line(parts.repo, parts.branch, parts.follow, follows=settings.landing.follow)
@@ -66,7 +70,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
-            only=frozenset(only),
+            work=Work(parts.store.beads, parts.board, self._only),
         )
         self._orchestrator: Any = None
         self._lander: Any = None
@@ -79,6 +83,7 @@ class Universe:
         try:
             await self.prepare()
             await self._run_tree()
+            await tidy(self.parts)
             await prune_old(self.parts, AT_END)
         except BaseException as error:
             await self._cut_short(error)
@@ -92,7 +97,7 @@ class Universe:
         await prune_old(self.parts, AT_START)
         await self.line.follow()
         await self.tracking.refresh()
-        for warning in self.tracking.warnings():
+        for warning in await self.tracking.warnings():
             await self._say("warning", warning)
         await self._cap_target()
         await self._require_green_base()
@@ -162,7 +167,9 @@ class Universe:
 
     async def _run_tree(self) -> None:
         shared = self._shared
-        async with Supervisor(clock=self._clock, restart=ROOT_RESTART, name="universe") as root:
+        async with Supervisor(
+            clock=self._clock, restart=ROOT_RESTART, name="universe", on_event=_hand_back
+        ) as root:
             orchestrator = await root.spawn(
                 lambda: SwarmOrchestratorActor(self.parts, shared), name="orchestrator"
             )
@@ -171,7 +178,7 @@ class Universe:
             )
             shared.lander = await root.spawn(
                 lambda: LanderActor(
-                    self.parts, self.line, self.tracking, orchestrator, shared.only
+                    self.parts, self.line, self.tracking, orchestrator, shared.work
                 ),
                 name="lander",
             )
@@ -188,12 +195,14 @@ class Universe:
             await asyncio.wait((done, failure), return_when=asyncio.FIRST_COMPLETED)
             if not done.done():
                 raise failure.result()
+            if self._shared.silent is not None:
+                raise self._shared.silent
         finally:
             done.cancel()
             failure.cancel()
 
     async def _cap_target(self) -> None:
-        swarm, only = self._state, self._shared.only
+        swarm, only = self._state, self._only
         mine = [s for s in self.parts.store.beads.all().values() if not only or s.id in only]
         workable = sum(1 for s in mine if s.workable or s.hold is Hold.APPROVAL)
         waiting = any(s.status in (Status.HELD, Status.FAILED) for s in mine)
@@ -242,6 +251,18 @@ class Universe:
     async def _say(self, event: str, words: str) -> None:
         log.warning(words)
         await self.parts.store.events.append(event, swarm=self._swarm, reason=words)
+
+
+def _hand_back(event: SupervisionEvent) -> None:
+    """What an actor of the root had in hand when it crashed: its next life gets it again.
+
+    Each of their messages may come twice. Questions fail instead, and whoever asked knows.
+    """
+    if isinstance(event, ActorFailed) and event.restarting and event.message is not None:
+        log.error("crashed", actor=event.ref.name, error=repr(event.error))
+        if not hasattr(event.message, "reply"):
+            with suppress(ActorError):
+                event.ref.try_tell(event.message, control=True)
 
 
 def _number(key: str, text: str) -> int:

@@ -12,8 +12,10 @@ import asyncio
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Final, NoReturn
@@ -29,6 +31,7 @@ LARGEST: Final = 64 * 1024 * 1024
 
 _TEMPORARY: Final = f".{FILE}.oya"  # one name, so what a crash leaves is taken up again
 _TRIES: Final = 5
+_SETTLED: Final = 2_000_000_000  # nanoseconds; the coarsest clock of a file system ticks every 2 s
 _SAFE: Final = "Nothing was changed."
 _EXAMPLE: Final = (
     '{"id":"demo-1","title":"Say hello","description":"hello() returns a greeting.",'
@@ -46,18 +49,24 @@ class JsonlTracker:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def read(self) -> Snapshot:
+    async def read(self, known: Snapshot | None = None) -> Snapshot:
         """See `Tracker.read`."""
-        return await asyncio.to_thread(self._read)
+        return await asyncio.to_thread(self._read, known)
 
     async def close(self, bead_id: str, reason: str, at: datetime) -> None:
         """See `Tracker.close`. Tries anew, at most 5 times, if the file changes meanwhile."""
         await asyncio.to_thread(self._close, bead_id, reason, at)
 
-    def _read(self) -> Snapshot:
+    def _read(self, known: Snapshot | None) -> Snapshot:
         with _folder(self._root) as folder:
-            data, _ = _load(folder)
-        return Snapshot(_decode(data), hashlib.sha256(data).hexdigest())
+            entry = _status(folder)
+            if known and known.mark and entry and known.mark == _identity(entry):
+                return known
+            data, was = _load(folder)
+        fingerprint, mark = hashlib.sha256(data).hexdigest(), _mark(was)
+        if known and known.fingerprint == fingerprint:
+            return replace(known, mark=mark)
+        return Snapshot(_decode(data, known.backlog if known else None), fingerprint, mark)
 
     def _close(self, bead_id: str, reason: str, at: datetime) -> None:
         with _folder(self._root) as folder:
@@ -117,7 +126,16 @@ def _load(folder: int) -> tuple[bytes, os.stat_result]:
     return data, was
 
 
-def _decode(data: bytes) -> Backlog:
+def _mark(was: os.stat_result) -> tuple[int, ...] | None:
+    """What tells the file as it was read from any other; None while it is too young for that.
+
+    Two writes within one tick of the file system's clock look the same: that clock, not
+    the swarm's, must have gone on since the last one.
+    """
+    return _identity(was) if time.time_ns() - was.st_ctime_ns > _SETTLED else None
+
+
+def _decode(data: bytes, like: Backlog | None = None) -> Backlog:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -125,7 +143,7 @@ def _decode(data: bytes) -> Backlog:
         begin = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[begin : error.start].decode()) + 1
         _refuse(f"{PATH}, line {line}, column {column}: this is no UTF-8 text.")
-    return parse(text)
+    return parse(text, like)
 
 
 def _replace(folder: int, data: bytes, was: os.stat_result) -> bool:
@@ -161,7 +179,8 @@ def _status(folder: int) -> os.stat_result | None:
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return status.st_ino, status.st_size, *times, status.st_mode
 
 
 def _refuse(what: str) -> NoReturn:

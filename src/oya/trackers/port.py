@@ -17,10 +17,14 @@ from oya.beads import Backlog
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The backlog at one moment; an equal `fingerprint` means an equal backlog."""
+    """The backlog at one moment; an equal `fingerprint` means an equal backlog.
+
+    `mark` is the tracker's own: by it alone it may see that nothing has changed since.
+    """
 
     backlog: Backlog
     fingerprint: str
+    mark: object = None
 
 
 class Tracker(Protocol):
@@ -40,8 +44,12 @@ class Tracker(Protocol):
         """The tracker's file, relative to the repository's root, with `/` between folders."""
         ...
 
-    async def read(self) -> Snapshot:
-        """The backlog as it stands in the working tree now."""
+    async def read(self, known: Snapshot | None = None) -> Snapshot:
+        """The backlog as it stands in the working tree now.
+
+        `known`: what was read before; where nothing has changed since, its backlog is
+        given again, and where something has, the beads that did not change are its beads.
+        """
         ...
 
     async def close(self, bead_id: str, reason: str, at: datetime) -> None:

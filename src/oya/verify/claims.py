@@ -37,7 +37,8 @@ def dependencies_come_first(log: Log) -> Iterator[Found]:
             if row["event"] != "claimed":
                 continue
             for need in needs:
-                if need.since <= row["at"] and not _is_done(log, need, row):
+                counts = need.since <= row["at"] and (not need.until or row["at"] < need.until)
+                if counts and not _is_done(log, need, row):
                     what = f"{bead}: {told(row)} while {need.on}, which it depends on, was not done"
                     yield what, bead, row["seq"]
 

@@ -24,10 +24,11 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """A bead that must be done first; `since`: ISO time from which it counts, "" always."""
+    """A bead that must be done first, between two ISO times; "" for no bound."""
 
     on: str
     since: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class History:
     `events`: records as `oya events --format json` prints them, ascending.
     `beads`, `swarms`: the final states as JSON, by id.
     `commits`: those of the line that oya made since the log began, oldest first.
-    `attempts`: (bead, epoch) -> head under refs/oya/attempts.
+    `attempts`: (bead, epoch) -> head under refs/oya/attempts, or the folder that could not be
+    read and was moved aside.
     `held`: whether a commit is reachable from any ref.
     `intents`: beads with an intent to land left in the store.
     `unclosed`: landed beads whose closing in the tracker's working file is still to come.

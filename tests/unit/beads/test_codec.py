@@ -170,6 +170,15 @@ def test_a_reason_that_no_file_can_hold_is_made_writable() -> None:
     assert json.loads(dumps(closed).encode())["close_reason"] == "half ?"
 
 
+@given(backlogs(), backlogs())
+def test_what_was_read_before_changes_nothing_but_who_holds_it(text: str, other: str) -> None:
+    like = parse(other)
+    again = parse(text, like)
+    assert again == parse(text)
+    known = {line.text: line for line in like.lines}
+    assert all(line is known[line.text] for line in again.lines if line.text in known)
+
+
 def test_closing_a_bead_that_is_not_there_is_refused() -> None:
     with pytest.raises(TrackerError, match="no bead b"):
         parse('{"id":"a"}').close("b", "", NOW)

@@ -213,3 +213,33 @@ def test_free_is_what_the_rules_say(shape: dict[str, Any], landed: set[str]) -> 
         for one, other in zip(cycle, (*cycle[1:], cycle[0]), strict=True):
             assert other in (*shape[one][0], shape[one][1])
             assert not {one, other} & {b.id for b in beads if b.closed}
+
+
+STATUSES = st.sampled_from(["open", "closed", "deferred"])
+SHAPES = st.dictionaries(
+    st.sampled_from(IDS),
+    st.tuples(st.lists(st.sampled_from(IDS), max_size=2), st.sampled_from(["", *IDS]), STATUSES),
+)
+
+
+@given(SHAPES, SHAPES, st.sets(st.sampled_from(IDS)), st.sets(st.sampled_from(IDS)))
+def test_only_what_is_behind_a_change_is_touched_by_it(
+    before: dict[str, Any], after: dict[str, Any], landed: set[str], landed_later: set[str]
+) -> None:
+    made = [
+        {i: bead(i, *needs, parent=p, status=status) for i, (needs, p, status) in shape.items()}
+        for shape in (before, after)
+    ]
+    old, new = (Graph(beads.values()) for beads in made)
+    changed = {i for i in IDS if made[0].get(i) != made[1].get(i)} | (landed ^ landed_later)
+    touched = changed | {other for i in changed for other in new.behind(i)}
+    for i in IDS:
+        same = old.waits_for(i, landed.__contains__) == new.waits_for(i, landed_later.__contains__)
+        assert same or i in touched
+
+
+def test_what_is_behind_a_bead_needs_it_or_lies_below() -> None:
+    graph = Graph([bead("p", "x"), bead("c", parent="p"), bead("d", parent="c"), bead("e", "p")])
+    assert set(graph.behind("x")) == {"p", "c", "d"}, "e waits for p whatever p waits for"
+    assert set(graph.behind("p")) == {"c", "d", "e"}
+    assert graph.behind("e") == ()

@@ -77,7 +77,7 @@ class ToldSwarm:
 
     async def live(self) -> Live:
         agent = AgentLine("planner-1", "planner", "idle", None, "x", None, "s", None, 0)
-        return Live((agent,), (), LandingLine(0, 3, 0, None, {"main": 0}))
+        return Live((agent,), (), LandingLine(3, 0, None, {"main": 0}))
 
 
 @dataclass

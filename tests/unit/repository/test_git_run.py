@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
@@ -138,3 +139,25 @@ async def test_a_cancelled_git_may_take_its_lock_files_away(
     with pytest.raises(asyncio.CancelledError):
         await call
     assert not lock.exists()
+
+
+async def flushes(repo: GitRepository, trace: Path, *args: str, stdin: bytes | None = None) -> int:
+    """How often this git has waited for the disk."""
+    await repo.git(*args, stdin=stdin, env={"GIT_TRACE2_EVENT": str(trace)})
+    rows = [json.loads(line) for line in trace.read_text().splitlines()]
+    trace.unlink()
+    found = [int(row["value"]) for row in rows if row.get("key") == "fsync/hardware-flush"]
+    return sum(found)
+
+
+async def test_what_a_ref_must_hold_is_on_the_disk_when_git_ends(
+    repo: GitRepository, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    head = await repo.resolve("main")
+    assert head
+    tree = await repo.tree_of(head)
+    assert await flushes(repo, trace, "hash-object", "-w", "--stdin", stdin=b"new") == 1
+    assert await flushes(repo, trace, "commit-tree", tree, "-F", "-", stdin=b"x") == 1
+    assert await flushes(repo, trace, "update-ref", "refs/oya/line/main", head) == 1
+    assert await flushes(repo, trace, "rev-parse", "main") == 0

@@ -323,8 +323,8 @@ async def main():
     await store.close()
     assert not (home / "copies").exists()
     kept = 0 if "Nothing was changed" in refused.safe else 1  # unknown, and then found whole
-    cut = "too large" in str(refused)
-    print(taken > 0, len(rows) == taken + kept, seen, after.seq, events, cut)
+    said = "too large" in str(refused)
+    print(taken > 0, len(rows) == taken + kept, seen, after.seq, events, said)
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 asyncio.run(main())

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oya.clock import SystemClock
-from oya.errors import RefusedError
+from oya.errors import RefusedError, StoreUnavailable
 from oya.lifecycle.events import (
     Added,
     AttemptFailed,
@@ -45,7 +45,7 @@ from oya.store.beads import Applied
 from oya.store.engine import Delete, Put
 from oya.store.events import RECENT
 from oya.store.head import BeadDetails, bead_row, to_text
-from oya.testing.engine import Disk, SimulatedEngine
+from oya.testing.engine import Disk, Outcome, SimulatedEngine
 
 LIMITS = Limits()
 
@@ -224,6 +224,46 @@ class TestBeads:
         ]
         with pytest.raises(TypeError):
             view["c"] = view["a"]
+
+
+class TestWatching:
+    async def test_who_watches_hears_of_a_change_before_whoever_made_it(self, store: Store) -> None:
+        heard: list[tuple[int, str]] = []
+        await apply(store, "a", Added("first"))
+        store.beads.watch(
+            lambda before, after: heard.append((before.version if before else 0, after.where))
+        )
+        assert heard == []
+        await apply(store, "a", Claimed("agent-1", "codex", "base"))
+        assert heard == [(1, "contract/in_progress")]
+        await store.beads.describe("a", title="other")
+        await apply(store, "b", Added("second"))
+        assert heard[1:] == [(0, "contract/pending")], "a title is no state"
+
+    async def test_of_several_changes_in_one_commit_it_hears_the_last(self, store: Store) -> None:
+        heard: list[tuple[bool, str]] = []
+        store.beads.watch(lambda before, after: heard.append((before is None, after.where)))
+        await store.beads.apply_many(
+            [("a", Added("first")), ("a", Claimed("agent-1", "codex", "base"))],
+            swarm=None,
+            limits=Limits(),
+        )
+        assert heard == [(True, "contract/in_progress")]
+
+    async def test_of_a_refusal_and_of_a_lost_commit_it_hears_nothing(
+        self, store: Store, disk: Disk
+    ) -> None:
+        heard: list[str] = []
+        store.beads.watch(lambda _, after: heard.append(after.id))
+        with pytest.raises(RefusedError):
+            await apply(store, "a", Claimed("agent-1", "codex", "base"))
+        disk.outcomes.append(Outcome.LOST)
+        with pytest.raises(StoreUnavailable):
+            await apply(store, "a", Added("first"))
+        assert heard == []
+        disk.outcomes.append(Outcome.KEPT)
+        await apply(store, "a", Added("first"))
+        assert heard == ["a"]
 
 
 class TestSwarms:

@@ -31,6 +31,7 @@ from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
 from oya.swarm.messages import LookForReviewed, Sync, Wake
 from oya.swarm.tracking import Tracking
+from oya.swarm.work import Work
 from oya.testing.engine import Disk, SimulatedEngine
 from repository_kit import commit, git, make_repository, opened, write
 
@@ -236,8 +237,9 @@ class World:
         """A lander at work."""
         async with Supervisor(clock=self.clock, restart=NEVER, name="test") as root:
             orchestrator = await root.spawn(lambda: Inbox(self.told), name="orchestrator")
+            work = Work(self.store.beads, self.parts.board, only)
             self.lander = await root.spawn(
-                lambda: LanderActor(self.parts, self.line, self.tracking, orchestrator, only),
+                lambda: LanderActor(self.parts, self.line, self.tracking, orchestrator, work),
                 name="lander",
             )
             yield

@@ -134,3 +134,17 @@ def test_without_a_login_it_stays_out_until_a_person_says_so(
     assert not refused(admission, LIMIT), "being disabled is more than being parked"
     admission.enable_all()
     assert admission.admits("x")
+
+
+def test_a_session_that_never_began_gives_its_seat_back_and_its_probe(
+    admission: Admission, clock: Clock
+) -> None:
+    admission.took("x")
+    admission.returned("x")
+    assert admission.backends["x"].sessions == 0
+    refused(admission)
+    over(admission, clock)
+    admission.took("x")
+    assert not admission.admits("x"), "one probe at a time"
+    admission.returned("x")
+    assert admission.admits("x")

@@ -11,6 +11,7 @@ from oya.lifecycle.model import BeadState, Hold, Phase, Status
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.swarm import report
 from oya.swarm.report import AgentLine, BackendLine, LandingLine, Live
+from oya.swarm.tally import Tally
 
 FIELDS = [
     "id", "status", "target_beads", "landed_beads", "active_agents", "started_at",
@@ -38,12 +39,12 @@ LIVE = Live(
         AgentLine("planner-1", "planner", "unhealthy", None, "codex", None, "s", None, 6),
     ),
     (BackendLine("codex", "parked", "u", "429", None, None),),
-    LandingLine(1, 9, 1, None, {"main": 0}),
+    LandingLine(9, 1, None, {"main": 0}),
 )
 
 
 def test_every_field_is_there_and_in_order() -> None:
-    for found in (report.status(None, ()), report.status(SWARM, BEADS, LIVE)):
+    for found in (report.status(None, Tally()), report.status(SWARM, Tally(BEADS), LIVE)):
         assert list(found) == FIELDS
         assert list(found["landing"]) == [
             "queued", "gate_runs", "landed_commits", "red_base", "behind",
@@ -51,7 +52,7 @@ def test_every_field_is_there_and_in_order() -> None:
 
 
 def test_beads_are_counted_once_and_removed_ones_not_at_all() -> None:
-    found = report.status(SWARM, BEADS)
+    found = report.status(SWARM, Tally(BEADS))
     assert found["beads"] == {
         "pending": 2, "in_progress": 3, "landed": 1, "failed": 1, "held": 1,
     }  # fmt: skip
@@ -60,7 +61,7 @@ def test_beads_are_counted_once_and_removed_ones_not_at_all() -> None:
 
 
 def test_agents_alive_are_counted_by_role() -> None:
-    found = report.status(SWARM, BEADS, LIVE)
+    found = report.status(SWARM, Tally(BEADS), LIVE)
     assert found["active_agents"] == {
         "test_writers": 0, "implementers": 2, "reviewers": 0, "planner": 0,
     }  # fmt: skip
@@ -72,9 +73,9 @@ def test_agents_alive_are_counted_by_role() -> None:
 
 
 def test_an_ended_swarm_has_no_estimate() -> None:
-    assert report.status(SWARM, (), None, "soon")["estimated_completion"] == "soon"
+    assert report.status(SWARM, Tally(), None, "soon")["estimated_completion"] == "soon"
     ended = replace(SWARM, status=SwarmStatus.STOPPED)
-    assert report.status(ended, (), None, "soon")["estimated_completion"] is None
+    assert report.status(ended, Tally(), None, "soon")["estimated_completion"] is None
 
 
 def test_the_estimate_is_the_pace_of_the_newest_landings() -> None:
@@ -129,7 +130,7 @@ def test_every_hold_has_a_next_step() -> None:
 
 def test_the_end_says_what_landed_what_is_kept_what_waits_and_how_to_go_on() -> None:
     swarm = replace(SWARM, status=SwarmStatus.STOPPED, reason="stopped by a person")
-    final = report.status(swarm, BEADS) | {"seconds": 61.25, "exit": 5}
+    final = report.status(swarm, Tally(BEADS)) | {"seconds": 61.25, "exit": 5}
     final["landing"]["behind"] = {"main": 2}
     rows = [report.bead_row(state, {"title": "t"}) for state in BEADS]
     assert report.end_lines(final, rows, 0) == [
@@ -149,7 +150,7 @@ def test_the_end_says_what_landed_what_is_kept_what_waits_and_how_to_go_on() -> 
 
 
 def test_the_end_does_not_claim_that_nothing_runs_where_something_does() -> None:
-    final = report.status(replace(SWARM, status=SwarmStatus.COMPLETED), ())
+    final = report.status(replace(SWARM, status=SwarmStatus.COMPLETED), Tally())
     said = report.end_lines(final, [], 2)
     assert "2 processes are left running!" in said
     assert "Nothing is left running." not in said

@@ -50,7 +50,7 @@ async def test_unknown_types_cycles_and_dangling_dependencies_are_warned_of(worl
         issue("c", issue_type="ritual"),
     )
     await world.tracking.refresh()
-    assert world.tracking.warnings() == [
+    assert await world.tracking.warnings() == [
         "dependency cycle: a → b → a",
         "b depends on gone, which is not in the backlog",
         "1 beads of type ritual are not claimed",

@@ -188,3 +188,52 @@ async def test_unicode_line_separators_inside_a_text_end_no_line(file: Path) -> 
     await close(file)
     (bead,) = (await JsonlTracker(file.parent.parent).read()).backlog.beads
     assert bead.title == "one\u2028two\u0085three"
+
+
+class TestAFileThatDidNotChange:
+    @pytest.fixture
+    def read(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """How often the file was read."""
+        load, times = jsonl._load, []
+
+        def counted(folder: int) -> object:
+            times.append(folder)
+            return load(folder)
+
+        monkeypatch.setattr(jsonl, "_load", counted)
+        return times
+
+    @pytest.fixture
+    def later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An hour has gone by since the file was written."""
+        now = jsonl.time.time_ns
+        monkeypatch.setattr(jsonl.time, "time_ns", lambda: now() + 3600 * 10**9)
+
+    async def test_it_is_not_even_read(self, file: Path, read: list[int], later: None) -> None:
+        tracker = JsonlTracker(file.parent.parent)
+        known = await tracker.read()
+        assert await tracker.read(known) is known
+        assert len(read) == 1
+
+    async def test_a_young_one_is_read_since_a_write_in_the_same_tick_cannot_be_seen(
+        self, file: Path, read: list[int]
+    ) -> None:
+        tracker, was = JsonlTracker(file.parent.parent), file.stat()
+        known = await tracker.read()
+        file.write_text(LINE.replace('"a"', '"b"'))
+        os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+        assert (await tracker.read(known)).backlog.get("b") is not None
+
+    async def test_one_that_changed_is_read(self, file: Path, read: list[int], later: None) -> None:
+        tracker, was = JsonlTracker(file.parent.parent), file.stat()
+        known = await tracker.read()
+        file.write_text(LINE.replace('"a"', '"b"'))
+        os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))  # of the same size and age
+        assert (await tracker.read(known)).backlog.get("b") is not None
+        assert len(read) == 2
+
+    async def test_one_that_is_gone_is_an_error(self, file: Path, later: None) -> None:
+        known = await JsonlTracker(file.parent.parent).read()
+        file.unlink()
+        with pytest.raises(TrackerError):
+            await JsonlTracker(file.parent.parent).read(known)

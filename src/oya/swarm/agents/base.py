@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
 from oya.actors import Actor, ActorRef, Backoff
-from oya.errors import ActorDead
+from oya.errors import ActorDead, ActorError
 from oya.lifecycle.failures import RULES, FailureClass, Measure
 from oya.lifecycle.model import Role
 from oya.swarm.assembly import Parts
-from oya.swarm.attempt import Attempt, Result, run_attempt
+from oya.swarm.attempt import Attempt, Beat, Result, run_attempt
 from oya.swarm.messages import (
     AgentFailed,
     AgentMessage,
@@ -95,13 +96,13 @@ class AgentActor(Actor[AgentMessage]):
             with suppress(ActorDead):  # it is being stopped, and nobody waits for the report
                 self.ref.try_tell(AttemptEnded(claim, failure, reason), control=True)
 
-    def _beat(self, claim: Claim) -> Any:
-        def beat(active: float) -> None:
-            self._orchestrator.try_tell(
-                Heartbeat(self.agent, claim.bead, claim.epoch, active), control=True
-            )
+    def _beat(self, claim: Claim) -> Beat:
+        async def beat(active: Callable[[], float]) -> None:
+            sign = Heartbeat(self.agent, claim.bead, claim.epoch, active)
+            # One that does not get through is no harm: more come before the lease is over.
+            with suppress(ActorError):
+                await self._orchestrator.tell(sign, control=True)
 
-        beat(self.clock.monotonic())
         return beat
 
     async def _report(self, end: AttemptEnded) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oya.beads import PATH
+from oya.lifecycle.model import BeadState, state_to_json
 from oya.testing.simulation import suite
 from oya.testing.simulation.git import root_of
 from oya.testing.simulation.run import Ran
@@ -17,6 +18,8 @@ from oya.verify import Breach, Commit, Dependency, History, check
 
 LINE = "refs/oya/line/main"
 ATTEMPTS = "refs/oya/attempts/"
+_NEW = state_to_json(BeadState(""))
+"""A bead's row says only what differs from a new one."""
 MOST_EVENTS = 400
 """Events of one bead, above which it goes in circles."""
 
@@ -44,12 +47,12 @@ def history_of(ran: Ran) -> History:
                 line += objects.commits[at].parents
     return History(
         events=[json.loads(row) for row in ran.events.splitlines()],
-        beads={row["id"]: row["state"] for row in world.rows("beads")},
+        beads={row["id"]: _NEW | row["state"] for row in world.rows("beads")},
         swarms={row["id"]: row for row in world.rows("swarm_state")},
         commits=list(_landed(world)),
         attempts=_attempts(world),
         held=held.__contains__,
-        intents=[key for key in sorted(world.disk.volatile["intents"])],
+        intents=sorted(world.disk.volatile["intents"]),
         unclosed=[
             key.removeprefix("unclosed:")
             for key in sorted(world.disk.volatile["checkpoints"])
@@ -95,6 +98,8 @@ def _attempts(world: World) -> dict[tuple[str, int], str]:
 
 
 def _leftovers(world: World) -> Iterator[str]:
+    if world.elapsed < world.weather.git:
+        return  # git refused to the very end; the next start will clear it away
     for name in sorted(world.git.refs):
         if name.startswith(("refs/oya/base/", "refs/oya/candidates/")):
             yield name

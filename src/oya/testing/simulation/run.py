@@ -165,6 +165,9 @@ async def _daemon(
     except OyaError as error:
         world.fates.append(f"life {world.lives} ended: {error}")
         return None
+    except RuntimeError as defect:  # a planted one, before there was a tree to hold it
+        world.fates.append(f"life {world.lives} ended: {defect!r}")
+        return None
     finally:
         outside.cancel()
         with suppress(asyncio.CancelledError):

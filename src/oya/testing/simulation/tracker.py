@@ -25,16 +25,15 @@ class SimulatedTracker:
         self._disk = disk
         self._life = life
         self._failing = failing
-        self._parsed: tuple[bytes, Snapshot] | None = None
 
-    async def read(self) -> Snapshot:
+    async def read(self, known: Snapshot | None = None) -> Snapshot:
         """See `Tracker.read`."""
         await self._life.turn("", self._life.some(0.05))
         data = self._data()
-        if self._parsed is None or self._parsed[0] != data:
-            backlog = parse(data.decode())
-            self._parsed = data, Snapshot(backlog, hashlib.sha256(data).hexdigest())
-        return self._parsed[1]
+        fingerprint = hashlib.sha256(data).hexdigest()
+        if known is not None and known.fingerprint == fingerprint:
+            return known
+        return Snapshot(parse(data.decode(), known.backlog if known else None), fingerprint)
 
     async def close(self, bead_id: str, reason: str, at: datetime) -> None:
         """See `Tracker.close`."""

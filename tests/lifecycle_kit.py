@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from random import Random
 
 from oya.errors import RefusedError
 from oya.lifecycle import events as e
@@ -148,6 +149,27 @@ def _conflicted(s: BeadState) -> e.Event:
 def _conflicts() -> tuple[e.Event | Next, ...]:
     again = (CLAIM, implementation_accepted, CLAIM, defended())
     return (STACKED, _conflicted, *again) * LIMITS.max_rebases
+
+
+ON = (
+    e.Claimed,
+    e.ContractAccepted,
+    e.CheckAccepted,
+    e.ImplementationAccepted,
+    e.Defended,
+    e.LandingStarted,
+    e.Landed,
+)
+"""What leads a bead to its landing."""
+
+
+def some_event(state: BeadState, random: Random) -> e.Event | None:
+    """Whatever may happen to it; more often what leads on."""
+    events = events_for(state)
+    random.shuffle(events)
+    if random.random() < 0.7:
+        events.sort(key=lambda event: not isinstance(event, ON))
+    return next((event for event in events if not refused(state, event)), None)
 
 
 def events_for(state: BeadState, epoch: int | None = None) -> list[e.Event]:

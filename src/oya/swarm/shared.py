@@ -1,0 +1,37 @@
+"""What outlives a restart of the orchestrator, and is shared with those beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from oya.actors import ActorRef
+from oya.errors import StoreError
+from oya.lifecycle.leases import Leases
+from oya.lifecycle.swarm import SwarmStatus
+from oya.swarm.admission import Admission
+from oya.swarm.line import Line
+from oya.swarm.pool import AgentPool
+from oya.swarm.work import Work
+
+
+@dataclass
+class Shared:
+    """`begun`: it was told to start; `started`: it has. `paused`: the reasons of now, with their
+    words. `ending`: how the swarm is about to end, why, and the grace for running turns.
+    `silent`: why its last words could not be written down."""
+
+    pool: AgentPool
+    leases: Leases
+    admission: Admission
+    line: Line
+    work: Work
+    paused: dict[str, str] = field(default_factory=dict)
+    begun: bool = False
+    started: bool = False
+    ending: tuple[SwarmStatus, str, float] | None = None
+    silent: StoreError | None = None
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    supervisor: ActorRef[Any] | None = None
+    lander: ActorRef[Any] | None = None

@@ -1,0 +1,38 @@
+"""As much of an event and of a state as the promises read: a long history must fit in memory."""
+
+from __future__ import annotations
+
+from sys import intern
+
+from oya.verify.history import Row
+
+STATE_FIELDS = (
+    *("phase", "checking", "status", "blocked", "reason", "epoch", "version", "claims"),
+    *("retry_count", "contests", "rebases", "revisions", "done_claims"),
+    *("base", "contract", "implementation", "reviewed", "commit"),
+)
+"""What is read of a bead's final state."""
+SWARM_FIELDS = ("status", "branch", "landed_beads", "gate_runs", "failures")
+"""What is read of a swarm's final state; the branch is for whoever looks for its line."""
+
+_DATA = frozenset(
+    {
+        *("base", "commit", "snapshot", "head", "evidence", "red", "fail_to_pass", "cannot"),
+        *("key", "tree", "ok", "empty", "failure", "target", "limits", "gates"),
+    }
+)
+_NOTHING: tuple[object, ...] = (None, "", [], {})
+_NAMES = ("swarm", "bead", "event", "from", "to", "class")
+
+
+def slim(row: Row) -> Row:
+    """The event without what no promise reads; names that come again and again are one string."""
+    kept: dict[str, object] = {"seq": row["seq"], "at": row["at"], "epoch": row["epoch"]}
+    for name in _NAMES:
+        value = row[name]
+        kept[name] = intern(value) if isinstance(value, str) else value
+    # The gate's name; a sentence elsewhere.
+    kept["reason"] = row["reason"] if row["event"] == "gate_ran" else None
+    data = row["data"].items()
+    kept["data"] = {key: value for key, value in data if key in _DATA and value not in _NOTHING}
+    return kept

@@ -1,0 +1,68 @@
+"""Signs of life reach the orchestrator, and one that cannot is no reason to die."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from swarm_kit import NEVER
+
+from oya.actors import Actor, Supervisor
+from oya.clock import LoopClock
+from oya.errors import MailboxFull
+from oya.lifecycle.model import BeadState, Role
+from oya.swarm.agents.base import AgentActor
+from oya.swarm.attempt import Attempt, Result
+from oya.swarm.messages import Claim, Heartbeat
+from oya.testing.loop import run_virtual
+
+
+class Busy(Actor[Any]):
+    """Handles one message, and does not come to an end with it before it is let."""
+
+    def __init__(self, got: list[Any], let: asyncio.Event) -> None:
+        self._got, self._let = got, let
+
+    async def handle(self, message: Any) -> None:
+        self._got.append(message)
+        await self._let.wait()
+
+
+class Agent(AgentActor):
+    role = Role.IMPLEMENTER
+
+    async def work(self, attempt: Attempt) -> Result:
+        raise NotImplementedError
+
+
+CLAIM = Claim("a", 1, 1, "implementer-1", "codex", "base", BeadState("a"))
+
+
+def test_an_orchestrator_that_waits_for_the_store_costs_no_attempt() -> None:
+    """Its mailbox fills while a commit hangs; a thousand agents may beat at one moment."""
+
+    async def live() -> None:
+        got: list[Any] = []
+        let = asyncio.Event()
+        async with Supervisor(clock=LoopClock(), restart=NEVER, name="test") as root:
+            orchestrator = await root.spawn(lambda: Busy(got, let), name="orchestrator")
+            parts: Any = None
+            beat = Agent(parts, "implementer-1", "codex", orchestrator, orchestrator)._beat(CLAIM)
+            await beat(lambda: 7.0)
+            try:
+                while True:
+                    orchestrator.try_tell("full", control=True)
+                    await asyncio.sleep(0)
+            except MailboxFull:
+                pass
+            await beat(lambda: 8.0)
+            waiting = asyncio.create_task(beat(lambda: 9.0))
+            await asyncio.sleep(1)
+            let.set()
+            await waiting
+            while not got or not isinstance(got[-1], Heartbeat) or len(got) == 1:
+                await asyncio.sleep(1)
+        beats = [message.active() for message in got if isinstance(message, Heartbeat)]
+        assert beats == [7.0, 9.0]
+
+    run_virtual(live)

@@ -244,7 +244,7 @@ class Run:
         try:
             until(lambda: {*ground.pids()} <= may, "nothing left", GONE, ground.living)
         except AssertionError as error:
-            self.wrong.append((crash_checker.NOTHING_RUNS, f"{kill.text}: {error}"))
+            self.wrong.append((crash_checker.nothing_runs.__name__, f"{kill.text}: {error}"))
         self._ground.note_stakes()
 
     # Afterwards ---------------------------------------------------------------------------

@@ -20,14 +20,20 @@ import crash_checker
 from crash_rounds import GUARDS, OUTSIDE, Kill, Run, Tally
 
 from oya.crashpoints import POINTS
+from oya.verify import PROMISES
 
-KINDS = {
-    "lost": ("work_is_kept",),
-    "doubled": ("each_bead_landed_once", "accepted_once"),
-    "orphan processes": (crash_checker.NOTHING_RUNS,),
-    "red commits": ("every_commit_is_green",),
+KINDS: dict[str, tuple[str, ...]] = {
+    "lost": (
+        *("attempts_are_kept", "named_work_is_held"),
+        *("what_lay_there_is_kept", "snapshots_are_what_refs_hold"),
+    ),
+    "doubled": ("each_bead_lands_once", "accepted_at_most_once", "leases_never_overlap"),
+    "orphan processes": (crash_checker.nothing_runs.__name__,),
+    "red commits": ("every_commit_is_green", "landed_trees_were_green"),
 }
-"""What the promises of the checker come to, for the report; everything else is `other`."""
+"""What the promises of the checkers come to, for the report; everything else is `other`."""
+OURS = (*PROMISES, *crash_checker.PROMISES)
+assert {name for names in KINDS.values() for name in names} <= {one.__name__ for one in OURS}
 
 
 def main(argv: list[str]) -> int:

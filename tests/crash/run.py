@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 import crash_checker
-from crash_rounds import GUARDS, OUTSIDE, Kill, Run, Tally
+from crash_rounds import ALL, GUARDS, OUTSIDE, Kill, Run, Tally
 
 from oya.crashpoints import POINTS
 from oya.verify import PROMISES
@@ -88,13 +88,14 @@ def _many(given: argparse.Namespace, tally: Tally, folder: Path) -> None:
 
 def report(tally: Tally, seconds: float) -> Iterable[str]:
     """The lines of it."""
-    outside = tally.hits[OUTSIDE] + tally.hits[GUARDS]
+    guards, everything = tally.hits[GUARDS], tally.hits[ALL]
+    outside = tally.hits[OUTSIDE] + guards + everything
     yield f"kills            {tally.kills} in {tally.runs} runs, {seconds:.0f} s"
     yield f"at named points  {tally.kills - outside}"
     for name in POINTS:
         yield f"  {name:<28} {tally.hits[name]:>4}"
     yield f"the least hit    {min(tally.hits[name] for name in POINTS)} times"
-    yield f"from outside     {outside}, of these {tally.hits[GUARDS]} with all guards"
+    yield f"from outside     {outside}, of these {guards} with all guards, {everything} with all"
     known = {name for names in KINDS.values() for name in names}
     for kind, names in KINDS.items():
         yield f"{kind:<16} {sum(name in names for name, _, _ in tally.breaches)}"

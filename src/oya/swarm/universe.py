@@ -88,8 +88,8 @@ class Universe:
 
     async def prepare(self) -> None:
         """Everything before the first claim: recover, read the backlog, prove the base."""
-        await self.line.refresh()
         await recover(self.parts)
+        await self.line.refresh()
         await self.line.follow()
         await self.tracking.refresh()
         for warning in await self.tracking.warnings():

@@ -262,6 +262,7 @@ class GitWorkspaces:
         return kept
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
+        self._live.discard(key)  # what is left of it, if this fails, is a leftover
         point("workspace.discarding")
         # First out of sight: half a folder must never be taken for what an agent has left.
         await asyncio.to_thread(_set_out, self._work / key, self._gone / key)
@@ -272,7 +273,6 @@ class GitWorkspaces:
         point("workspace.record_gone")
         await self._repo.delete_ref(self.base_ref(bead, epoch))
         point("workspace.base_gone")
-        self._live.discard(key)
 
     def _whose(self, key: str) -> tuple[str, int]:
         record = load(self._admin / key)

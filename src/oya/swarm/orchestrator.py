@@ -15,7 +15,7 @@ import structlog
 from oya.actors import Actor
 from oya.actors.timers import TimerHandle
 from oya.clock import stamp
-from oya.errors import MailboxFull, OyaError, StoreError
+from oya.errors import MailboxFull, OyaError, StoreError, StoreUnavailable
 from oya.lifecycle.events import Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Phase, Role
@@ -53,6 +53,8 @@ log = structlog.get_logger()
 
 LOOKS = 4
 """Looks at the leases in the term of one; whatever else happens is told, or has its own timer."""
+OUTAGE = 60.0
+"""Seconds for which the last words of a swarm wait for a store that takes nothing."""
 STORE_AGAIN = 0.5
 """Seconds until what an outage of the store has kept from being decided is decided again."""
 A_LITTLE = 0.01
@@ -78,9 +80,17 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         self.send_every(self._shared.leases.term / LOOKS, Wake())
         for access in self._shared.admission.backends.values():
             self._look_when_open(access)
-        for handle in self._shared.pool.alive():  # after a restart: whoever idles asks again
-            if handle.bead is None and handle.ref is not None:
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """After a restart: whoever idles asks again, and what was under way is taken up."""
+        for handle in self._shared.pool.alive():
+            if handle.bead is None and handle.ref is not None and handle.ref.alive:
                 handle.ref.try_tell(GetNextBead())
+        if self._shared.ending is not None:
+            self._wind_down_from(*self._shared.ending)
+        if "base_red" in self._shared.paused:
+            self._watch(self._shared.line.base)
 
     async def handle(self, message: OrchestratorMessage) -> None:
         try:
@@ -110,7 +120,8 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 shared = self._shared
                 reply.send(live(self._parts, shared.pool, shared.admission, shared.line))
             case Start():
-                await self._start()
+                self._shared.begun = True
+                await self._look()
             case Stop(now=now):
                 self._stop(now)
             case Pause(reason=reason, words=words):
@@ -138,6 +149,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     async def _look(self) -> None:
         self._woken = False
+        if self._shared.begun and not self._shared.started:
+            await self._start()
+        await self._align()
         await self._claims.expire_overdue()
         await self._claims.expire_orphans()
         if self._swarm.status is SwarmStatus.RUNNING and self._shared.ending is None:
@@ -212,11 +226,18 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             data=self._parts.meter.totals(self._parts.store.commit_seconds) if ended else {},
         )
 
+    async def _align(self) -> None:
+        """Running or paused, as the reasons of now want it: again until the store has taken it."""
+        words = next(iter(self._shared.paused.values()), None)
+        status = self._swarm.status
+        if status is SwarmStatus.RUNNING and words is not None:
+            await self._move(SwarmStatus.PAUSED, words)
+        elif status is SwarmStatus.PAUSED and words is None:
+            await self._move(SwarmStatus.RUNNING)
+
     async def _start(self) -> None:
         if self._swarm.status is SwarmStatus.STARTING:
             await self._move(SwarmStatus.RUNNING)
-            for words in list(self._shared.paused.values())[:1]:  # told before it was started
-                await self._move(SwarmStatus.PAUSED, words)
         wanted = self._parts.settings.defaults
         counts = {
             Role.TEST_WRITER: wanted.test_writers,
@@ -226,15 +247,23 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         }
         for role, count in counts.items():
             await self._spawn(role, count)
-        await self._soon()
+        self._shared.started = True
 
     async def _spawn(self, role: Role, count: int) -> None:
         assert self._shared.supervisor is not None
         await self._shared.supervisor.tell(SpawnAgents(role, count))
 
     async def _change(self, message: Change) -> None:
-        if message.target is not None:
-            target = message.target
+        try:
+            await self._changed(message.target, message.agents)
+        except OyaError as error:
+            message.reply.fail(error)
+        else:
+            message.reply.send(None)
+        await self._soon()
+
+    async def _changed(self, target: int | None, agents: tuple[tuple[Role, int], ...]) -> None:
+        if target is not None:
             await self._parts.store.swarms.update(
                 self._parts.swarm,
                 lambda s: replace(s, target_beads=target),
@@ -242,26 +271,19 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 reason=f"target={target}",
                 data={"target": target},
             )
-        for role, count in message.agents:
+        for role, count in agents:
             await self._spawn(role, count)
-        message.reply.send(None)
-        await self._soon()
 
     async def _pause(self, reason: str, words: str = "") -> None:
         self._shared.paused[reason] = words or reason
-        if self._swarm.status is SwarmStatus.RUNNING:
-            await self._move(SwarmStatus.PAUSED, words or reason)
+        await self._align()
 
     async def _continue(self, reason: str) -> None:
         self._shared.paused.pop(reason, None)
         if reason == "person":  # who continues has logged in again, or means to try
             self._shared.admission.enable_all()
             self._shared.paused.pop("no backend", None)
-        if self._swarm.status is not SwarmStatus.PAUSED:
-            return
-        if self._shared.paused:
-            return
-        await self._move(SwarmStatus.RUNNING)
+        await self._align()
         await self._soon()
 
     def _melted(self, message: Melted) -> None:
@@ -281,27 +303,50 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     def _end(self, status: SwarmStatus, reason: str, *, grace: float) -> None:
         if self._shared.ending is None:
-            self._shared.ending = (status, reason)
-            self.start(self._wind_down(status, reason, grace), name="wind down")
+            self._shared.ending = (status, reason, grace)
+            self._wind_down_from(status, reason, grace)
+
+    def _wind_down_from(self, status: SwarmStatus, reason: str, grace: float) -> None:
+        self.start(self._wind_down(status, reason, grace), name="wind down")
 
     async def _wind_down(self, status: SwarmStatus, reason: str, grace: float) -> None:
         """Stop intake, let running turns finish, cancel the rest, say how it ended."""
-        await self._move(SwarmStatus.STOPPING, reason)
+        if not self._swarm.ended:
+            try:
+                await self._surely(SwarmStatus.STOPPING, reason)
+            finally:  # whether or not it could be written down
+                await self._empty(grace)
+            if status is SwarmStatus.STOPPED and self._swarm.reached:
+                status, reason = SwarmStatus.COMPLETED, "target reached"
+            await self._surely(
+                status,
+                reason,
+                ended_at=stamp(self.clock.now()),
+                active_agents=self._shared.pool.counts(),
+            )
+        self._shared.done.set()
+
+    async def _surely(self, to: SwarmStatus, reason: str, **changes: Any) -> None:
+        """Move, waiting for a store that takes nothing now; where it never does, the universe
+        ends for that reason."""
+        until = self.clock.monotonic() + OUTAGE
+        while True:
+            try:
+                return await self._move(to, reason, **changes)
+            except StoreUnavailable as outage:
+                if self.clock.monotonic() >= until:
+                    self._shared.silent = outage
+                    self._shared.done.set()
+                    raise
+            await self.clock.sleep(STORE_AGAIN)
+
+    async def _empty(self, grace: float) -> None:
         until = self.clock.monotonic() + grace
         while self._shared.pool.busy and self.clock.monotonic() < until:
             await self.clock.sleep(0.1)
         await self._shutdown()
         if self._shared.lander is not None:
             await self._shared.lander.stop(timeout=max(grace, 1.0))
-        if status is SwarmStatus.STOPPED and self._swarm.reached:
-            status, reason = SwarmStatus.COMPLETED, "target reached"
-        await self._move(
-            status,
-            reason,
-            ended_at=stamp(self.clock.now()),
-            active_agents=self._shared.pool.counts(),
-        )
-        self._shared.done.set()
 
     async def _shutdown(self) -> None:
         assert self._shared.supervisor is not None
@@ -309,9 +354,11 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         await self._shared.supervisor.ask(Shutdown, timeout=deadline)
 
     async def _base_is_red(self, base: str, reason: str) -> None:
-        if "base_red" in self._shared.paused:
-            return
-        await self._pause("base_red", reason)
+        if "base_red" not in self._shared.paused:
+            self._watch(base)
+            await self._pause("base_red", reason)
+
+    def _watch(self, base: str) -> None:
         self.start(self._watch_base(base), name="watch base")
 
     async def _watch_base(self, base: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from oya.crashpoints import point
+from oya.errors import OyaError
 from oya.lifecycle.events import Landed, LandingLeft, LeaseExpired
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.lifecycle.swarm import SwarmState
@@ -102,6 +103,15 @@ async def record_landed(parts: Parts, bead: str, intent: Mapping[str, Any]) -> N
         also=also,
         on_swarm=counted,
     )
+
+
+async def tidy(parts: Parts) -> None:
+    """At the end of a swarm: what could not be put away while it ran. Else the next start does."""
+    try:
+        await harvest_workspaces(parts)
+        await prune(parts.repo, ())
+    except OyaError as error:
+        log.warning("not tidied", error=str(error))
 
 
 async def harvest_workspaces(parts: Parts) -> None:

@@ -200,12 +200,12 @@ class SimulatedWorkspaces:
         return name, int(epoch)
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
+        self._live.discard(key)
         await self._life.turn("workspace folder away")
         self._disk.folders.pop(WORK / key, None)
         await self._life.turn("workspace record away")
         self._disk.records.pop(key, None)
         await self._repo.delete_ref(self.base_ref(bead, epoch))
-        self._live.discard(key)
 
 
 class SimulatedAnswers:

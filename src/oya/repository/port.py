@@ -129,6 +129,14 @@ class Repository(Protocol):
         """Delete the ref, if it is at `old` (None: wherever it is). Missing is fine."""
         ...
 
+    async def clear_locks(self) -> tuple[str, ...]:
+        """Take away the locks on oya's own refs that a git which was killed has left.
+
+        Only for whoever is alone with the repository's state; one that lies there unchanged for
+        5 s is nobody's. Their names; at once where there is none.
+        """
+        ...
+
     async def list_refs(self, prefix: str) -> dict[str, str]:
         """Full name → object of every ref below `prefix` (whole components), sorted."""
         ...

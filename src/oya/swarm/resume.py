@@ -47,8 +47,10 @@ async def recover(parts: Parts) -> None:
 
 
 async def end_orphans(parts: Parts) -> None:
-    """Nothing of the dead daemon may still write where its work is looked at from here on."""
+    """Nothing of the dead daemon may still write where its work is looked at from here on, or
+    move a ref; what its gits had locked is free."""
     ended = await parts.processes.end_orphans()
+    await parts.repo.clear_locks()
     if ended:
         words = f"ended what the daemon before had left running: {', '.join(map(str, ended))}"
         log.warning(words)

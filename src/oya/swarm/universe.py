@@ -92,8 +92,8 @@ class Universe:
 
     async def prepare(self) -> None:
         """Everything before the first claim: recover, read the backlog, prove the base."""
-        await self.line.refresh()
         await recover(self.parts)
+        await self.line.refresh()
         await prune_old(self.parts, AT_START)
         await self.line.follow()
         await self.tracking.refresh()

@@ -105,6 +105,9 @@ class SimulatedGit:
         self._moving(name, self._disk.refs.get(name), new)
         self._disk.refs[name] = new
 
+    async def clear_locks(self) -> tuple[str, ...]:
+        return ()
+
     async def list_refs(self, prefix: str) -> dict[str, str]:
         await self._reads()
         below = prefix.rstrip("/") + "/"

@@ -166,6 +166,8 @@ async def _daemon(
         world.fates.append(f"life {world.lives} ended: {error}")
         return None
     except RuntimeError as defect:  # a planted one, before there was a tree to hold it
+        if life.over:
+            raise
         world.fates.append(f"life {world.lives} ended: {defect!r}")
         return None
     finally:

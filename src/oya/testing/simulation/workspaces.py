@@ -169,11 +169,14 @@ class SimulatedWorkspaces:
         await self._discard(ws.path.name, ws.bead, ws.epoch)
         return kept
 
-    async def leftovers(self) -> list[tuple[str, int, Path]]:
+    async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
         """See `Workspaces.leftovers`."""
         await self._life.turn()
         names = {path.name for path in self._disk.folders} | set(self._disk.records)
-        found = [(*self._whose(key), WORK / key) for key in sorted(names - self._live)]
+        found = [
+            (*self._whose(key), WORK / key)
+            for key in sorted(names - (set() if every else self._live))
+        ]
         return [(bead, epoch, path) for bead, epoch, path in found]
 
     async def harvest(self, path: Path) -> Harvested:

@@ -22,8 +22,8 @@ _DATA = frozenset(
     }
 )
 _NOTHING: tuple[object, ...] = (None, "", [], {})
-_NAMES = ("swarm", "bead", "event", "from", "to", "class")
-_TIMED = frozenset({"swarm_starting", "claimed", "landed"})
+_NAMES = ("swarm", "bead", "event", "from", "to", "class", "agent")
+_TIMED = frozenset({"swarm_starting", "claimed", "attempt_failed", "landed"})
 _NO_DATA: Row = {}
 
 

@@ -180,6 +180,15 @@ def a_claim_while_paused() -> History:
     return bead_of(with_events(rows), "b", base=BASE)
 
 
+def at_once_after_a_crash() -> History:
+    history = with_events(changed("claimed", 4, agent="implementer-1"))
+    crash, claim = place_of("attempt_failed"), place_of("claimed", n=4)
+    events = list(history.events)
+    events[crash] = {**events[crash], "agent": "implementer-1"}
+    events[claim] = {**events[claim], "at": events[crash]["at"].replace(".000Z", ".100Z")}
+    return replace(history, events=events)
+
+
 def a_gate_runs_after_the_end() -> History:
     return swarm_of(with_events([*KEPT, ran("ci", "k-ci", "t-land")]), gate_runs=6)
 
@@ -321,6 +330,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
     "only_free_beads_are_begun": (a_claim_while_blocked,),
     "dependencies_come_first": (a_dependency_is_not_done,),
     "claims_only_while_running": (a_claim_while_paused,),
+    "crashed_agents_pause": (at_once_after_a_crash,),
     "nothing_runs_after_the_end": (a_gate_runs_after_the_end,),
     "contracts_were_red": (
         red_evidence_is_missing,

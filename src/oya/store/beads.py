@@ -203,7 +203,7 @@ def _step(
         to=after.where,
         epoch=getattr(event, "epoch", after.epoch),  # of the attempt that it ends, if it ends one
         agent=agent or (before.agent if before else None) or after.agent,
-        **_told(event, data),
+        **_told(event, data, after),
     )
     details = draft.details(bead) or BeadDetails(record.seq, record.at, record.at)
     if isinstance(event, Added):
@@ -219,16 +219,18 @@ def _step(
     return Applied(after, effects, record)
 
 
-def _told(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Class, reason and data of a record, out of the event's fields."""
+def _told(event: Event, data: Mapping[str, Any], after: BeadState) -> dict[str, Any]:
+    """Class, reason and data of a record, out of the event's fields. A failure says how many
+    attempts are used with it."""
     fields = fields_of(event)
     failure = fields.get("failure")
     name = next((name for name in _REASONS if fields.get(name)), None)
     rest = {k: v for k, v in fields.items() if k not in _OWN_FIELDS and k != name}
+    used = {"used": after.retry_count} if failure else {}
     return {
         "class_": str(failure) if failure else None,
         "reason": fields[name] if name else None,
-        "data": rest | dict(data),
+        "data": rest | used | dict(data),
     }
 
 

@@ -18,7 +18,7 @@ SWARM_FIELDS = ("status", "branch", "landed_beads", "gate_runs", "failures")
 _DATA = frozenset(
     {
         *("base", "commit", "snapshot", "head", "evidence", "red", "fail_to_pass", "cannot"),
-        *("key", "tree", "ok", "empty", "failure", "target", "limits", "gates"),
+        *("key", "tree", "ok", "empty", "failure", "used", "target", "limits", "gates"),
     }
 )
 _NOTHING: tuple[object, ...] = (None, "", [], {})

@@ -145,7 +145,7 @@ class TestBeads:
         applied = await apply(store, "a", failed, data={"extra": 1})
         record = applied.record
         assert (record.class_, record.reason, record.agent) == ("agent_crash", "died", "tw-1")
-        assert record.data == {"findings": ["f"], "snapshot": "snap", "extra": 1}
+        assert record.data == {"findings": ["f"], "snapshot": "snap", "used": 1, "extra": 1}
         assert applied.effects == (Take(Measure.RESTART_AGENT, "died"),)
 
         await apply(store, "a", Claimed("tw-2", "codex", "base"))

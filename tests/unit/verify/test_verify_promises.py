@@ -123,6 +123,10 @@ def a_provider_limit_is_counted() -> History:
     return bead_of(kept(), "b", retry_count=1)
 
 
+def a_crash_is_counted_twice() -> History:
+    return with_events(changed("attempt_failed", data={"used": 2}))
+
+
 def failed_too_early() -> History:
     rows = put(
         "unblocked",
@@ -323,6 +327,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
     "accepted_at_most_once": (two_results, a_stale_result),
     "attempts_are_counted": (
         a_provider_limit_is_counted,
+        a_crash_is_counted_twice,
         failed_too_early,
         failed_too_late,
         failed_without_a_reason,

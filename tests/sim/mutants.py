@@ -273,7 +273,10 @@ def what_landed_goes_into_the_queue_again() -> list[Any]:
         await parts.apply(bead, LandingLeft("once more"), also=[Delete("intents", bead)])
 
     del real
-    return [patch(resume, "record_landed", recorded), patch(lander_module, "record_landed", recorded)]
+    return [
+        patch(resume, "record_landed", recorded),
+        patch(lander_module, "record_landed", recorded),
+    ]
 
 
 @mutant(seed=1)

@@ -105,8 +105,11 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         except StoreError as error:
             # An outage of the store is not a crash: what was to be decided is decided again.
             log.error("store", error=str(error))
-            if self._again is None or not self._again.active:
-                self._again = self.send_after(STORE_AGAIN, Wake())
+            self._look_again()
+
+    def _look_again(self) -> None:
+        if self._again is None or not self._again.active:
+            self._again = self.send_after(STORE_AGAIN, Wake())
 
     async def _handle(self, message: OrchestratorMessage) -> None:
         match message:
@@ -401,6 +404,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         if self._shared.pool.busy or not len(self._shared.pool):
             return
         if self._shared.work.can_move(new=self._claims.room(swarm) > 0):
+            return
+        if not self._shared.tracking.settled:  # what has landed may be about to free others
+            self._look_again()
             return
         self._end(SwarmStatus.COMPLETED, "nothing is left that can be worked on", grace=0.0)
 

@@ -70,6 +70,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
+            tracking=self.tracking,
             work=Work(parts.store.beads, parts.board, self._only),
         )
         self._orchestrator: Any = None

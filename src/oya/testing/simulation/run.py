@@ -91,7 +91,8 @@ def run(plan: Plan) -> Ran:
 def _is_done(world: World, swarm: SwarmState) -> bool:
     if swarm.status is not SwarmStatus.COMPLETED:
         return False
-    return swarm.reached or world.calm
+    last = world.rows("events")[-1]
+    return swarm.reached or (world.calm and last["agent"] != "person")
 
 
 def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:

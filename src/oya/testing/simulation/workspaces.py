@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from oya.agents.answers import answer_path
@@ -229,6 +230,7 @@ class SimulatedAnswers:
         return self._disk.folders[workspace].get(answer_name(role))
 
 
+@cache
 def answer_name(role: Role) -> str:
     """Where in a folder the answer of a role lies."""
     return str(answer_path(Path(), role))

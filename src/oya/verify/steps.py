@@ -25,7 +25,7 @@ def log_has_no_gaps(log: Log) -> Iterator[Found]:
     gone, last = sum(count for *_, count in pruned["counts"]), 0
     for row in log.events:
         missing = row["seq"] - last - 1
-        explained = 0 <= missing and row["seq"] - 1 <= pruned["until"]
+        explained = missing >= 0 and row["seq"] - 1 <= pruned["until"]
         if missing and not explained:
             yield f"after event {last} comes {row['seq']}", None, row["seq"]
         gone -= missing if explained else 0

@@ -24,8 +24,6 @@ from oya.verify.slim import STATE_FIELDS, SWARM_FIELDS
 
 UNCLOSED = "unclosed:"
 """Checkpoints of landed beads that are still to be closed in the tracker's working file."""
-PRUNED = "pruned"
-"""The checkpoint of what retention took out of the log."""
 MAX_EVENTS = 1000
 """Events in one answer."""
 
@@ -107,7 +105,7 @@ class StoreDesk:
         intents = [bead for bead, _ in await self.store.intents.all()]
         rows = await self.store.checkpoints.all()
         unclosed = [key.removeprefix(UNCLOSED) for key, _ in rows if key.startswith(UNCLOSED)]
-        pruned = await self.store.checkpoints.get(PRUNED)
+        pruned = await self.store.retention.pruned()
         beads = self.store.beads.all().values()
         swarms = self.store.swarms.all().values()
         return {

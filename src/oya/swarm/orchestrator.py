@@ -405,7 +405,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             return
         if self._shared.work.can_move(new=self._claims.room(swarm) > 0):
             return
-        if not self._shared.tracking.settled:  # what has landed may be about to free others
+        if not self._shared.settled():  # what has landed may be about to free others
             self._look_again()
             return
         self._end(SwarmStatus.COMPLETED, "nothing is left that can be worked on", grace=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,23 +14,23 @@ from oya.lifecycle.swarm import SwarmStatus
 from oya.swarm.admission import Admission
 from oya.swarm.line import Line
 from oya.swarm.pool import AgentPool
-from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 
 
 @dataclass
 class Shared:
-    """`begun`: it was told to start; `started`: it has. `paused`: the reasons of now, with their
-    words. `ending`: how the swarm is about to end, why, and the grace for running turns.
-    `silent`: why its last words could not be written down."""
+    """`paused`: the reasons of now, with their words. `settled` says whether all that is known
+    of the tracker is in the states. `begun`: it was told to start; `started`: it has. `ending`:
+    how the swarm is about to end, why, and the grace for running turns. `silent`: why its last
+    words could not be written down."""
 
     pool: AgentPool
     leases: Leases
     admission: Admission
     line: Line
     work: Work
-    tracking: Tracking
     paused: dict[str, str] = field(default_factory=dict)
+    settled: Callable[[], bool] = lambda: True
     begun: bool = False
     started: bool = False
     ending: tuple[SwarmStatus, str, float] | None = None

@@ -70,7 +70,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
-            tracking=self.tracking,
+            settled=lambda: self.tracking.settled,
             work=Work(parts.store.beads, parts.board, self._only),
         )
         self._orchestrator: Any = None

@@ -12,7 +12,6 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-
 GLANCES = 0.2
 """How often others get a turn while a port only looks at something."""
 

@@ -345,15 +345,15 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         """Move, waiting for a store that takes nothing now; where it never does, the universe
         ends for that reason."""
         until = self.clock.monotonic() + OUTAGE
-        while True:
+        while self._swarm.status is not to:
             try:
-                return await self._move(to, reason, **changes)
+                await self._move(to, reason, **changes)
             except StoreUnavailable as outage:
                 if self.clock.monotonic() >= until:
                     self._shared.silent = outage
                     self._shared.done.set()
                     raise
-            await self.clock.sleep(STORE_AGAIN)
+                await self.clock.sleep(STORE_AGAIN)
 
     async def _empty(self, grace: float) -> None:
         until = self.clock.monotonic() + grace

@@ -23,6 +23,7 @@ from oya.lifecycle.model import Limits
 from oya.store import Store
 from oya.swarm.board import Board
 from oya.swarm.differences import Differences
+from oya.testing.beside import SimulatedBeside
 from oya.testing.engine import Disk, SimulatedEngine
 from oya.testing.loop import run_virtual
 
@@ -73,7 +74,9 @@ class Backlog:
 def test_what_is_not_touched_is_as_the_tracker_says(seed: int, tmp_path: Path) -> None:
     async def live() -> None:
         disk, clock, random = Disk(), Clock(), Random(seed)
-        opened = Store.open(tmp_path, clock=clock, engine=lambda _: SimulatedEngine(disk))
+        opened = Store.open(
+            SimulatedBeside(disk), clock=clock, engine=lambda _: SimulatedEngine(disk)
+        )
         async with aclosing(await opened) as store:
             board, backlog = Board(), Backlog(random)
             parts: Any = SimpleNamespace(board=board, store=store, clock=clock)
@@ -124,7 +127,9 @@ async def look(store: Store, board: Board, differences: Differences, random: Ran
 def test_where_nothing_changed_nothing_is_looked_at(tmp_path: Path) -> None:
     async def live() -> None:
         disk, clock = Disk(), Clock()
-        opened = Store.open(tmp_path, clock=clock, engine=lambda _: SimulatedEngine(disk))
+        opened = Store.open(
+            SimulatedBeside(disk), clock=clock, engine=lambda _: SimulatedEngine(disk)
+        )
         async with aclosing(await opened) as store:
             board = Board()
             parts: Any = SimpleNamespace(board=board, store=store, clock=clock)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -68,3 +70,25 @@ def log_to(path: Path) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def prune_logs(folder: Path, before: float) -> int:
+    """Remove the output of gates and attempts from before that time (seconds since 1970); how
+    many files and folders. What cannot be removed stays."""
+    gone = 0
+    for path in (*folder.glob("gates/*"), *folder.glob("attempts/*")):
+        with suppress(OSError):
+            if _changed(path) >= before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            gone += 1
+    return gone
+
+
+def _changed(path: Path) -> float:
+    """Of a folder, when anything in it was."""
+    inside = [] if path.is_symlink() else list(path.rglob("*"))
+    return max(float(found.lstat().st_mtime) for found in [path, *inside])

@@ -24,7 +24,7 @@ from oya.crashpoints import VARIABLE, arm, point
 from oya.daemon.api import Followers, create_app
 from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
-from oya.daemon.logs import log_to, stderr_to
+from oya.daemon.logs import log_to, prune_logs, stderr_to
 from oya.daemon.preflight import preflight
 from oya.daemon.request import Request
 from oya.daemon.server import serving
@@ -153,6 +153,8 @@ async def _swarm(
         )
         final = await desk.run()
         log.info("ended", status=final["status"], exit=final["exit"])
+        before = clock.now().timestamp() - settings.store.retention
+        await asyncio.to_thread(prune_logs, place.state / "logs", before)
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER):
                 await followers.none.wait()

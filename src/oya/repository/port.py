@@ -281,8 +281,11 @@ class Workspaces(Protocol):
         """Move the folder aside as it is, for a person to look at; returns where it is now."""
         ...
 
-    async def leftovers(self) -> list[tuple[str, int, Path]]:
-        """Bead, epoch and folder of workspaces that were not made by this object."""
+    async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
+        """Bead, epoch and folder of workspaces that were not made by this object.
+
+        `every`: of all there are, where nobody works in any of them.
+        """
         ...
 
     async def harvest(self, path: Path) -> Harvested:

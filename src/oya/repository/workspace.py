@@ -207,14 +207,14 @@ class GitWorkspaces:
         """Move the folder aside as it is, for a person to look at; returns where it is now."""
         return await self._move_aside(self._key(ws), ws.bead, ws.epoch)
 
-    async def leftovers(self) -> list[tuple[str, int, Path]]:
+    async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
         """Bead, epoch and folder of workspaces that are not of this object."""
         names = await asyncio.to_thread(_names, self._work)
         for others in (self._admin, self._gone):  # oya may end between them
             names += await asyncio.to_thread(_names, others)
         found = []
         for key in sorted({*names}):
-            if key not in self._live:
+            if every or key not in self._live:
                 bead, epoch = self._whose(key)
                 found.append((bead, epoch, self._work / key))
         return found

@@ -47,6 +47,11 @@ class Differences:
         self._touched, self._at = {}, now
         return list(touched | dict.fromkeys(self._missing))
 
+    @property
+    def pending(self) -> bool:
+        """Whether there are beads to look at."""
+        return bool(self._touched)
+
     def touch(self, beads: Iterable[str]) -> None:
         """Something changed, or is to be tried again."""
         if self._touched is not None:

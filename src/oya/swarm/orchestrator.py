@@ -59,6 +59,12 @@ STORE_AGAIN = 0.5
 """Seconds until what an outage of the store has kept from being decided is decided again."""
 A_LITTLE = 0.01
 """Seconds after the end of a pause, so that a timer is never early."""
+AT_MOST_EVERY = 1.0
+"""Seconds between two looks at the leases, however much happens."""
+BASE_RED = "base_red"
+"""The reason to pause that the watch over the base takes back."""
+WATCH = 1.0
+"""Seconds between two looks whether a red base has moved."""
 BASE_AGAIN = 900.0
 """Seconds until a red base is looked at again, if it has not moved before."""
 
@@ -74,6 +80,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         self._shared = shared
         self._claims = Claims(parts, shared)
         self._woken = False
+        self._leases_at = 0.0
         self._again: TimerHandle | None = None
 
     async def pre_start(self) -> None:
@@ -89,8 +96,8 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 handle.ref.try_tell(GetNextBead())
         if self._shared.ending is not None:
             self._wind_down_from(*self._shared.ending)
-        if "base_red" in self._shared.paused:
-            self._watch(self._shared.line.base)
+        if BASE_RED in self._shared.paused:
+            self._watch("")
 
     async def handle(self, message: OrchestratorMessage) -> None:
         try:
@@ -98,8 +105,11 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         except StoreError as error:
             # An outage of the store is not a crash: what was to be decided is decided again.
             log.error("store", error=str(error))
-            if self._again is None or not self._again.active:
-                self._again = self.send_after(STORE_AGAIN, Wake())
+            self._look_again()
+
+    def _look_again(self) -> None:
+        if self._again is None or not self._again.active:
+            self._again = self.send_after(STORE_AGAIN, Wake())
 
     async def _handle(self, message: OrchestratorMessage) -> None:
         match message:
@@ -128,8 +138,11 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 await self._pause(reason, words)
             case Continue(reason=reason):
                 await self._continue(reason)
-            case Change():
-                await self._change(message)
+            case Change(reply=reply):
+                try:
+                    await self._change(message)
+                except OyaError as error:
+                    reply.fail(error)
             case Melted():
                 self._melted(message)
             case BaseIsRed(base=base, reason=reason):
@@ -152,8 +165,10 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         if self._shared.begun and not self._shared.started:
             await self._start()
         await self._align()
-        await self._claims.expire_overdue()
-        await self._claims.expire_orphans()
+        if self.clock.monotonic() >= self._leases_at:
+            self._leases_at = self.clock.monotonic() + AT_MOST_EVERY
+            await self._claims.expire_overdue()
+            await self._claims.expire_orphans()
         if self._swarm.status is SwarmStatus.RUNNING and self._shared.ending is None:
             await self._claims.hand_out(self._swarm)
             self._finish_if_done()
@@ -354,9 +369,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         await self._shared.supervisor.ask(Shutdown, timeout=deadline)
 
     async def _base_is_red(self, base: str, reason: str) -> None:
-        if "base_red" not in self._shared.paused:
+        if BASE_RED not in self._shared.paused:
             self._watch(base)
-            await self._pause("base_red", reason)
+            await self._pause(BASE_RED, reason)
 
     def _watch(self, base: str) -> None:
         self.start(self._watch_base(base), name="watch base")
@@ -366,10 +381,17 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         while True:
             until = self.clock.monotonic() + BASE_AGAIN
             while self._shared.line.base == base and self.clock.monotonic() < until:
-                await self.clock.sleep(1.0)
+                await self.clock.sleep(WATCH)
             base = self._shared.line.base
-            if not await self._parts.base_red(base, fresh=True):
-                self.ref.try_tell(Continue("base_red"), control=True)
+            try:
+                red = await self._parts.base_red(base, fresh=True)
+            except OyaError as error:  # an outage says nothing of the base
+                log.warning("base", error=str(error))
+                await self.clock.sleep(WATCH)
+                base = ""
+                continue
+            if not red:
+                self.ref.try_tell(Continue(BASE_RED), control=True)
                 return
 
     # Done? --------------------------------------------------------------------------------
@@ -382,6 +404,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         if self._shared.pool.busy or not len(self._shared.pool):
             return
         if self._shared.work.can_move(new=self._claims.room(swarm) > 0):
+            return
+        if not self._shared.tracking.settled:  # what has landed may be about to free others
+            self._look_again()
             return
         self._end(SwarmStatus.COMPLETED, "nothing is left that can be worked on", grace=0.0)
 

@@ -108,15 +108,15 @@ async def record_landed(parts: Parts, bead: str, intent: Mapping[str, Any]) -> N
 async def tidy(parts: Parts) -> None:
     """At the end of a swarm: what could not be put away while it ran. Else the next start does."""
     try:
-        await harvest_workspaces(parts)
+        await harvest_workspaces(parts, every=True)
         await prune(parts.repo, ())
     except OyaError as error:
         log.warning("not tidied", error=str(error))
 
 
-async def harvest_workspaces(parts: Parts) -> None:
+async def harvest_workspaces(parts: Parts, *, every: bool = False) -> None:
     """What dead attempts left in their folders goes under their refs, and the folders go."""
-    for bead, epoch, path in await parts.workspaces.leftovers():
+    for bead, epoch, path in await parts.workspaces.leftovers(every=every):
         found = await parts.workspaces.harvest(path)
         point("resume.harvested")
         if found.kept is not None:

@@ -13,6 +13,7 @@ from oya.lifecycle.swarm import SwarmStatus
 from oya.swarm.admission import Admission
 from oya.swarm.line import Line
 from oya.swarm.pool import AgentPool
+from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 
 
@@ -27,6 +28,7 @@ class Shared:
     admission: Admission
     line: Line
     work: Work
+    tracking: Tracking
     paused: dict[str, str] = field(default_factory=dict)
     begun: bool = False
     started: bool = False

@@ -33,6 +33,7 @@ from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.pool import AgentPool
 from oya.swarm.report import Live
 from oya.swarm.resume import recover, tidy
+from oya.swarm.retention import AT_END, AT_START, prune_old
 from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
@@ -69,6 +70,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
+            tracking=self.tracking,
             work=Work(parts.store.beads, parts.board, self._only),
         )
         self._orchestrator: Any = None
@@ -83,6 +85,7 @@ class Universe:
             await self.prepare()
             await self._run_tree()
             await tidy(self.parts)
+            await prune_old(self.parts, AT_END)
         except BaseException as error:
             await self._cut_short(error)
             raise
@@ -92,6 +95,7 @@ class Universe:
         """Everything before the first claim: recover, read the backlog, prove the base."""
         await recover(self.parts)
         await self.line.refresh()
+        await prune_old(self.parts, AT_START)
         await self.line.follow()
         await self.tracking.refresh()
         for warning in await self.tracking.warnings():

@@ -132,6 +132,19 @@ async def test_an_event_that_is_gone_is_noticed(world: World) -> None:
     assert "log_has_no_gaps" in await broken(world)
 
 
+async def test_what_retention_took_out_and_counted_is_not_missing(world: World) -> None:
+    """The checkpoint as it stands in docs/semantics.md, "The store"."""
+    await world.parts.gates.ci(world.line.base)  # of no landing
+    await landed(world, "a")
+    gone = next(r for r in await world.store.events.since(0) if r.event == "gate_ran")
+    await world.store._writer.engine.commit([Delete("events", f"{gone.seq:016d}")])
+    world.store.events._recent.clear()
+    assert await broken(world) == {"log_has_no_gaps", "counters_equal_events"}
+    counts = [["swarm-1", "gate_ran", None, 1]]
+    await world.store.checkpoints.put("pruned", {"until": gone.seq, "counts": counts})
+    assert await broken(world) == set()
+
+
 async def test_work_that_no_ref_holds_is_noticed(world: World) -> None:
     await landed(world, "a")
     for epoch in (1, 2):  # the branch holds what landed, and not what the agent had made

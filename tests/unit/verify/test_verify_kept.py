@@ -181,7 +181,7 @@ def retention_took_some() -> History:
     history = kept()
     gone = [place_of("gate_ran", n=3) + 1]
     events = [row for row in history.events if row["seq"] not in gone]
-    pruned = {"until": 20, "counts": [["s-1", "gate_ran", None, 1]]}
+    pruned = {"until": 15, "counts": [["s-1", "gate_ran", None, 1]]}
     attempts = {key: head for key, head in history.attempts.items() if key != ("a", 3)}
     return replace(history, events=events, pruned=pruned, attempts=attempts)
 

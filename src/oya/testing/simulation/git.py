@@ -283,7 +283,7 @@ class SimulatedGit:
         return Followed(0, moved=True)
 
     async def _reads(self) -> None:
-        await self._life.turn()
+        await self._life.glance()
         if self._failing():
             raise GitError("the simulated disk cannot be read")
 

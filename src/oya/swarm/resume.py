@@ -68,6 +68,7 @@ async def finish_landings(parts: Parts, why: str) -> bool:
         landing = any(state.id == bead for state in under_way)
         if landing and await _has_moved(parts, intent):
             await record_landed(parts, bead, intent)
+            await parts.repo.delete_ref(candidate_ref(bead))
             point("resume.completed")
         else:
             await parts.store.intents.delete(bead)

@@ -138,7 +138,11 @@ class Nature:
     def _edit(self, about: dict[str, Any]) -> None:
         data = self._world.git.working[PATH].decode()
         records = [json.loads(line) for line in data.splitlines()]
-        edited = _edited(self._world, records, about["bead"], about["how"])
+        how = about["how"]
+        if how == "close and reopen":
+            how = "close"
+            self._follows(3.0, "edit", **(about | {"how": "reopen"}))
+        edited = _edited(self._world, records, about["bead"], how)
         text = "".join(f"{json.dumps(record)}\n" for record in edited).encode()
         if self._world.plan.tracked and about["commit"]:
             self._world.commit_as_user({PATH: text}, "edit the backlog")

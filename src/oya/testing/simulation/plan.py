@@ -56,7 +56,7 @@ WEIGHTS: dict[str, int] = {
 }
 """How often each kind of fault is drawn, against the others."""
 
-EDITS = ("text", "close", "delete", "add", "defer", "block", "reopen")
+EDITS = ("text",) * 4 + ("close", "delete", "add", "defer", "block", "reopen", "close and reopen")
 VERBS = ("hold", "release", "approve", "reject", "retry")
 
 
@@ -178,6 +178,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
             return again | {"back": chance.random() < 0.8}
         case "stop":
             return {"now": chance.random() < 0.5, "down": down}
+        case "store out" if chance.random() < 0.2:
+            return {"seconds": round(chance.uniform(60.0, 120.0), 3)}
         case "target":
             return {"target": chance.randrange(1, len(names) + 1)}
         case "clock":

@@ -47,7 +47,7 @@ AFTER = {
     "resume.completed": ("landing.line_moved",),
     "resume.dropped": ("landing.intended",),
     "resume.left": (*_LANDINGS, "landing.intended"),
-    "resume.candidate_gone": ("landing.line_moved", "landing.landed"),
+    "resume.candidate_gone": ("landing.landed", "resume.left"),
 }
 """Points that come only right after a death at one of these."""
 HARVEST = ("resume.harvested", "resume.lease_ended")

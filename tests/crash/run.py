@@ -93,8 +93,10 @@ def report(tally: Tally, seconds: float) -> Iterable[str]:
     yield f"kills            {tally.kills} in {tally.runs} runs, {seconds:.0f} s"
     yield f"at named points  {tally.kills - outside}"
     for name in POINTS:
-        yield f"  {name:<28} {tally.hits[name]:>4}"
-    yield f"the least hit    {min(tally.hits[name] for name in POINTS)} times"
+        if tally.hits[name] or tally.runs > 1:
+            yield f"  {name:<28} {tally.hits[name]:>4}"
+    if tally.runs > 1:
+        yield f"the least hit    {min(tally.hits[name] for name in POINTS)} times"
     yield f"from outside     {outside}, of these {guards} with all guards, {everything} with all"
     known = {name for names in KINDS.values() for name in names}
     for kind, names in KINDS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,31 @@ import structlog
 
 MAX_BYTES = 5_000_000
 KEPT = 3
+_TAKE = 'head -c "$1" > "$0"; exec cat > /dev/null'
+
+
+def stderr_to(path: Path) -> None:
+    """What the interpreter and libraries say themselves (a fatal signal, a panic) is kept too.
+
+    It is written down by a process of its own, which ends when nobody can say anything more:
+    so last words are not lost with the one who says them, and a full disk, on which they
+    cannot be kept, is no error for them. (The engine aborts where it cannot warn.)
+    """
+    reading, writing = os.pipe()
+    os.posix_spawn(
+        "/bin/sh",
+        ("sh", "-c", _TAKE, str(path), str(MAX_BYTES)),
+        {"PATH": os.environ.get("PATH", os.defpath)},
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, reading, 0),
+            *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)),
+        ],
+        setsid=True,
+    )
+    for fd in (1, 2):
+        os.dup2(writing, fd)
+    os.close(reading)
+    os.close(writing)
 
 
 def log_to(path: Path) -> None:

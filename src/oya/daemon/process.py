@@ -24,7 +24,7 @@ from oya.crashpoints import VARIABLE, arm, point
 from oya.daemon.api import Followers, create_app
 from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
-from oya.daemon.logs import log_to, prune_logs
+from oya.daemon.logs import log_to, prune_logs, stderr_to
 from oya.daemon.preflight import preflight
 from oya.daemon.request import Request
 from oya.daemon.server import serving
@@ -103,7 +103,7 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
         choose((), request, settings, before.branch, clock.now())  # refuses before it writes
     place.make_folders()
     log_to(place.state / "logs" / "daemon.log")
-    _own_stderr(place.state / "logs" / "daemon.err")
+    stderr_to(place.state / "logs" / "daemon.err")
     store = await open_store(place, clock, sync=settings.store.sync)
     pid = place.state / "daemon.pid"
     try:
@@ -160,13 +160,6 @@ async def _swarm(
                 await followers.none.wait()
     code: int = final["exit"]
     return code
-
-
-def _own_stderr(path: Path) -> None:
-    """What the interpreter itself says (a fatal signal, a warning of a library) is kept too."""
-    with path.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
 
 
 def _on_signals(desk: LiveDesk) -> None:

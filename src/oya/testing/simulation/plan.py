@@ -57,7 +57,7 @@ WEIGHTS: dict[str, int] = {
 """How often each kind of fault is drawn, against the others."""
 
 EDITS = ("text",) * 4 + ("close", "delete", "add", "defer", "block", "reopen", "close and reopen")
-VERBS = ("hold", "release", "approve", "reject", "retry")
+VERBS = ("hold", "hold", "release", "approve", "reject", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +172,12 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
         case "foreign":
             return {"path": chance.choice(("src/list.x", "src/foreign.x", f"src/{bead}.x"))}
         case "edit":
-            return {"bead": bead, "how": chance.choice(EDITS), "commit": chance.random() < 0.5}
+            how, live = chance.choice(EDITS), chance.random() < 0.5
+            return {"bead": bead, "how": how, "commit": chance.random() < 0.5, "live": live}
         case "person":
-            again = {"bead": bead, "verb": chance.choice(VERBS), "later": seconds}
-            return again | {"back": chance.random() < 0.8}
+            later = seconds if chance.random() < 0.6 else round(chance.uniform(0.0, 0.5), 3)
+            about = {"bead": bead, "verb": chance.choice(VERBS), "later": later}
+            return about | {"back": chance.random() < 0.8, "live": chance.random() < 0.6}
         case "stop":
             return {"now": chance.random() < 0.5, "down": down}
         case "store out" if chance.random() < 0.2:

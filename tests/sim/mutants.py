@@ -21,7 +21,7 @@ from oya.gates.evidence import evidence_key
 from oya.lifecycle import failures, table
 from oya.lifecycle.events import LandingLeft
 from oya.lifecycle.failures import FailureClass, Rule
-from oya.lifecycle.leases import Lease, Leases
+from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.store.beads import BeadStore
 from oya.store.engine import Delete
@@ -107,21 +107,18 @@ def epoch_does_not_rise_at_a_second_claim() -> list[Any]:
 
 
 @mutant(seed=1)
-def a_lease_is_renewed_by_another_owner() -> list[Any]:
-    """And never runs out, since all who are alive renew all."""
+def a_lease_is_not_renewed_by_its_owner() -> list[Any]:
+    return [patch(Leases, "renew", lambda *_: False)]
 
-    def renew(self: Leases, bead: str, epoch: int, now: float) -> bool:
-        self._held = {
-            b: Lease(one.bead, one.epoch, one.agent, now + self.term)
-            for b, one in self._held.items()
-        }
-        return bead in self._held
 
-    def holds(self: Leases, bead: str) -> Any:
-        lease = self._held.get(bead)
-        return replace(lease, epoch=10**6) if lease is None else lease
+@mutant(seed=1)
+def a_lease_is_taken_over_by_whoever_was_there_before() -> list[Any]:
+    """The end of an old attempt takes the lease of the new one with it."""
 
-    return [patch(Leases, "renew", renew), patch(Leases, "end", lambda *_: None)]
+    def end(self: Leases, bead: str, epoch: int) -> None:
+        self._held.pop(bead, None)
+
+    return [patch(Leases, "end", end)]
 
 
 @mutant(seed=1)

@@ -216,7 +216,7 @@ class Ground:
     def env(self) -> dict[str, str]:
         """The environment of everything here."""
         return {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "XDG_CACHE_HOME": str(self.home / "cache"),
             "XDG_RUNTIME_DIR": str(self.run),
@@ -366,6 +366,16 @@ class Ground:
         until(lambda: not self.living(), "nothing left", GONE, self.living)
         self._ended = not (self.state / "daemon.pid").exists()  # which it takes away itself
         self.note_stakes()
+
+    def kill_everything(self) -> None:
+        """SIGKILL whatever is of this ground, gits too, as the end of a container does. Locks of
+        git's in the user's part of the repository go, as a person would have them go."""
+        _signal(self._pid, signal.SIGSTOP)
+        while pids := self.pids():
+            for pid in (self._pid, *pids):
+                _signal(pid, signal.SIGKILL)
+        for name in ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/main.lock"):
+            (self.repository / ".git" / name).unlink(missing_ok=True)
 
     def kill_with_guards(self) -> None:
         """SIGKILL the daemon and all guards at one moment: what they guarded is left running."""

@@ -23,7 +23,7 @@ from crash_kit import GONE, Ground, until
 
 from oya.crashpoints import POINTS
 
-OUTSIDE, GUARDS, STOP = "outside", "guards", "stop"
+OUTSIDE, GUARDS, ALL = "outside", "guards", "everything"
 LIFE = 60.0
 """Seconds that a daemon may take to its death or its end, on a busy machine."""
 EARLY = 2.5
@@ -47,14 +47,14 @@ AFTER = {
     "resume.completed": ("landing.line_moved",),
     "resume.dropped": ("landing.intended",),
     "resume.left": (*_LANDINGS, "landing.intended"),
-    "resume.candidate_gone": ("landing.line_moved", "landing.landed"),
+    "resume.candidate_gone": ("landing.landed", "resume.left"),
 }
 """Points that come only right after a death at one of these."""
 HARVEST = ("resume.harvested", "resume.lease_ended")
 """Points that come only where attempts were under way."""
 OFTEN = {"store.committing": 90, "store.committed": 90, "store.acknowledged": 90}
 """Points that are passed often: up to which passage they kill."""
-BEFORE_RECOVERY = ("daemon.", "store.", "line.", OUTSIDE, GUARDS)
+BEFORE_RECOVERY = ("daemon.", "store.", OUTSIDE)
 """Points that a daemon may come by before it has ended what the one before left running."""
 SOMETIMES = 3
 """The same for other points of attempts and gates."""
@@ -80,7 +80,7 @@ class Kill:
         """The reverse of `text`."""
         rest, _, seconds = text.partition("@")
         how, _, n = rest.partition(":")
-        if how not in POINTS and how not in (OUTSIDE, GUARDS):
+        if how not in POINTS and how not in (OUTSIDE, GUARDS, ALL):
             raise SystemExit(f"there is no point {how}")
         return cls(how, int(n or 1), float(seconds or 0))
 
@@ -178,7 +178,7 @@ class Run:
     def _chosen(self) -> Kill:
         sometimes = self._chance.random()
         if sometimes < 0.2:
-            how = GUARDS if sometimes < 0.06 else OUTSIDE
+            how = GUARDS if sometimes < 0.05 else ALL if sometimes < 0.1 else OUTSIDE
             return Kill(how, seconds=self._chance.uniform(0.05, EARLY))
         name = self.tally.least(self._possible(), self._chance)
         if name in ENDING:
@@ -226,6 +226,8 @@ class Run:
             except subprocess.TimeoutExpired:
                 if kill.how == GUARDS:
                     self._ground.kill_with_guards()
+                elif kill.how == ALL:
+                    self._ground.kill_everything()
                 else:
                     process.send_signal(signal.SIGKILL if kill.how == OUTSIDE else signal.SIGTERM)
         try:
@@ -244,7 +246,7 @@ class Run:
         try:
             until(lambda: {*ground.pids()} <= may, "nothing left", GONE, ground.living)
         except AssertionError as error:
-            self.wrong.append((crash_checker.NOTHING_RUNS, f"{kill.text}: {error}"))
+            self.wrong.append((crash_checker.nothing_runs.__name__, f"{kill.text}: {error}"))
         self._ground.note_stakes()
 
     # Afterwards ---------------------------------------------------------------------------

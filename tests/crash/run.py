@@ -17,17 +17,23 @@ from itertools import count
 from pathlib import Path
 
 import crash_checker
-from crash_rounds import GUARDS, OUTSIDE, Kill, Run, Tally
+from crash_rounds import ALL, GUARDS, OUTSIDE, Kill, Run, Tally
 
 from oya.crashpoints import POINTS
+from oya.verify import PROMISES
 
-KINDS = {
-    "lost": ("work_is_kept",),
-    "doubled": ("each_bead_landed_once", "accepted_once"),
-    "orphan processes": (crash_checker.NOTHING_RUNS,),
-    "red commits": ("every_commit_is_green",),
+KINDS: dict[str, tuple[str, ...]] = {
+    "lost": (
+        *("attempts_are_kept", "named_work_is_held"),
+        *("what_lay_there_is_kept", "snapshots_are_what_refs_hold"),
+    ),
+    "doubled": ("each_bead_lands_once", "accepted_at_most_once", "leases_never_overlap"),
+    "orphan processes": (crash_checker.nothing_runs.__name__,),
+    "red commits": ("every_commit_is_green", "landed_trees_were_green"),
 }
-"""What the promises of the checker come to, for the report; everything else is `other`."""
+"""What the promises of the checkers come to, for the report; everything else is `other`."""
+OURS = (*PROMISES, *crash_checker.PROMISES)
+assert {name for names in KINDS.values() for name in names} <= {one.__name__ for one in OURS}
 
 
 def main(argv: list[str]) -> int:
@@ -82,13 +88,16 @@ def _many(given: argparse.Namespace, tally: Tally, folder: Path) -> None:
 
 def report(tally: Tally, seconds: float) -> Iterable[str]:
     """The lines of it."""
-    outside = tally.hits[OUTSIDE] + tally.hits[GUARDS]
+    guards, everything = tally.hits[GUARDS], tally.hits[ALL]
+    outside = tally.hits[OUTSIDE] + guards + everything
     yield f"kills            {tally.kills} in {tally.runs} runs, {seconds:.0f} s"
     yield f"at named points  {tally.kills - outside}"
     for name in POINTS:
-        yield f"  {name:<28} {tally.hits[name]:>4}"
-    yield f"the least hit    {min(tally.hits[name] for name in POINTS)} times"
-    yield f"from outside     {outside}, of these {tally.hits[GUARDS]} with all guards"
+        if tally.hits[name] or tally.runs > 1:
+            yield f"  {name:<28} {tally.hits[name]:>4}"
+    if tally.runs > 1:
+        yield f"the least hit    {min(tally.hits[name] for name in POINTS)} times"
+    yield f"from outside     {outside}, of these {guards} with all guards, {everything} with all"
     known = {name for names in KINDS.values() for name in names}
     for kind, names in KINDS.items():
         yield f"{kind:<16} {sum(name in names for name, _, _ in tally.breaches)}"

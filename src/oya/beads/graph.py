@@ -54,15 +54,26 @@ class Graph:
 
     def blockers(self, bead_id: str) -> tuple[str, ...]:
         """What must be done before that bead, directly or through its parents, done or not."""
-        return self._held_by(bead_id, lambda _: False)
+        return self._held_by(bead_id, lambda other: other not in self._beads)
 
-    def waits_for(self, bead_id: str, satisfied: Callable[[str], bool]) -> tuple[str, ...]:
+    def waits_for(
+        self,
+        bead_id: str,
+        satisfied: Callable[[str], bool],
+        lingers: Callable[[str], bool] = lambda _: False,
+    ) -> tuple[str, ...]:
         """The beads that hold that bead now, sorted; empty if it is free (or unknown).
 
         A parent is among them only where a person has put it aside (status
         blocked or deferred); otherwise it is what the parent waits for.
+        `lingers` says whether a bead that the backlog lacks counts all the same.
         """
-        return self._held_by(bead_id, lambda other: self._beads[other].closed or satisfied(other))
+
+        def done(other: str) -> bool:
+            bead = self._beads.get(other)
+            return not lingers(other) if bead is None else bead.closed or satisfied(other)
+
+        return self._held_by(bead_id, done)
 
     def blocked(self, bead_id: str, satisfied: Callable[[str], bool]) -> bool:
         """Whether that bead waits for another one."""
@@ -115,7 +126,7 @@ class Graph:
                 continue
             if bead.id != bead_id and bead.status in HELD:
                 held.add(bead.id)
-            held.update(t for t in _needs(bead) if t in self._beads and not done(t))
+            held.update(target for target in _needs(bead) if not done(target))
             parents = [p for p in _parents(bead) if p not in seen and p in self._beads]
             seen.update(parents)
             line += [parent for parent in parents if not done(parent)]

@@ -180,6 +180,18 @@ def events(
     print_events(here(), since, follow=follow, form=form)
 
 
+@app.command(epilog="Example: oya logs implementer-1 -f")
+def logs(
+    what: Annotated[str, typer.Argument(metavar="[BEAD|AGENT]", help="Whose; the daemon's.")] = "",
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Wait for more.")] = False,
+) -> None:
+    """Print what daemon and backends have said."""
+    from oya.cli.asking import here
+    from oya.cli.logs import print_logs
+
+    print_logs(here(), what, follow=follow)
+
+
 @app.command(epilog="Example: oya verify --rerun")
 def verify(
     rerun: Annotated[
@@ -195,18 +207,6 @@ def verify(
     from oya.cli.verify import verify as check
 
     return check(here(), rerun=rerun, form=form)
-
-
-@app.command(epilog="Example: oya logs implementer-1 -f")
-def logs(
-    what: Annotated[str, typer.Argument(metavar="[BEAD|AGENT]", help="Whose; the daemon's.")] = "",
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Wait for more.")] = False,
-) -> None:
-    """Print what daemon and backends have said."""
-    from oya.cli.asking import here
-    from oya.cli.logs import print_logs
-
-    print_logs(here(), what, follow=follow)
 
 
 @app.command(epilog="Example: oya schema reviewer")

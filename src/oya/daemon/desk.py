@@ -105,6 +105,7 @@ class StoreDesk:
         intents = [bead for bead, _ in await self.store.intents.all()]
         rows = await self.store.checkpoints.all()
         unclosed = [key.removeprefix(UNCLOSED) for key, _ in rows if key.startswith(UNCLOSED)]
+        pruned = await self.store.retention.pruned()
         beads = self.store.beads.all().values()
         swarms = self.store.swarms.all().values()
         return {
@@ -114,6 +115,7 @@ class StoreDesk:
             "swarms": {s.id: {name: getattr(s, name) for name in SWARM_FIELDS} for s in swarms},
             "intents": intents,
             "unclosed": unclosed,
+            "pruned": pruned,
         }
 
     async def person(self, bead: str, verb: str, note: str) -> dict[str, Any]:

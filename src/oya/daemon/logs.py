@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 MAX_BYTES = 5_000_000
 KEPT = 3
+_TAKE = 'head -c "$1" > "$0"; exec cat > /dev/null'
+
+
+def stderr_to(path: Path) -> None:
+    """What the interpreter and libraries say themselves (a fatal signal, a panic) is kept too.
+
+    It is written down by a process of its own, which ends when nobody can say anything more:
+    so last words are not lost with the one who says them, and a full disk, on which they
+    cannot be kept, is no error for them. (The engine aborts where it cannot warn.)
+    """
+    reading, writing = os.pipe()
+    os.posix_spawn(
+        "/bin/sh",
+        ("sh", "-c", _TAKE, str(path), str(MAX_BYTES)),
+        {"PATH": os.environ.get("PATH", os.defpath)},
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, reading, 0),
+            *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)),
+        ],
+        setsid=True,
+    )
+    for fd in (1, 2):
+        os.dup2(writing, fd)
+    os.close(reading)
+    os.close(writing)
 
 
 def log_to(path: Path) -> None:
@@ -42,3 +70,25 @@ def log_to(path: Path) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def prune_logs(folder: Path, before: float) -> int:
+    """Remove the output of gates and attempts from before that time (seconds since 1970); how
+    many files and folders. What cannot be removed stays."""
+    gone = 0
+    for path in (*folder.glob("gates/*"), *folder.glob("attempts/*")):
+        with suppress(OSError):
+            if _changed(path) >= before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            gone += 1
+    return gone
+
+
+def _changed(path: Path) -> float:
+    """Of a folder, when anything in it was."""
+    inside = [] if path.is_symlink() else list(path.rglob("*"))
+    return max(float(found.lstat().st_mtime) for found in [path, *inside])

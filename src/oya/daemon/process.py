@@ -25,7 +25,7 @@ from oya.crashpoints import VARIABLE, arm, point
 from oya.daemon.api import Followers, create_app
 from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
-from oya.daemon.logs import log_to
+from oya.daemon.logs import log_to, prune_logs, stderr_to
 from oya.daemon.preflight import Preflight, preflight
 from oya.daemon.request import Request
 from oya.daemon.server import serving
@@ -104,7 +104,7 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
         choose((), request, settings, before.branch, clock.now())  # refuses before it writes
     place.make_folders()
     log_to(place.state / "logs" / "daemon.log")
-    _own_stderr(place.state / "logs" / "daemon.err")
+    stderr_to(place.state / "logs" / "daemon.err")
     store = await open_store(place, clock, sync=settings.store.sync)
     gc.freeze()  # it lives as long as the daemon, and to look through it takes half a second
     pid = place.state / "daemon.pid"
@@ -155,18 +155,13 @@ async def _swarm(
         )
         final = await desk.run()
         log.info("ended", status=final["status"], exit=final["exit"])
+        kept_since = clock.now().timestamp() - settings.store.retention
+        await asyncio.to_thread(prune_logs, place.state / "logs", kept_since)
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER):
                 await followers.none.wait()
     code: int = final["exit"]
     return code
-
-
-def _own_stderr(path: Path) -> None:
-    """What the interpreter itself says (a fatal signal, a warning of a library) is kept too."""
-    with path.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
 
 
 def _on_signals(desk: LiveDesk) -> None:

@@ -32,7 +32,7 @@ async def prove(
         ran = await asyncio.gather(*(run(commit.id, fresh=True) for run in runs))
         contract = await store.contracts.get(commit.bead) or {}
         red = [_red(evidence) for evidence in ran if not evidence.ok and not evidence.empty]
-        red += _own(ran[0], contract)
+        red = list(dict.fromkeys((*red, *_own(ran[0], contract))))
         yield {
             "commit": commit.id,
             "bead": commit.bead,

@@ -53,6 +53,7 @@ class Stored:
     swarms: dict[str, Row]
     intents: list[str]
     unclosed: list[str]
+    pruned: Row | None
 
     @classmethod
     async def read(cls, source: Source) -> Stored:
@@ -67,7 +68,8 @@ class Stored:
         beads: dict[str, Row] = {
             row[0]: dict(zip(found["fields"], row, strict=True)) for row in found["beads"]
         }
-        return cls(events, beads, found["swarms"], found["intents"], found["unclosed"])
+        rest = (found[name] for name in ("swarms", "intents", "unclosed", "pruned"))
+        return cls(events, beads, *rest)
 
     @property
     def landed(self) -> list[str]:
@@ -108,6 +110,7 @@ async def read_history(place: Place, source: Source, *, running: bool) -> Histor
         leftovers=() if running else [*await reading.leftovers(), *_left(place)],
         tracker=tracker,
         depends=_depends(tracker or {}, stored),
+        pruned=stored.pruned,
     )
 
 

@@ -1,27 +1,30 @@
 """What owners that have died left running, and its end.
 
 A guard ends all below it when its owner dies. Only where the guard was killed as well, in the
-same moment, something may be left: it still carries the mark, and in it its owner's id and
-start. Names take no part, and so nothing is ended that another owner, who lives, has started.
+same moment, something may be left; and git runs without a guard, so that one which hangs outlives
+its owner, and could move a ref long after. They still carry the mark, and in it their owner's id
+and start. Names take no part, and what another owner has started, who lives, goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 
 from oya.errors import ProcessError
 from oya.processes import table
 
 MARK, GUARD = "OYA_MARK", "OYA_GUARD"
-_BY_THEMSELVES = 2.0  # s that guards get which are at it: they know more than the table does
+_BY_THEMSELVES = 2.0  # s that guards get which are at it (they know more than the table does)
+_ASKED = 1.0  # s after SIGTERM: a git takes its locks away
 _GONE_WITHIN = 10.0
 _AGAIN = 0.02
 
 
-def token(marker: str, number: int) -> str:
-    """What OYA_GUARD says of one guard: the marker, its owner, a number."""
-    return f"{marker}.{os.getpid()}-{table.started(os.getpid())}.{number}"
+def marks(marker: str, what: int | str) -> dict[str, str]:
+    """What a program carries: the marker, and in OYA_GUARD its owner and what it is of theirs."""
+    return {MARK: marker, GUARD: f"{marker}.{os.getpid()}-{table.started(os.getpid())}.{what}"}
 
 
 async def end_orphans(marker: str) -> list[int]:
@@ -41,8 +44,9 @@ async def end_orphans(marker: str) -> list[int]:
                 hint=f"kill -9 {' '.join(map(str, sorted(left)))}",
             )
         if waited > _BY_THEMSELVES:
+            asked = waited < _BY_THEMSELVES + _ASKED
             for pid, born in left.items():
-                table.end(pid, born)
+                table.end(pid, born, signal.SIGTERM if asked else signal.SIGKILL)
             ended |= left
         await asyncio.sleep(_AGAIN)
     return sorted(ended)

@@ -71,8 +71,8 @@ class GuardedProcesses:
     def _start(
         self, command: Command, streams: list[tuple[int, int]], logged: str, log: Path | None
     ) -> _Guard:
-        token = orphans.token(self._marker, next(_numbers))
-        env = {**command.env, orphans.MARK: self._marker, orphans.GUARD: token}
+        marks = orphans.marks(self._marker, next(_numbers))
+        env, token = {**command.env, **marks}, marks[orphans.GUARD]
         ours, theirs = socket.socketpair()
         control = 3
         argv = [sys.executable, "-I", "-S", "-E", str(_GUARD), str(control)]

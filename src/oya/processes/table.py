@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 _PROC = Path("/proc")
+_EXITING = 4  # PF_EXITING
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,12 +37,14 @@ def environment_of(pid: int) -> dict[str, str]:
 
 
 def started(pid: int) -> int | None:
-    """When a process was started, in ticks since the machine was; None where it has ended.
+    """When a process was started, in ticks since the machine was; None where it has ended, or
+    is at it (its files, and the locks on them, go before it does).
 
     With the id it names one process for as long as the machine runs.
     """
     fields = _stat(pid)
-    return None if fields is None or fields[0] == b"Z" else int(fields[19])
+    ended = fields is None or fields[0] == b"Z" or int(fields[6]) & _EXITING
+    return None if fields is None or ended else int(fields[19])
 
 
 def children() -> dict[int, list[int]]:
@@ -53,15 +56,15 @@ def children() -> dict[int, list[int]]:
     return found
 
 
-def end(pid: int, born: int) -> None:
-    """SIGKILL for the process that was started then, and for none that has its id by now."""
+def end(pid: int, born: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """A signal for the process that was started then, and for none that has its id by now."""
     try:
         fd = os.pidfd_open(pid)
     except OSError:
         return
     try:
         if started(pid) == born:
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            signal.pidfd_send_signal(fd, how)
     except (ProcessLookupError, PermissionError):
         return
     finally:

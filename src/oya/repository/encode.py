@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Container
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _LONGEST = 160  # bytes; a file name takes 255, and git and oya add to it
@@ -13,6 +14,7 @@ _INNER_DOT = re.compile(rb"(?<=[^.])\.(?=[^.])")
 _EMPTY = "%"
 
 
+@lru_cache(maxsize=10_000)
 def encode(bead: str) -> str:
     """The id as one component of a ref or a path: `[A-Za-z0-9_-]`, `%XX`, single inner dots.
 

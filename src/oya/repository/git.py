@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from oya.errors import GitError, RepositoryUnfit
+from oya.processes.orphans import marks
 from oya.repository.places import Place
 from oya.repository.port import FileChange, Identity, Merged
 from oya.repository.run import Git, both
@@ -18,6 +19,8 @@ from oya.repository.run import Git, both
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _TREES_KNOWN = 1000
 _LISTINGS_KNOWN = 16
+_STALE = 5.0  # s; a git that packs refs has a lock on each for less
+_LOOK_AGAIN = 0.05
 _EPOCH = "2000-01-01T00:00:00Z"  # synthetic merge bases: the same trees give the same ids
 
 T = TypeVar("T")
@@ -32,7 +35,7 @@ class GitRepository:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.git = Git(place.common_dir)
+        self.git = Git(place.common_dir, marks=marks(place.repo_id, "git"))
         self.tags: tuple[tuple[int, ...], str] | None = None
         self._trees: dict[str, str] = {}
         self._files: dict[str, dict[str, str]] = {}
@@ -67,6 +70,19 @@ class GitRepository:
         except GitError:
             if await self.read_ref(name) is not None:
                 raise
+
+    async def clear_locks(self) -> tuple[str, ...]:
+        seen: dict[tuple[str, int, int], float] = {}
+        gone: list[str] = []
+        loop = asyncio.get_running_loop()
+        while found := await asyncio.to_thread(_locks, self.place.common_dir):
+            for lock in found:
+                if loop.time() - seen.setdefault(lock, loop.time()) >= _STALE:
+                    with contextlib.suppress(FileNotFoundError):
+                        (self.place.common_dir / lock[0]).unlink()
+                        gone.append(lock[0])
+            await asyncio.sleep(_LOOK_AGAIN)
+        return tuple(gone)
 
     async def list_refs(self, prefix: str) -> dict[str, str]:
         out = await self.git("for-each-ref", "--format=%(refname) %(objectname)", prefix)
@@ -289,6 +305,16 @@ class GitRepository:
         """Whether the main worktree's index has this file."""
         out = await self.git("ls-files", "-z", "--", path, cwd=self.place.main_root)
         return path in out.fields
+
+
+def _locks(common_dir: Path) -> list[tuple[str, int, int]]:
+    """The locks on oya's own refs: name, inode and time of change."""
+    found = []
+    for path in (*common_dir.glob("refs/oya/**/*.lock"), common_dir / "refs/notes/oya.lock"):
+        with contextlib.suppress(OSError):
+            seen = path.lstat()
+            found.append((str(path.relative_to(common_dir)), seen.st_ino, seen.st_mtime_ns))
+    return found
 
 
 def _remember(known: dict[str, T], rev: str, value: T, limit: int) -> None:

@@ -129,6 +129,14 @@ class Repository(Protocol):
         """Delete the ref, if it is at `old` (None: wherever it is). Missing is fine."""
         ...
 
+    async def clear_locks(self) -> tuple[str, ...]:
+        """Take away the locks on oya's own refs that a git which was killed has left.
+
+        Only for whoever is alone with the repository's state; one that lies there unchanged for
+        5 s is nobody's. Their names; at once where there is none.
+        """
+        ...
+
     async def list_refs(self, prefix: str) -> dict[str, str]:
         """Full name → object of every ref below `prefix` (whole components), sorted."""
         ...
@@ -273,8 +281,11 @@ class Workspaces(Protocol):
         """Move the folder aside as it is, for a person to look at; returns where it is now."""
         ...
 
-    async def leftovers(self) -> list[tuple[str, int, Path]]:
-        """Bead, epoch and folder of workspaces that were not made by this object."""
+    async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
+        """Bead, epoch and folder of workspaces that were not made by this object.
+
+        `every`: of all there are, where nobody works in any of them.
+        """
         ...
 
     async def harvest(self, path: Path) -> Harvested:

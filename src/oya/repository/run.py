@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Awaitable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TypeVar, cast
 
 from oya.errors import GitError
@@ -61,13 +62,19 @@ class Git:
     Without `cwd` it works on the repository alone (`GIT_DIR` is its common
     directory), with it in that worktree. `GitError` when git ends with a code not in
     `ok`, says more than `limit` bytes (unless `cut`), or is not done after `timeout`
-    seconds. At the deadline and on cancel git is killed with its whole group.
+    seconds. At the deadline and on cancel git is killed with its whole group. `marks` are
+    carried by each git, so that one which outlives oya is known.
     """
 
-    def __init__(self, common_dir: Path, timeout: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        common_dir: Path,
+        timeout: float = DEADLINE,
+        marks: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._common_dir = common_dir
         self._timeout = timeout
-        self._environment = git_environment()
+        self._environment = git_environment(None, **marks)
         # Looked up once: a search along PATH at each start costs as much as the start.
         self._git = shutil.which("git", path=self._environment.get("PATH")) or "git"
 

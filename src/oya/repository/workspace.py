@@ -207,14 +207,14 @@ class GitWorkspaces:
         """Move the folder aside as it is, for a person to look at; returns where it is now."""
         return await self._move_aside(self._key(ws), ws.bead, ws.epoch)
 
-    async def leftovers(self) -> list[tuple[str, int, Path]]:
+    async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
         """Bead, epoch and folder of workspaces that are not of this object."""
         names = await asyncio.to_thread(_names, self._work)
         for others in (self._admin, self._gone):  # oya may end between them
             names += await asyncio.to_thread(_names, others)
         found = []
         for key in sorted({*names}):
-            if key not in self._live:
+            if every or key not in self._live:
                 bead, epoch = self._whose(key)
                 found.append((bead, epoch, self._work / key))
         return found
@@ -262,6 +262,7 @@ class GitWorkspaces:
         return kept
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
+        self._live.discard(key)  # what is left of it, if this fails, is a leftover
         point("workspace.discarding")
         # First out of sight: half a folder must never be taken for what an agent has left.
         await asyncio.to_thread(_set_out, self._work / key, self._gone / key)
@@ -272,7 +273,6 @@ class GitWorkspaces:
         point("workspace.record_gone")
         await self._repo.delete_ref(self.base_ref(bead, epoch))
         point("workspace.base_gone")
-        self._live.discard(key)
 
     def _whose(self, key: str) -> tuple[str, int]:
         record = load(self._admin / key)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from oya.errors import RefusedError
+from oya.errors import RefusedError, StoreUnavailable
 from oya.lifecycle.events import Added, Event, name_of
 from oya.lifecycle.model import BeadState, Limits, state_to_json
 from oya.lifecycle.record import EventRecord
 from oya.lifecycle.swarm import SwarmState
 from oya.lifecycle.table import Effect, transition
 from oya.store.engine import Put, Row, Write
-from oya.store.head import BeadDetails, Draft, bead_row, fields_of, plain
+from oya.store.head import BeadDetails, Draft, Shed, bead_row, fields_of, plain
 from oya.store.swarms import known_swarm
 from oya.store.writer import Writer
 
@@ -23,6 +23,9 @@ CONTRACT_FIELDS = ("error_variants", "preconditions", "postconditions", "test_pl
 _REASONS = ("reason", "why", "question", "contradiction", "unchecked", "note")
 _OWN_FIELDS = ("epoch", "agent", "failure")
 _KEEP: Any = object()
+
+TRIES = 10
+T = TypeVar("T")
 
 OnSwarm = Callable[[SwarmState], SwarmState]
 Watcher = Callable[[BeadState | None, BeadState], None]
@@ -74,13 +77,19 @@ class BeadStore:
         return self._all
 
     def row(self, bead: str) -> Row | None:
-        """The record as it stands in the table `beads`, with the whole state."""
+        """The record as it stands in the table `beads`, with the whole state; contract and test
+        results only while the bead is not over."""
         state = self.get(bead)
         if state is None:
             return None
         row = bead_row(state, self._writer.head.details[bead]) | {"state": state_to_json(state)}
         told: Row = plain(row)
         return told
+
+    def changed_at(self, bead: str) -> str:
+        """When its row was last changed, as it stands in records; "" for an unknown bead."""
+        details = self._writer.head.details.get(bead)
+        return details.updated_at if details else ""
 
     async def apply(
         self,
@@ -108,7 +117,7 @@ class BeadStore:
                 draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
             return applied
 
-        return await self._writer.submit(decide)
+        return await self._submit([bead], decide)
 
     async def apply_many(
         self, items: Sequence[tuple[str, Event]], *, swarm: str | None, limits: Limits
@@ -118,7 +127,7 @@ class BeadStore:
         def decide(draft: Draft) -> list[Applied]:
             return [_step(draft, b, e, swarm, limits, None, {}, ()) for b, e in items]
 
-        return await self._writer.submit(decide)
+        return await self._submit([bead for bead, _ in items], decide)
 
     async def describe(
         self,
@@ -144,7 +153,32 @@ class BeadStore:
                 raise _unknown(bead)
             draft.put_bead(state, replace(details, **changes))
 
-        await self._writer.submit(decide)
+        await self._submit([bead], decide)
+
+    async def _submit(self, beads: Sequence[str], decide: Callable[[Draft], T]) -> T:
+        """Submit a change of these beads, with what those that are over had shed."""
+        for _ in range(TRIES):
+            rows = await self._shed(beads)
+            try:
+                return await self._writer.submit(_with(rows, decide) if rows else decide)
+            except Shed:
+                continue  # it ended, or changed, between the reading and the deciding
+        raise StoreUnavailable("a bead changes too fast", safe="Nothing was changed.")
+
+    async def _shed(self, beads: Sequence[str]) -> dict[str, Row]:
+        known, engine = self._writer.head.details, self._writer.engine
+        over = [bead for bead in beads if bead in known and known[bead].shed]
+        rows = {bead: await engine.get("beads", bead) for bead in over}
+        return {bead: row for bead, row in rows.items() if row is not None}
+
+
+def _with(rows: Mapping[str, Row], decide: Callable[[Draft], T]) -> Callable[[Draft], T]:
+    def decide_whole(draft: Draft) -> T:
+        for bead, row in rows.items():
+            draft.give_back(bead, row)
+        return decide(draft)
+
+    return decide_whole
 
 
 def _step(
@@ -169,7 +203,7 @@ def _step(
         to=after.where,
         epoch=getattr(event, "epoch", after.epoch),  # of the attempt that it ends, if it ends one
         agent=agent or (before.agent if before else None) or after.agent,
-        **_told(event, data),
+        **_told(event, data, after),
     )
     details = draft.details(bead) or BeadDetails(record.seq, record.at, record.at)
     if isinstance(event, Added):
@@ -185,16 +219,18 @@ def _step(
     return Applied(after, effects, record)
 
 
-def _told(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Class, reason and data of a record, out of the event's fields."""
+def _told(event: Event, data: Mapping[str, Any], after: BeadState) -> dict[str, Any]:
+    """Class, reason and data of a record, out of the event's fields. A failure says how many
+    attempts are used with it."""
     fields = fields_of(event)
     failure = fields.get("failure")
     name = next((name for name in _REASONS if fields.get(name)), None)
     rest = {k: v for k, v in fields.items() if k not in _OWN_FIELDS and k != name}
+    used = {"used": after.retry_count} if failure else {}
     return {
         "class_": str(failure) if failure else None,
         "reason": fields[name] if name else None,
-        "data": rest | dict(data),
+        "data": rest | used | dict(data),
     }
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from oya.lifecycle.record import EventRecord
-from oya.store.engine import Write
+from oya.store.engine import Delete, Write
 from oya.store.head import event_key
 from oya.store.writer import Writer
 
@@ -26,6 +26,7 @@ class EventLog:
         self._readers: list[Subscription] = []
         self.closed = False
         writer.listeners.append(self._committed)
+        writer.readers.setdefault("events", []).append(self._written)
 
     @property
     def last(self) -> int:
@@ -115,6 +116,14 @@ class EventLog:
         self._recent.extend(events)
         if events:
             self._wake()
+
+    def _written(self, write: Write) -> None:
+        """What is taken out is not in memory any more, nor is what is before it."""
+        while isinstance(write, Delete) and self._recent and self._is_before(write.key):
+            self._recent.popleft()
+
+    def _is_before(self, key: str) -> bool:
+        return event_key(self._recent[0].seq) <= key
 
     def _wake(self) -> None:
         for reader in self._readers:

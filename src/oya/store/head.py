@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
 from oya.errors import StoreDamaged
-from oya.lifecycle.model import BeadState, state_from_json
+from oya.lifecycle.model import BeadState, Status, state_from_json
 from oya.lifecycle.record import EventRecord
 from oya.lifecycle.swarm import SwarmState, swarm_from_json, swarm_to_json
 from oya.store.engine import Engine, Put, Row, Write
@@ -23,12 +23,16 @@ V = TypeVar("V")
 
 _NEW = {f.name: getattr(BeadState(""), f.name) for f in fields(BeadState)}
 _VALUES = attrgetter(*_NEW)
+_OVER = (Status.COMPLETE, Status.REMOVED)
 _ATOMS = frozenset({str, int, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
 class BeadDetails:
-    """What a bead's row holds beside its state. `first`: the number of its first event."""
+    """What a bead's row holds beside its state. `first`: the number of its first event.
+
+    `shed`: the bead is over, and `contract` and `test_results` are in the engine only.
+    """
 
     first: int
     created_at: str
@@ -37,6 +41,7 @@ class BeadDetails:
     workspace: str | None = None
     test_results: Any = None
     contract: Any = None
+    shed: bool = False
 
     def at(self, now: str) -> BeadDetails:
         """The same, updated now."""
@@ -48,7 +53,12 @@ class BeadDetails:
             self.workspace,
             self.test_results,
             self.contract,
+            self.shed,
         )
+
+
+class Shed(Exception):
+    """A bead cannot be changed before what it shed was given back."""
 
 
 @dataclass(slots=True)
@@ -67,12 +77,14 @@ class Head:
         """The head of what the engine holds. `StoreDamaged` if that does not hang together."""
         head = cls(seq, group)
         try:
-            beads = [row async for _, row in engine.scan("beads")]
-            swarms = [row async for _, row in engine.scan("swarm_state")]
-            for row in sorted(beads, key=lambda row: int(row["first"])):
+            found = []
+            async for _, row in engine.scan("beads"):
                 state = state_from_json(row["state"])
+                found.append((state, _lean(state, details_of(row))))
+            swarms = [row async for _, row in engine.scan("swarm_state")]
+            for state, details in sorted(found, key=lambda both: both[1].first):
                 head.beads[state.id] = state
-                head.details[state.id] = _details(row)
+                head.details[state.id] = details
             for row in sorted(swarms, key=lambda row: int(row["first"])):
                 swarm = swarm_from_json(row)
                 head.swarms[swarm.id] = swarm
@@ -157,11 +169,22 @@ class Draft:
         return record
 
     def put_bead(self, state: BeadState, details: BeadDetails) -> None:
-        """The bead's new state, with its row."""
+        """The bead's new state, with its row. `Shed`: what it shed must be given back first."""
+        if details.shed:
+            raise Shed
         details = details.at(self.now)
         self._set(self._beads, state.id, state)
         self._set(self._details, state.id, details)
         self._put("beads", state.id, bead_row(state, details))
+
+    def give_back(self, bead: str, row: Row) -> None:
+        """What a bead shed, out of its record. `Shed`: it is another record by now."""
+        details = self.details(bead)
+        if details is None or not details.shed:
+            return
+        if details.updated_at != row["updated_at"]:
+            raise Shed
+        self._set(self._details, bead, details_of(row))
 
     def put_swarm(self, state: SwarmState) -> None:
         """The swarm's new state, with its row."""
@@ -198,7 +221,8 @@ class Draft:
     def apply(self) -> None:
         """The group is durable: it is the head now."""
         self._head.beads.update(self._beads)
-        self._head.details.update(self._details)
+        for bead, details in self._details.items():
+            self._head.details[bead] = _lean(self._head.beads[bead], details)
         self._head.swarms.update(self._swarms)
         self._head.started.update(self._started)
         self._head.seq += len(self.events)
@@ -286,13 +310,22 @@ def check_key(key: str) -> None:
     key.encode()
 
 
-def _details(row: Row) -> BeadDetails:
+def details_of(row: Row) -> BeadDetails:
+    """What a record of a bead holds beside its state."""
+    created, updated = row["created_at"], row["updated_at"]
     return BeadDetails(
         first=int(row["first"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
+        created_at=created,
+        updated_at=created if created == updated else updated,
         title=row.get("title"),
         workspace=row.get("workspace"),
         test_results=row.get("test_results"),
         contract=row.get("contract"),
     )
+
+
+def _lean(state: BeadState, details: BeadDetails) -> BeadDetails:
+    """Nobody asks for the contract of a bead that is over, and memory is for the others."""
+    if state.status not in _OVER or details.contract is details.test_results is None:
+        return details
+    return replace(details, contract=None, test_results=None, shed=True)

@@ -25,6 +25,7 @@ from oya.store.events import EventLog
 from oya.store.files import BesideFiles
 from oya.store.head import Head
 from oya.store.migrations import SCHEMA, migrate, schema_of
+from oya.store.retention import Retention
 from oya.store.surreal import SurrealEngine
 from oya.store.swarms import SwarmStore
 from oya.store.transfer import export
@@ -42,6 +43,7 @@ class Store:
         self.evidence = Documents("evidence", writer, timed=True)
         self.intents = Documents("intents", writer)
         self.checkpoints = CheckpointStore("checkpoints", writer)
+        self.retention = Retention(writer, self.checkpoints)
         self._writer = writer
         self._file = file
         self._beside = beside
@@ -89,15 +91,15 @@ class Store:
         """Wall seconds that the engine has spent on commits since the store was opened."""
         return self._writer.seconds
 
+    def export(self) -> AsyncIterator[str]:
+        """The whole state as JSON lines (see `transfer`); change nothing meanwhile."""
+        return export(self._writer.engine)
+
     async def failure(self) -> StoreError:
         """Wait until nothing can be written any more, ever; the reason."""
         await self._writer.failed.wait()
         assert self._writer.broken is not None
         return self._writer.broken
-
-    def export(self) -> AsyncIterator[str]:
-        """The whole state as JSON lines (see `transfer`); change nothing meanwhile."""
-        return export(self._writer.engine)
 
     async def close(self) -> None:
         """Finish what was submitted, mark the end as clean, let go; idempotent."""

@@ -115,11 +115,11 @@ class SurrealEngine:
             page = PAGE if left is None or (where and not condition) else min(PAGE, left)
             # Every text sorts before an array, so an empty one is the end of all keys.
             span = RecordID(table, Range(BoundExcluded(after), BoundExcluded([])))
-            text = f"SELECT id, row FROM $span {condition} LIMIT {page}"  # noqa: S608
+            # A record id as such takes as long to decode as the rest of the row.
+            text = f"SELECT VALUE [record::id(id), row] FROM $span {condition} LIMIT {page}"  # noqa: S608
             found = await self._select(text, {"span": span, **values})
-            for record in found:
-                after = str(record["id"].id)
-                row = json.loads(record["row"])
+            for after, row_text in found:
+                row = json.loads(row_text)
                 if where is None or row.get(where[0]) == where[1]:
                     left = None if left is None else left - 1
                     yield after, row
@@ -137,7 +137,7 @@ class SurrealEngine:
         except BaseException as error:
             raise _translated(error, "cannot be closed") from error
 
-    async def _select(self, text: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _select(self, text: str, values: dict[str, Any]) -> list[Any]:
         (found,) = await self._query(text, values)
         return found if isinstance(found, list) else []
 

@@ -63,9 +63,9 @@ class Writer:
         self._queue: asyncio.Queue[_Request | None] = asyncio.Queue(WAITING)
         self._unresolved: Draft | None = None
         self._broken: StoreError | None = None
-        self.failed = asyncio.Event()
         self._flushing: Awaitable[None] | None = None
         self._unflushed = False
+        self.failed = asyncio.Event()
         self.seconds = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
 

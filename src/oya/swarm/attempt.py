@@ -332,11 +332,14 @@ async def _put_away(attempt: Attempt) -> None:
     if attempt._workspace is None:
         return
     workspaces = attempt.parts.workspaces
-    if await _kept(attempt) is not None:
-        await workspaces.remove(attempt.workspace)
-    else:
-        path = await workspaces.keep(attempt.workspace)
-        log.error("workspace kept", bead=attempt.claim.bead, path=str(path))
+    try:
+        if await _kept(attempt) is not None:
+            await workspaces.remove(attempt.workspace)
+        else:
+            path = await workspaces.keep(attempt.workspace)
+            log.error("workspace kept", bead=attempt.claim.bead, path=str(path))
+    except OyaError as error:  # a disk that refuses: what is left is put away later
+        log.error("workspace left", bead=attempt.claim.bead, error=str(error))
 
 
 async def _kept(attempt: Attempt) -> str | None:

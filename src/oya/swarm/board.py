@@ -90,9 +90,15 @@ class Board:
         )
         return tuple(bead for _, bead in dates[first:last])
 
-    def waits_for(self, bead: str, landed: Callable[[str], bool]) -> tuple[str, ...]:
-        """What still blocks a bead: not landed, and not closed in the tracker."""
-        return self.graph.waits_for(bead, landed)
+    def waits_for(
+        self,
+        bead: str,
+        landed: Callable[[str], bool],
+        lingers: Callable[[str], bool] = lambda _: False,
+    ) -> tuple[str, ...]:
+        """What still blocks a bead: not landed, and not closed in the tracker; of what the
+        tracker lacks, whatever `lingers`."""
+        return self.graph.waits_for(bead, landed, lingers)
 
 
 def _same(one: Bead | None, other: Bead) -> bool:

@@ -159,11 +159,12 @@ class Claims:
                 handle.ref.try_tell(CancelBead(bead, epoch, why), control=True)
 
     def ended(self, claim: Claim, failure: FailureClass | None, reason: str) -> bool:
-        """An attempt is over; True if that changed the state of its backend."""
+        """An attempt is over; True if that changed the state of its backend. Twice is once."""
         self._shared.leases.end(claim.bead, claim.epoch)
         handle = self._shared.pool.get(claim.agent)
-        if handle is not None:
-            handle.idles(self._clock.monotonic())
+        if handle is None or (handle.bead, handle.epoch) != (claim.bead, claim.epoch):
+            return False
+        handle.idles(self._clock.monotonic())
         return self._shared.admission.ended(claim.backend, failure, reason)
 
     async def crashed(self, agent: str, reason: str) -> None:

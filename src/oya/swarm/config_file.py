@@ -53,7 +53,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "budget.tokens": (None,),
     "budget.sessions": (None,),
     "store.url": ("",),
-    "store.retention": ("30d",),
 }
 """Keys that this version does not (wholly) build, with the values that it takes; the first is
 the one to name."""

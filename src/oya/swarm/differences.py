@@ -47,6 +47,11 @@ class Differences:
         self._touched, self._at = {}, now
         return list(touched | dict.fromkeys(self._missing))
 
+    @property
+    def pending(self) -> bool:
+        """Whether there are beads to look at."""
+        return bool(self._touched)
+
     def touch(self, beads: Iterable[str]) -> None:
         """Something changed, or is to be tried again."""
         if self._touched is not None:
@@ -80,7 +85,7 @@ class Differences:
 
     def _moved(self, before: BeadState | None, after: BeadState) -> None:
         self.touch((after.id,))
-        if _has_landed(before) != _has_landed(after):
+        if (_has_landed(before), _is_removed(before)) != (_has_landed(after), _is_removed(after)):
             self.touch(self._board.graph.behind(after.id))
 
     def _is_gone(self, state: BeadState) -> bool:
@@ -106,7 +111,7 @@ class Differences:
         yield from self._blocking(bead, state)
 
     def _blocking(self, bead: Bead, state: BeadState) -> Iterator[Change]:
-        waits = self._board.waits_for(bead.id, self._landed)
+        waits = self._board.waits_for(bead.id, self._landed, self._lingers)
         why = unfit(bead, self._where, self._clock.now())
         words = (
             f"waits for {', '.join(waits)}" if waits else f"the tracker says: {why}" if why else ""
@@ -119,9 +124,18 @@ class Differences:
     def _landed(self, bead: str) -> bool:
         return _has_landed(self._beads.get(bead))
 
+    def _lingers(self, bead: str) -> bool:
+        """Missing in the tracker, and not removed for it: perhaps half of the file was read."""
+        state = self._beads.get(bead)
+        return state is not None and _is_open(state)
+
 
 def _has_landed(state: BeadState | None) -> bool:
     return state is not None and state.status is Status.COMPLETE
+
+
+def _is_removed(state: BeadState | None) -> bool:
+    return state is not None and state.status is Status.REMOVED
 
 
 def _is_open(state: BeadState) -> bool:

@@ -7,6 +7,7 @@ head; what it needs to remember beyond that is `Shared`, and outlives a restart 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ import structlog
 from oya.actors import Actor
 from oya.actors.timers import TimerHandle
 from oya.clock import stamp
-from oya.errors import MailboxFull, OyaError, StoreError
+from oya.errors import MailboxFull, OyaError, StoreError, StoreUnavailable
 from oya.lifecycle.events import Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Phase, Role
@@ -53,6 +54,8 @@ log = structlog.get_logger()
 
 LOOKS = 4
 """Looks at the leases in the term of one; whatever else happens is told, or has its own timer."""
+OUTAGE = 60.0
+"""Seconds for which the last words of a swarm wait for a store that takes nothing."""
 STORE_AGAIN = 0.5
 """Seconds until what an outage of the store has kept from being decided is decided again."""
 A_LITTLE = 0.01
@@ -79,20 +82,24 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         self._claims = Claims(parts, shared)
         self._woken = False
         self._leases_at = 0.0
+        self._watching: asyncio.Task[None] | None = None
         self._again: TimerHandle | None = None
 
     async def pre_start(self) -> None:
-        """After a restart, what its child tasks were at goes on."""
-        if self._shared.ending is not None and not self._shared.done.is_set():
-            self.start(self._wind_down(*self._shared.ending, grace=0.0), name="wind down")
-        if BASE_RED in self._shared.paused:
-            self.start(self._watch_base(""), name="watch base")
         self.send_every(self._shared.leases.term / LOOKS, Wake())
         for access in self._shared.admission.backends.values():
             self._look_when_open(access)
-        for handle in self._shared.pool.alive():  # after a restart: whoever idles asks again
-            if handle.bead is None and handle.ref is not None:
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """After a restart: whoever idles asks again, and what was under way is taken up."""
+        for handle in self._shared.pool.alive():
+            if handle.bead is None and handle.ref is not None and handle.ref.alive:
                 handle.ref.try_tell(GetNextBead())
+        if self._shared.ending is not None:
+            self._wind_down_from(*self._shared.ending)
+        if BASE_RED in self._shared.paused:
+            self._watch("")
 
     async def handle(self, message: OrchestratorMessage) -> None:
         try:
@@ -100,10 +107,11 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         except StoreError as error:
             # An outage of the store is not a crash: what was to be decided is decided again.
             log.error("store", error=str(error))
-            if isinstance(message, Start):
-                self.send_after(STORE_AGAIN, message, control=True)
-            elif self._again is None or not self._again.active:
-                self._again = self.send_after(STORE_AGAIN, Wake())
+            self._look_again()
+
+    def _look_again(self) -> None:
+        if self._again is None or not self._again.active:
+            self._again = self.send_after(STORE_AGAIN, Wake())
 
     async def _handle(self, message: OrchestratorMessage) -> None:
         match message:
@@ -124,7 +132,8 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 shared = self._shared
                 reply.send(live(self._parts, shared.pool, shared.admission, shared.line))
             case Start():
-                await self._start()
+                self._shared.begun = True
+                await self._look()
             case Stop(now=now):
                 self._stop(now)
             case Pause(reason=reason, words=words):
@@ -155,8 +164,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     async def _look(self) -> None:
         self._woken = False
-        if self._shared.ending is None:
-            await self._agree()
+        if self._shared.begun and not self._shared.started:
+            await self._start()
+        await self._align()
         if self.clock.monotonic() >= self._leases_at:
             self._leases_at = self.clock.monotonic() + AT_MOST_EVERY
             await self._claims.expire_overdue()
@@ -233,10 +243,18 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             data=self._parts.meter.totals(self._parts.store.commit_seconds) if ended else {},
         )
 
+    async def _align(self) -> None:
+        """Running or paused, as the reasons of now want it: again until the store has taken it."""
+        words = next(iter(self._shared.paused.values()), None)
+        status = self._swarm.status
+        if status is SwarmStatus.RUNNING and words is not None:
+            await self._move(SwarmStatus.PAUSED, words)
+        elif status is SwarmStatus.PAUSED and words is None:
+            await self._move(SwarmStatus.RUNNING)
+
     async def _start(self) -> None:
         if self._swarm.status is SwarmStatus.STARTING:
             await self._move(SwarmStatus.RUNNING)
-        await self._agree()  # it may have been told to pause before it was started
         wanted = self._parts.settings.defaults
         counts = {
             Role.TEST_WRITER: wanted.test_writers,
@@ -246,15 +264,23 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         }
         for role, count in counts.items():
             await self._spawn(role, count)
-        await self._soon()
+        self._shared.started = True
 
     async def _spawn(self, role: Role, count: int) -> None:
         assert self._shared.supervisor is not None
         await self._shared.supervisor.tell(SpawnAgents(role, count))
 
     async def _change(self, message: Change) -> None:
-        if message.target is not None:
-            target = message.target
+        try:
+            await self._changed(message.target, message.agents)
+        except OyaError as error:
+            message.reply.fail(error)
+        else:
+            message.reply.send(None)
+        await self._soon()
+
+    async def _changed(self, target: int | None, agents: tuple[tuple[Role, int], ...]) -> None:
+        if target is not None:
             await self._parts.store.swarms.update(
                 self._parts.swarm,
                 lambda s: replace(s, target_beads=target),
@@ -262,30 +288,20 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 reason=f"target={target}",
                 data={"target": target},
             )
-        for role, count in message.agents:
+        for role, count in agents:
             await self._spawn(role, count)
-        message.reply.send(None)
-        await self._soon()
 
     async def _pause(self, reason: str, words: str = "") -> None:
         self._shared.paused[reason] = words or reason
-        await self._agree()
+        await self._align()
 
     async def _continue(self, reason: str) -> None:
         self._shared.paused.pop(reason, None)
         if reason == "person":  # who continues has logged in again, or means to try
             self._shared.admission.enable_all()
             self._shared.paused.pop("no backend", None)
-        await self._agree()
+        await self._align()
         await self._soon()
-
-    async def _agree(self) -> None:
-        """Be paused while there is a reason to be, and running while there is none."""
-        reasons, status = self._shared.paused, self._swarm.status
-        if reasons and status is SwarmStatus.RUNNING:
-            await self._move(SwarmStatus.PAUSED, next(iter(reasons.values())))
-        elif not reasons and status is SwarmStatus.PAUSED:
-            await self._move(SwarmStatus.RUNNING)
 
     def _melted(self, message: Melted) -> None:
         causes = ", ".join(f"{count} {name}" for name, count in message.causes)
@@ -304,36 +320,52 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     def _end(self, status: SwarmStatus, reason: str, *, grace: float) -> None:
         if self._shared.ending is None:
-            self._shared.ending = (status, reason)
-            self.start(self._wind_down(status, reason, grace), name="wind down")
+            self._shared.ending = (status, reason, grace)
+            self._wind_down_from(status, reason, grace)
+
+    def _wind_down_from(self, status: SwarmStatus, reason: str, grace: float) -> None:
+        self.start(self._wind_down(status, reason, grace), name="wind down")
 
     async def _wind_down(self, status: SwarmStatus, reason: str, grace: float) -> None:
         """Stop intake, let running turns finish, cancel the rest, say how it ended."""
-        await self._move_surely(SwarmStatus.STOPPING, reason)
+        if not self._swarm.ended:
+            try:
+                await self._surely(SwarmStatus.STOPPING, reason)
+            finally:  # whether or not it could be written down
+                await self._empty(grace)
+            if status is SwarmStatus.STOPPED and self._swarm.reached:
+                status, reason = SwarmStatus.COMPLETED, "target reached"
+            await self._surely(
+                status,
+                reason,
+                ended_at=stamp(self.clock.now()),
+                active_agents=self._shared.pool.counts(),
+            )
+        self._shared.done.set()
+
+    async def _surely(self, to: SwarmStatus, reason: str, **changes: Any) -> None:
+        """Move, waiting for a store that takes nothing now; where it never does, the universe
+        ends for that reason."""
+        until = self.clock.monotonic() + OUTAGE
+        while self._swarm.status is not to:
+            try:
+                await self._move(to, reason, **changes)
+            except StoreUnavailable as outage:
+                if self.clock.monotonic() >= until:
+                    self._shared.silent = outage
+                    self._shared.done.set()
+                    raise
+                await self.clock.sleep(STORE_AGAIN)
+
+    async def _empty(self, grace: float) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         until = self.clock.monotonic() + grace
         while self._shared.pool.busy and self.clock.monotonic() < until:
             await self.clock.sleep(0.1)
         await self._shutdown()
         if self._shared.lander is not None:
             await self._shared.lander.stop(timeout=max(grace, 1.0))
-        if status is SwarmStatus.STOPPED and self._swarm.reached:
-            status, reason = SwarmStatus.COMPLETED, "target reached"
-        await self._move_surely(
-            status,
-            reason,
-            ended_at=stamp(self.clock.now()),
-            active_agents=self._shared.pool.counts(),
-        )
-        self._shared.done.set()
-
-    async def _move_surely(self, to: SwarmStatus, reason: str, **changes: Any) -> None:
-        """Again and again while the store takes nothing; it ends the swarm if it never will."""
-        while self._swarm.status is not to:
-            try:
-                await self._move(to, reason, **changes)
-            except StoreError as error:
-                log.error("store", error=str(error))
-                await self.clock.sleep(STORE_AGAIN)
 
     async def _shutdown(self) -> None:
         assert self._shared.supervisor is not None
@@ -341,10 +373,12 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         await self._shared.supervisor.ask(Shutdown, timeout=deadline)
 
     async def _base_is_red(self, base: str, reason: str) -> None:
-        if BASE_RED in self._shared.paused:
-            return
-        self.start(self._watch_base(base), name="watch base")
-        await self._pause(BASE_RED, reason)
+        if BASE_RED not in self._shared.paused:
+            self._watch(base)
+            await self._pause(BASE_RED, reason)
+
+    def _watch(self, base: str) -> None:
+        self._watching = self.start(self._watch_base(base), name="watch base")
 
     async def _watch_base(self, base: str) -> None:
         """Looked at again, each time by a real run, at every new base and every 15 minutes."""
@@ -374,6 +408,9 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         if self._shared.pool.busy or not len(self._shared.pool):
             return
         if self._shared.work.can_move(new=self._claims.room(swarm) > 0):
+            return
+        if not self._shared.settled():  # what has landed may be about to free others
+            self._look_again()
             return
         self._end(SwarmStatus.COMPLETED, "nothing is left that can be worked on", grace=0.0)
 

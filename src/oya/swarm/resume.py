@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from oya.crashpoints import point
+from oya.errors import OyaError
 from oya.lifecycle.events import Landed, LandingLeft, LeaseExpired
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.lifecycle.swarm import SwarmState
@@ -50,8 +51,10 @@ async def recover(parts: Parts) -> None:
 
 
 async def end_orphans(parts: Parts) -> None:
-    """Nothing of the dead daemon may still write where its work is looked at from here on."""
+    """Nothing of the dead daemon may still write where its work is looked at from here on, or
+    move a ref; what its gits had locked is free."""
     ended = await parts.processes.end_orphans()
+    await parts.repo.clear_locks()
     if ended:
         words = f"ended what the daemon before had left running: {', '.join(map(str, ended))}"
         log.warning(words)
@@ -69,6 +72,7 @@ async def finish_landings(parts: Parts, why: str) -> bool:
         landing = any(state.id == bead for state in under_way)
         if landing and await _has_moved(parts, intent):
             await record_landed(parts, bead, intent)
+            await parts.repo.delete_ref(candidate_ref(bead))
             point("resume.completed")
         else:
             await parts.store.intents.delete(bead)
@@ -106,9 +110,18 @@ async def record_landed(parts: Parts, bead: str, intent: Mapping[str, Any]) -> N
     )
 
 
-async def harvest_workspaces(parts: Parts) -> None:
+async def tidy(parts: Parts) -> None:
+    """At the end of a swarm: what could not be put away while it ran. Else the next start does."""
+    try:
+        await harvest_workspaces(parts, every=True)
+        await prune(parts.repo, ())
+    except OyaError as error:
+        log.warning("not tidied", error=str(error))
+
+
+async def harvest_workspaces(parts: Parts, *, every: bool = False) -> None:
     """What dead attempts left in their folders goes under their refs, and the folders go."""
-    left = await parts.workspaces.leftovers()
+    left = await parts.workspaces.leftovers(every=every)
     for start in range(0, len(left), AT_ONCE):
         some = left[start : start + AT_ONCE]
         await asyncio.gather(*(_harvest(parts, *one) for one in some))

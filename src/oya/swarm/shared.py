@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from oya.actors import ActorRef
+from oya.errors import StoreError
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.swarm import SwarmStatus
 from oya.swarm.admission import Admission
@@ -17,7 +19,10 @@ from oya.swarm.work import Work
 
 @dataclass
 class Shared:
-    """`paused`: the reasons of now, with their words. `ending`: how the swarm is about to end."""
+    """`paused`: the reasons of now, with their words. `settled` says whether all that is known
+    of the tracker is in the states. `begun`: it was told to start; `started`: it has. `ending`:
+    how the swarm is about to end, why, and the grace for running turns. `silent`: why its last
+    words could not be written down."""
 
     pool: AgentPool
     leases: Leases
@@ -25,7 +30,11 @@ class Shared:
     line: Line
     work: Work
     paused: dict[str, str] = field(default_factory=dict)
-    ending: tuple[SwarmStatus, str] | None = None
+    settled: Callable[[], bool] = lambda: True
+    begun: bool = False
+    started: bool = False
+    ending: tuple[SwarmStatus, str, float] | None = None
+    silent: StoreError | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
     supervisor: ActorRef[Any] | None = None
     lander: ActorRef[Any] | None = None

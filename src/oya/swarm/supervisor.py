@@ -71,6 +71,12 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
     async def pre_start(self) -> None:
         deadline = self._parts.settings.execution.grace + CLEAN_UP
         self._agents = await self.supervise(restart=AGENT_RESTART, name="agents", deadline=deadline)
+        for handle in self._pool.alive():  # after a restart: they ended with the one before
+            self._orchestrator.try_tell(
+                ReleaseBead(handle.id, None, FailureClass.INTERNAL, "its supervisor crashed"),
+                control=True,
+            )
+            await self._embody(handle)
 
     async def handle(self, message: SwarmSupervisorMessage) -> None:
         match message:
@@ -95,13 +101,16 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
             await self._spawn(role, f"{role.replace('_', '-')}-{number}")
 
     async def _spawn(self, role: Role, name: str) -> None:
-        assert self._agents is not None
         backend = self._parts.backend_of(role)
-        handle = self._pool.add(AgentHandle(name, role, backend, since=self.clock.monotonic()))
-        make: Callable[[], AgentActor] = lambda: ACTORS[role](  # noqa: E731
-            self._parts, name, backend, self._orchestrator, self.ref
+        now = self.clock.monotonic()
+        await self._embody(self._pool.add(AgentHandle(name, role, backend, since=now)))
+
+    async def _embody(self, handle: AgentHandle) -> None:
+        assert self._agents is not None
+        make: Callable[[], AgentActor] = lambda: ACTORS[handle.role](  # noqa: E731
+            self._parts, handle.id, handle.backend, self._orchestrator, self.ref
         )
-        handle.ref = await self._agents.spawn(make, name=name, escalate=False)
+        handle.ref = await self._agents.spawn(make, name=handle.id, escalate=False)
 
     async def _failed(self, message: AgentFailed) -> None:
         handle = self._pool.get(message.agent)

@@ -81,6 +81,11 @@ class Tracking:
             await self._close_landed()
             return await self._apply_changes()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the states say all that the tracker says, as far as it was read."""
+        return not (self._lock.locked() or self._differences.pending)
+
     async def landed(self) -> None:
         """After a landing: close in the working file where git does not carry it, free others."""
         async with self._lock:

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from oya.actors import Backoff, Restart, Supervisor
+from oya.actors import ActorFailed, Backoff, Restart, SupervisionEvent, Supervisor
 from oya.clock import stamp
-from oya.errors import BaseRed, OyaError, UsageError
+from oya.errors import ActorError, BaseRed, OyaError, UsageError
 from oya.lifecycle.events import Event
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Hold, Role, Status
@@ -31,7 +32,8 @@ from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, S
 from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.pool import AgentPool
 from oya.swarm.report import Live
-from oya.swarm.resume import recover
+from oya.swarm.resume import recover, tidy
+from oya.swarm.retention import AT_END, AT_START, prune_old
 from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
@@ -71,6 +73,7 @@ class Universe:
             leases=Leases(settings.execution.lease),
             admission=Admission(seats, clock),
             line=self.line,
+            settled=lambda: self.tracking.settled,
             work=Work(parts.store.beads, parts.board, self._only),
         )
         self._orchestrator: Any = None
@@ -84,6 +87,8 @@ class Universe:
         try:
             await self.prepare()
             await self._run_tree()
+            await tidy(self.parts)
+            await prune_old(self.parts, AT_END)
         except BaseException as error:
             await self._cut_short(error)
             raise
@@ -91,8 +96,9 @@ class Universe:
 
     async def prepare(self) -> None:
         """Everything before the first claim: recover, read the backlog, prove the base."""
-        await self.line.refresh()
         await recover(self.parts)
+        await self.line.refresh()
+        await prune_old(self.parts, AT_START)
         await self.line.follow()
         await self.tracking.refresh()
         for warning in await self.tracking.warnings():
@@ -165,7 +171,9 @@ class Universe:
 
     async def _run_tree(self) -> None:
         shared = self._shared
-        async with Supervisor(clock=self._clock, restart=ROOT_RESTART, name="universe") as root:
+        async with Supervisor(
+            clock=self._clock, restart=ROOT_RESTART, name="universe", on_event=_hand_back
+        ) as root:
             orchestrator = await root.spawn(
                 lambda: SwarmOrchestratorActor(self.parts, shared), name="orchestrator"
             )
@@ -191,6 +199,8 @@ class Universe:
             await asyncio.wait((done, failure), return_when=asyncio.FIRST_COMPLETED)
             if not done.done():
                 raise failure.result()
+            if self._shared.silent is not None:
+                raise self._shared.silent
         finally:
             done.cancel()
             failure.cancel()
@@ -245,6 +255,18 @@ class Universe:
     async def _say(self, event: str, words: str) -> None:
         log.warning(words)
         await self.parts.store.events.append(event, swarm=self._swarm, reason=words)
+
+
+def _hand_back(event: SupervisionEvent) -> None:
+    """What an actor of the root had in hand when it crashed: its next life gets it again.
+
+    Each of their messages may come twice. Questions fail instead, and whoever asked knows.
+    """
+    if isinstance(event, ActorFailed) and event.restarting and event.message is not None:
+        log.error("crashed", actor=event.ref.name, error=repr(event.error))
+        if not hasattr(event.message, "reply"):
+            with suppress(ActorError):
+                event.ref.try_tell(event.message, control=True)
 
 
 def _number(key: str, text: str) -> int:

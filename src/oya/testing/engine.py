@@ -141,6 +141,9 @@ class SimulatedEngine:
 
     async def _turn(self) -> None:
         await asyncio.sleep(0)
+        self._require()
+
+    def _require(self) -> None:
         if not self._open or self._sick or not self._alive():
             raise StoreUnavailable("the simulated engine is not open")
 

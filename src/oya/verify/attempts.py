@@ -131,10 +131,13 @@ def _counted(tally: _Tally, row: Row, limits: Row) -> Iterator[str]:
 
 def _used(tally: _Tally, row: Row, limits: Row, counts: bool) -> Iterator[str]:
     tally.retry_count += counts
+    said, same = row["data"].get("used"), phase_of(row["to"]) == phase_of(row["from"])
+    if said is not None and same and said != tally.retry_count:
+        yield f"({row['class']}) says that {said} attempts are used, and it is {tally.retry_count}"
     limit = limits.get("max_attempts")
     if limit is None:
         return
-    given_up = status_of(row["to"]) == "failed" or phase_of(row["to"]) != phase_of(row["from"])
+    given_up = status_of(row["to"]) == "failed" or not same
     if (counts and tally.retry_count >= limit) != given_up:
         yield f"({row['class']}) goes to {row['to']} after {tally.retry_count} of {limit} attempts"
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from oya.verify.history import Dependency, Row
 from oya.verify.log import ENDED, SECONDS, STARTS, Found, Log, promise, status_of, told
 from oya.verify.table import ENDS
 
+SHORTEST_PAUSE = 0.2
+"""Seconds: the first pause of an agent after a crash is half a second, of which chance may take
+away the half."""
+_RESTARTS = ("agent_crash", "agent_stuck")
 _BEGINS = ("claimed", "landing_started")
 _ACTIVE = ENDS | {
     *("claimed", "gate_ran", "landing_started", "landed", "landing_left", "landing_conflicted"),
@@ -64,6 +69,27 @@ def claims_only_while_running(log: Log) -> Iterator[Found]:
             yield what, row["bead"], row["seq"]
         elif row["bead"] is None:
             _move(at, row)
+
+
+@promise
+def crashed_agents_pause(log: Log) -> Iterator[Found]:
+    """An agent whose backend died or hung claims nothing at once."""
+    crashed: dict[str, Row] = {}
+    for row in log.events:
+        name = row["event"]
+        if name in STARTS:
+            crashed.clear()
+        elif name == "attempt_failed" and row["class"] in _RESTARTS:
+            crashed[row["agent"]] = row
+        elif name == "claimed" and (before := crashed.pop(row["agent"], None)):
+            pause = _seconds(before["at"], row["at"])
+            if 0 <= pause < SHORTEST_PAUSE:  # below 0 somebody has set the clock
+                what = f"{row['agent']}: {told(row)} only {pause:.3f} s after {told(before)}"
+                yield what, row["bead"], row["seq"]
+
+
+def _seconds(since: str, until: str) -> float:
+    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
 
 
 @promise

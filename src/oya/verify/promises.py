@@ -12,6 +12,7 @@ from oya.verify.attempts import (
 )
 from oya.verify.claims import (
     claims_only_while_running,
+    crashed_agents_pause,
     dependencies_come_first,
     nothing_runs_after_the_end,
     only_free_beads_are_begun,
@@ -53,6 +54,7 @@ PROMISES: tuple[Promise, ...] = (
     only_free_beads_are_begun,
     dependencies_come_first,
     claims_only_while_running,
+    crashed_agents_pause,
     nothing_runs_after_the_end,
     contracts_were_red,
     landed_trees_were_green,

@@ -18,21 +18,29 @@ SWARM_FIELDS = ("status", "branch", "landed_beads", "gate_runs", "failures")
 _DATA = frozenset(
     {
         *("base", "commit", "snapshot", "head", "evidence", "red", "fail_to_pass", "cannot"),
-        *("key", "tree", "ok", "empty", "failure", "target", "limits", "gates"),
+        *("key", "tree", "ok", "empty", "failure", "used", "target", "limits", "gates"),
     }
 )
 _NOTHING: tuple[object, ...] = (None, "", [], {})
-_NAMES = ("swarm", "bead", "event", "from", "to", "class")
+_NAMES = ("swarm", "bead", "event", "from", "to", "class", "agent")
+_TIMED = frozenset({"swarm_starting", "claimed", "attempt_failed", "landed"})
+_NO_DATA: Row = {}
 
 
 def slim(row: Row) -> Row:
     """The event without what no promise reads; names that come again and again are one string."""
-    kept: dict[str, object] = {"seq": row["seq"], "at": row["at"], "epoch": row["epoch"]}
-    for name in _NAMES:
-        value = row[name]
-        kept[name] = intern(value) if isinstance(value, str) else value
+    event = row["event"]
+    kept: dict[str, object] = {"seq": row["seq"], "epoch": row["epoch"]}
+    kept["at"] = row["at"] if event in _TIMED else ""
     # The gate's name; a sentence elsewhere.
-    kept["reason"] = row["reason"] if row["event"] == "gate_ran" else None
+    kept["reason"] = row["reason"] if event == "gate_ran" else None
+    for name in _NAMES:
+        kept[name] = _once(row[name])
     data = row["data"].items()
-    kept["data"] = {key: value for key, value in data if key in _DATA and value not in _NOTHING}
+    read = {key: _once(value) for key, value in data if key in _DATA and value not in _NOTHING}
+    kept["data"] = read or _NO_DATA
     return kept
+
+
+def _once(value: object) -> object:
+    return intern(value) if type(value) is str else value

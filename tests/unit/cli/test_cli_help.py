@@ -11,11 +11,11 @@ from oya.cli.main import run
 
 COMMANDS = [
     "init", "doctor", "demo", "beads", "show", "why", "approve", "reject", "retry", "hold",
-    "release", "events", "logs", "schema", "sync", "swarm", "state",
+    "release", "events", "logs", "verify", "schema", "sync", "swarm", "state",
 ]  # fmt: skip
 BELOW_SWARM = ["status", "stop", "pause", "continue", "set", "list"]
 BELOW_STATE = ["export", "import"]
-LATER = ["verify", "triage", "plan", "add", "import", "report", "undo", "take", "give"]
+LATER = ["triage", "plan", "add", "import", "report", "undo", "take", "give"]
 
 HELP = """\
 Usage: oya [OPTIONS] COMMAND [ARGS]...
@@ -40,6 +40,7 @@ Commands:
   release  Give a held bead back.
   events   Print what happened, one line an event.
   logs     Print what daemon and backends have said.
+  verify   Hold what happened here against what is promised.
   schema   Print the JSON schema of a role's answer.
   sync     Let your checkout follow what landed.
   swarm    Start a swarm, go on with one, or attach.

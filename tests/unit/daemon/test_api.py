@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from oya.cli import state
+from oya.cli.verify import _running
 from oya.clock import SystemClock
 from oya.daemon.api import MAX_FOLLOWERS, Followers, create_app
 from oya.daemon.client import Client, NoDaemon
@@ -167,6 +168,18 @@ async def test_beads_by_any_id_and_their_story(place: Place) -> None:
         told = await w.ask(lambda c: c.get("beads", "a", "why"))
         assert [event["event"] for event in told["events"]] == ["added"]
         assert told["story"][0].endswith("It came from the tracker: title of a.")
+
+
+async def test_verify_looks_at_a_running_swarm_through_the_daemon(place: Place) -> None:
+    """Its history is whole, a breach of it is told, and its slots are left alone."""
+    async with world(place) as w:
+        found = await w.ask(lambda c: _running(place, c, rerun=False))
+        broken = [row["name"] for row in found["promises"] if row["breaches"]]
+        assert (found["running"], found["events"], found["beads"]) == (True, 5, 2)
+        # swarm-2 was put there as stopped, without a life.
+        assert (broken, found["ok"]) == (["swarms_live_as_they_should"], False)
+        with pytest.raises(UsageError, match="its gates need the slots"):
+            await w.ask(lambda c: _running(place, c, rerun=True))
 
 
 async def test_errors_travel_whole(place: Place) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from oya.errors import GitError
+from oya.processes import survivors
+from oya.processes.orphans import end_orphans
 from oya.repository.git import GitRepository
 
 
@@ -139,6 +141,53 @@ async def test_a_cancelled_git_may_take_its_lock_files_away(
     with pytest.raises(asyncio.CancelledError):
         await call
     assert not lock.exists()
+
+
+async def test_a_git_that_outlives_oya_is_known(repo: GitRepository, slow_git: Path) -> None:
+    slow = GitRepository(repo.place)
+    task = asyncio.create_task(slow.git("version"))
+    await until(slow_git.exists)
+    assert len(survivors(repo.place.repo_id)) == 2  # it, and its child
+    assert await end_orphans(repo.place.repo_id) == []  # since we live
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_locks_that_a_killed_git_has_left_on_our_refs_go(
+    repo: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oya.repository.git._STALE", 0.2)
+    head = await repo.resolve("main")
+    assert head
+    names = ("refs/oya/line/main", "refs/notes/oya", "refs/oya/attempts/a/1")
+    theirs = repo.place.common_dir / "refs/heads/main.lock"
+    theirs.touch()
+    assert await repo.clear_locks() == ()
+    for name in names:
+        lock = repo.place.common_dir / f"{name}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        with pytest.raises(GitError, match="lock"):
+            await repo.set_ref(name, head)
+    assert sorted(await repo.clear_locks()) == sorted(f"{name}.lock" for name in names)
+    for name in names:
+        await repo.set_ref(name, head)
+    assert theirs.exists()
+
+
+async def test_a_lock_that_somebody_works_with_stays(
+    repo: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oya.repository.git._STALE", 60.0)
+    lock = repo.place.common_dir / "refs/oya/line/main.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    task = asyncio.create_task(repo.clear_locks())
+    while not task.done():
+        await asyncio.sleep(0)
+        lock.unlink(missing_ok=True)  # by who made it
+    assert task.result() == ()
 
 
 async def flushes(repo: GitRepository, trace: Path, *args: str, stdin: bytes | None = None) -> int:

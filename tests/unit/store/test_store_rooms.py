@@ -25,6 +25,7 @@ from oya.lifecycle.events import (
     HeldByPerson,
     Landed,
     Removed,
+    Reopened,
 )
 from oya.lifecycle.failures import FailureClass, Measure
 from oya.lifecycle.model import (
@@ -144,7 +145,7 @@ class TestBeads:
         applied = await apply(store, "a", failed, data={"extra": 1})
         record = applied.record
         assert (record.class_, record.reason, record.agent) == ("agent_crash", "died", "tw-1")
-        assert record.data == {"findings": ["f"], "snapshot": "snap", "extra": 1}
+        assert record.data == {"findings": ["f"], "snapshot": "snap", "used": 1, "extra": 1}
         assert applied.effects == (Take(Measure.RESTART_AGENT, "died"),)
 
         await apply(store, "a", Claimed("tw-2", "codex", "base"))
@@ -466,3 +467,78 @@ def test_a_row_holds_what_the_state_can_be_made_from_again(state: BeadState) -> 
 def test_a_row_of_a_new_bead_has_little_of_its_state() -> None:
     row = bead_row(BeadState("a", text="t"), BeadDetails(1, "then", "now"))
     assert set(row["state"]) <= {"id", "text", "claims"}
+
+
+class TestFinished:
+    """What a bead that is over had beside its state leaves memory, and comes back with it."""
+
+    async def done(self, store: Store, bead: str) -> None:
+        await apply(store, bead, Added("T"))
+        await store.beads.describe(
+            bead, contract={"preconditions": ["p"]}, test_results={"passed": 1}
+        )
+        await apply(store, bead, Removed("closed"))
+
+    async def test_it_is_in_the_engine_and_not_in_memory(
+        self, store: Store, disk: Disk, tmp_path: Path
+    ) -> None:
+        await self.done(store, "a")
+        on_disk = row(disk, "beads", "a")
+        assert on_disk["contract"] == {"preconditions": ["p"]}
+        short = store.beads.row("a")
+        assert short is not None
+        assert (short["contract"], short["test_results"]) == (None, None)
+        await store.close()
+
+        reopened = await again(tmp_path, disk)
+        assert reopened.beads.row("a") == short
+        await reopened.close()
+
+    async def test_it_comes_back_when_the_bead_does(self, store: Store, disk: Disk) -> None:
+        await self.done(store, "a")
+        await self.done(store, "b")
+        await store.beads.apply_many(
+            [("a", Reopened()), ("b", Reopened()), ("a", HeldByPerson())],
+            swarm=None,
+            limits=LIMITS,
+        )
+        for bead in "ab":
+            found = row(disk, "beads", bead)
+            assert found["contract"] == {"preconditions": ["p"]}
+            assert found["test_results"] == {"passed": 1}
+        whole = store.beads.row("a")
+        assert whole is not None
+        assert whole["contract"] == {"preconditions": ["p"]}
+
+    async def test_a_finished_bead_can_be_described(self, store: Store, disk: Disk) -> None:
+        await self.done(store, "a")
+        await store.beads.describe("a", title="Another")
+        assert row(disk, "beads", "a")["contract"] == {"preconditions": ["p"]}
+        assert row(disk, "beads", "a")["title"] == "Another"
+
+    async def test_a_refused_change_of_it_leaves_it_as_it_was(
+        self, store: Store, disk: Disk
+    ) -> None:
+        await self.done(store, "a")
+        before = row(disk, "beads", "a")
+        with pytest.raises(RefusedError):
+            await apply(store, "a", Landed("c"))
+        await store.events.append("other")
+        assert row(disk, "beads", "a") == before
+        assert (await apply(store, "a", Reopened())).state.status is Status.PENDING
+        assert row(disk, "beads", "a")["contract"] == before["contract"]
+
+    async def test_it_may_end_while_somebody_else_waits_to_change_it(
+        self, store: Store, disk: Disk
+    ) -> None:
+        await apply(store, "a", Added("T"))
+        await store.beads.describe("a", contract={"preconditions": ["p"]})
+        some = [apply(store, "a", Removed("closed"))]
+        some += [store.beads.describe("a", title=f"{n}") for n in range(3)]
+        waiting = [asyncio.ensure_future(one) for one in some]
+        await waiting[0]
+        some = [store.beads.describe("a", title=f"late {n}") for n in range(4)]
+        await asyncio.gather(*waiting, *some)
+        await apply(store, "a", Reopened())
+        assert row(disk, "beads", "a")["contract"] == {"preconditions": ["p"]}
+        assert row(disk, "beads", "a")["title"] == "late 3"

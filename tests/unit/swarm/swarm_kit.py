@@ -17,9 +17,10 @@ from typing import Any
 
 from oya.actors import Actor, ActorRef, Backoff, Restart, Supervisor
 from oya.clock import SystemClock
+from oya.daemon.choose import Choice, record
 from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState, Check
-from oya.lifecycle.swarm import SwarmState, SwarmStatus
+from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
 from oya.repository.git import GitRepository
 from oya.repository.workspace import GitWorkspaces
 from oya.store import Store
@@ -153,8 +154,9 @@ class World:
         store = await Store.open(
             repo.place.state, clock=clock, sync=False, engine=lambda _: SimulatedEngine(disk)
         )
-        swarm = SwarmState("swarm-1", SwarmStatus.RUNNING, target_beads=10, branch="main")
-        await store.swarms.put(swarm, event="swarm_running")
+        swarm = SwarmState("swarm-1", target_beads=10, branch="main")
+        await record(store, Choice(swarm, None), settings)
+        await store.swarms.put(move(swarm, SwarmStatus.RUNNING), event="swarm_running")
         parts = build_parts(settings, repo.place, store, clock, swarm.id, "main")
         line = Line(repo, "main", parts.follow, follows=settings.landing.follow)
         await line.refresh()

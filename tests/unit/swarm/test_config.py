@@ -197,7 +197,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ("[sandbox]\ngates_network = true\n", "sandbox.gates_network"),
         ("[budget]\ntokens = 5\n", "budget.tokens"),
         ('[store]\nurl = "ws://x"\n', "store.url"),
-        ('[store]\nretention = "3d"\n', "store.retention"),
         ('[backends.x]\nkind = "headless"\ncommand = ["x"]\n', "backends.x.kind"),
     ],
 )

@@ -23,6 +23,7 @@ from oya.lifecycle.model import Limits
 from oya.store import Store
 from oya.swarm.board import Board
 from oya.swarm.differences import Differences
+from oya.testing.beside import SimulatedBeside
 from oya.testing.engine import Disk, SimulatedEngine
 from oya.testing.loop import run_virtual
 
@@ -74,7 +75,7 @@ def test_what_is_not_touched_is_as_the_tracker_says(seed: int, tmp_path: Path) -
     async def live() -> None:
         disk, clock, random = Disk(), Clock(), Random(seed)
         opened = Store.open(
-            tmp_path, clock=clock, sync=False, engine=lambda _: SimulatedEngine(disk)
+            SimulatedBeside(disk), clock=clock, engine=lambda _: SimulatedEngine(disk)
         )
         async with aclosing(await opened) as store:
             board, backlog = Board(), Backlog(random)
@@ -127,7 +128,7 @@ def test_where_nothing_changed_nothing_is_looked_at(tmp_path: Path) -> None:
     async def live() -> None:
         disk, clock = Disk(), Clock()
         opened = Store.open(
-            tmp_path, clock=clock, sync=False, engine=lambda _: SimulatedEngine(disk)
+            SimulatedBeside(disk), clock=clock, engine=lambda _: SimulatedEngine(disk)
         )
         async with aclosing(await opened) as store:
             board = Board()

@@ -54,6 +54,7 @@ class Swarm:
     def __init__(self, world: World) -> None:
         self.world = world
         self.told: list[Any] = []
+        self._since = world.store.events.last
         self.shared = Shared(
             pool=AgentPool(),
             leases=Leases(120.0),
@@ -83,8 +84,8 @@ class Swarm:
 
     @property
     def seen(self) -> list[str]:
-        events = [r.event for r in self.world.store.events.recent(0)]
-        return [event for event in events if event.startswith("swarm_")][1:]
+        events = [r.event for r in self.world.store.events.recent(self._since)]
+        return [event for event in events if event.startswith("swarm_")]
 
 
 @pytest.fixture

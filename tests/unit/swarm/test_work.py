@@ -24,6 +24,7 @@ from oya.store import Store
 from oya.swarm.board import Board
 from oya.swarm.tally import Tally
 from oya.swarm.work import Queue, Work
+from oya.testing.beside import SimulatedBeside
 from oya.testing.engine import Disk, SimulatedEngine
 from oya.testing.loop import run_virtual
 
@@ -120,7 +121,7 @@ def test_index_and_scan_agree_whatever_happens(
     async def live() -> None:
         disk = Disk()
         opened = Store.open(
-            tmp_path, clock=LoopClock(), sync=False, engine=lambda _: SimulatedEngine(disk)
+            SimulatedBeside(disk), clock=LoopClock(), engine=lambda _: SimulatedEngine(disk)
         )
         async with aclosing(await opened) as store:
             life = Life(store, Random(seed))

@@ -123,6 +123,10 @@ def a_provider_limit_is_counted() -> History:
     return bead_of(kept(), "b", retry_count=1)
 
 
+def a_crash_is_counted_twice() -> History:
+    return with_events(changed("attempt_failed", data={"used": 2}))
+
+
 def failed_too_early() -> History:
     rows = put(
         "unblocked",
@@ -178,6 +182,15 @@ def a_claim_while_paused() -> History:
         event("swarm_running", frm="paused", to="running"),
     )
     return bead_of(with_events(rows), "b", base=BASE)
+
+
+def at_once_after_a_crash() -> History:
+    history = with_events(changed("claimed", 4, agent="implementer-1"))
+    crash, claim = place_of("attempt_failed"), place_of("claimed", n=4)
+    events = list(history.events)
+    events[crash] = {**events[crash], "agent": "implementer-1"}
+    events[claim] = {**events[claim], "at": events[crash]["at"].replace(".000Z", ".100Z")}
+    return replace(history, events=events)
 
 
 def a_gate_runs_after_the_end() -> History:
@@ -314,6 +327,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
     "accepted_at_most_once": (two_results, a_stale_result),
     "attempts_are_counted": (
         a_provider_limit_is_counted,
+        a_crash_is_counted_twice,
         failed_too_early,
         failed_too_late,
         failed_without_a_reason,
@@ -321,6 +335,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
     "only_free_beads_are_begun": (a_claim_while_blocked,),
     "dependencies_come_first": (a_dependency_is_not_done,),
     "claims_only_while_running": (a_claim_while_paused,),
+    "crashed_agents_pause": (at_once_after_a_crash,),
     "nothing_runs_after_the_end": (a_gate_runs_after_the_end,),
     "contracts_were_red": (
         red_evidence_is_missing,

@@ -26,6 +26,9 @@ from oya.testing.simulation.workspaces import Folder, FolderDisk, answer_name
 SLOWEST = 3.0
 """Seconds that a turn takes at most, where nothing is in its way."""
 
+SLOWEST_END = 0.8
+"""Seconds that a program takes to end when it is told to."""
+
 BAD: dict[Role, tuple[str, ...]] = {
     Role.TEST_WRITER: ("green", "stray", "garbage", "done", "needs person"),
     Role.PLANNER: ("revise", "revise", "cannot"),
@@ -114,7 +117,7 @@ class SimulatedSession:
     async def close(self) -> Ended:
         """See `AgentSession.close`."""
         try:
-            await self._world.life.turn("agent closed", self._world.life.some(0.1))
+            await self._world.life.turn("agent closed", self._world.life.some(SLOWEST_END))
         finally:
             self._world.sessions.pop(f"{self._task.bead}/{self._task.epoch}", None)
         return Ended(0, None, False, 1.0, 1.0)

@@ -105,6 +105,9 @@ class SimulatedGit:
         self._moving(name, self._disk.refs.get(name), new)
         self._disk.refs[name] = new
 
+    async def clear_locks(self) -> tuple[str, ...]:
+        return ()
+
     async def list_refs(self, prefix: str) -> dict[str, str]:
         await self._reads()
         below = prefix.rstrip("/") + "/"
@@ -280,7 +283,7 @@ class SimulatedGit:
         return Followed(0, moved=True)
 
     async def _reads(self) -> None:
-        await self._life.turn()
+        await self._life.glance()
         if self._failing():
             raise GitError("the simulated disk cannot be read")
 

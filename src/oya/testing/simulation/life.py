@@ -12,6 +12,9 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+GLANCES = 0.2
+"""How often others get a turn while a port only looks at something."""
+
 
 class Crash(SystemExit):
     """The machine stops at this very instruction.
@@ -42,6 +45,12 @@ class Life:
         self.require()
         if step:
             self.step(step)
+
+    async def glance(self) -> None:
+        """A turn for what only looks: often it takes no time at all."""
+        if self.random.random() < GLANCES:
+            await asyncio.sleep(0)
+        self.require()
 
     def step(self, name: str) -> None:
         """About to take this step: the last moment for a crash before it."""

@@ -13,7 +13,7 @@ from oya.clock import stamp
 from oya.errors import OyaError
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import FailureClass
-from oya.lifecycle.model import Hold, Limits
+from oya.lifecycle.model import Hold, Limits, Status
 from oya.store.store import Store
 from oya.swarm.universe import Universe
 from oya.testing.engine import Outcome
@@ -138,7 +138,11 @@ class Nature:
     def _edit(self, about: dict[str, Any]) -> None:
         data = self._world.git.working[PATH].decode()
         records = [json.loads(line) for line in data.splitlines()]
-        edited = _edited(self._world, records, about["bead"], about["how"])
+        how = about["how"]
+        if how == "close and reopen":
+            how = "close"
+            self._follows(3.0, "edit", **(about | {"how": "reopen"}))
+        edited = _edited(self._world, records, self._chosen(about), how)
         text = "".join(f"{json.dumps(record)}\n" for record in edited).encode()
         if self._world.plan.tracked and about["commit"]:
             self._world.commit_as_user({PATH: text}, "edit the backlog")
@@ -170,10 +174,20 @@ class Nature:
     # Persons
 
     async def _person(self, about: dict[str, Any]) -> None:
-        await self._says(about["bead"], about["verb"])
+        bead = self._chosen(about)
+        await self._says(bead, about["verb"])
         if about["back"] and about["verb"] == "hold":
-            again = {"bead": about["bead"], "verb": "release", "back": False}
+            again = {"bead": bead, "verb": "release", "back": False}
             self._follows(about["later"], "person", **again)
+
+    def _chosen(self, about: dict[str, Any]) -> str:
+        """The bead that a fault names, or (`live`) one that somebody works on just now."""
+        bead: str = about["bead"]
+        if not about.get("live") or self.universe is None:
+            return bead
+        states = self.universe.parts.store.beads.all().values()
+        at_work = [s.id for s in states if s.status is Status.IN_PROGRESS]
+        return self._world.chance.choice(at_work) if at_work else bead
 
     async def _says(self, bead: str, verb: str) -> None:
         await self._asks(lambda universe: universe.person(bead, SAID[verb]()))

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from oya.crashpoints import POINTS
+
 BEADS = 25
 HORIZON = 90.0
 """Virtual seconds in which faults begin; later there are none."""
@@ -28,6 +30,21 @@ STEPS = (
     "tracker close done", "agent", "agent done",
 )  # fmt: skip
 """Where a crash can be placed: before the step of that name is taken."""
+
+LANDING = (
+    "git cas line", "git cas line done", "git set candidates done", "git note done", "git follow",
+    *(f"point {name}" for name in POINTS if name.startswith(("landing.", "tracker.closed"))),
+)  # fmt: skip
+"""Steps of a landing: there the store, git and the tracker have to agree."""
+
+ANYWHERE = (
+    *STEPS,
+    *(
+        f"point {name}"
+        for name in POINTS
+        if name.startswith(("store.commit", "store.ack", "attempt.", "gate.", "resume.", "line."))
+    ),
+)
 
 WEIGHTS: dict[str, int] = {
     "crash": 14,
@@ -56,8 +73,8 @@ WEIGHTS: dict[str, int] = {
 }
 """How often each kind of fault is drawn, against the others."""
 
-EDITS = ("text", "close", "delete", "add", "defer", "block", "reopen")
-VERBS = ("hold", "release", "approve", "reject", "retry")
+EDITS = ("text",) * 4 + ("close", "delete", "add", "defer", "block", "reopen", "close and reopen")
+VERBS = ("hold", "hold", "release", "approve", "reject", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +176,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
         case "crash":
             return {"steps": chance.randrange(1, 60), "down": down}
         case "crash at":
-            return {"step": chance.choice(STEPS), "nth": chance.randrange(1, 4), "down": down}
+            steps = LANDING if chance.random() < 0.4 else ANYWHERE
+            return {"step": chance.choice(steps), "nth": chance.randrange(1, 4), "down": down}
         case "crash again":
             return {"times": chance.randrange(2, 5), "steps": chance.randrange(1, 400), "down": 0.5}
         case "commits":
@@ -172,12 +190,16 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
         case "foreign":
             return {"path": chance.choice(("src/list.x", "src/foreign.x", f"src/{bead}.x"))}
         case "edit":
-            return {"bead": bead, "how": chance.choice(EDITS), "commit": chance.random() < 0.5}
+            how, live = chance.choice(EDITS), chance.random() < 0.5
+            return {"bead": bead, "how": how, "commit": chance.random() < 0.5, "live": live}
         case "person":
-            again = {"bead": bead, "verb": chance.choice(VERBS), "later": seconds}
-            return again | {"back": chance.random() < 0.8}
+            later = seconds if chance.random() < 0.6 else round(chance.uniform(0.0, 0.5), 3)
+            about = {"bead": bead, "verb": chance.choice(VERBS), "later": later}
+            return about | {"back": chance.random() < 0.8, "live": chance.random() < 0.6}
         case "stop":
             return {"now": chance.random() < 0.5, "down": down}
+        case "store out" if chance.random() < 0.2:
+            return {"seconds": round(chance.uniform(60.0, 120.0), 3)}
         case "target":
             return {"target": chance.randrange(1, len(names) + 1)}
         case "clock":

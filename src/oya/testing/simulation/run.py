@@ -91,7 +91,8 @@ def run(plan: Plan) -> Ran:
 def _is_done(world: World, swarm: SwarmState) -> bool:
     if swarm.status is not SwarmStatus.COMPLETED:
         return False
-    return swarm.reached or world.calm
+    last = world.rows("events")[-1]
+    return swarm.reached or (world.calm and last["agent"] != "person")
 
 
 def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
@@ -166,6 +167,8 @@ async def _daemon(
         world.fates.append(f"life {world.lives} ended: {error}")
         return None
     except RuntimeError as defect:  # a planted one, before there was a tree to hold it
+        if life.over:
+            raise
         world.fates.append(f"life {world.lives} ended: {defect!r}")
         return None
     finally:

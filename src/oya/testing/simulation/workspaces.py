@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from oya.agents.answers import answer_path
@@ -169,11 +170,14 @@ class SimulatedWorkspaces:
         await self._discard(ws.path.name, ws.bead, ws.epoch)
         return kept
 
-    async def leftovers(self) -> list[tuple[str, int, Path]]:
+    async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
         """See `Workspaces.leftovers`."""
         await self._life.turn()
         names = {path.name for path in self._disk.folders} | set(self._disk.records)
-        found = [(*self._whose(key), WORK / key) for key in sorted(names - self._live)]
+        found = [
+            (*self._whose(key), WORK / key)
+            for key in sorted(names - (set() if every else self._live))
+        ]
         return [(bead, epoch, path) for bead, epoch, path in found]
 
     async def harvest(self, path: Path) -> Harvested:
@@ -200,12 +204,12 @@ class SimulatedWorkspaces:
         return name, int(epoch)
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
+        self._live.discard(key)
         await self._life.turn("workspace folder away")
         self._disk.folders.pop(WORK / key, None)
         await self._life.turn("workspace record away")
         self._disk.records.pop(key, None)
         await self._repo.delete_ref(self.base_ref(bead, epoch))
-        self._live.discard(key)
 
 
 class SimulatedAnswers:
@@ -226,6 +230,7 @@ class SimulatedAnswers:
         return self._disk.folders[workspace].get(answer_name(role))
 
 
+@cache
 def answer_name(role: Role) -> str:
     """Where in a folder the answer of a role lies."""
     return str(answer_path(Path(), role))

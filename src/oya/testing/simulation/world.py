@@ -155,8 +155,8 @@ class MachineEngine(SimulatedEngine):
         await self._life.turn("commit done")
 
     async def _turn(self) -> None:
-        await self._life.turn()
-        await super()._turn()
+        await self._life.glance()
+        self._require()
 
     async def scan(self, table: str, **how: Any) -> AsyncIterator[tuple[str, Row]]:
         self._refuse()

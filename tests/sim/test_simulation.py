@@ -1,0 +1,100 @@
+"""A few hundred of the simulated disasters, and what makes them worth anything: that they repeat.
+
+`make sim SEEDS=10000` runs many more; docs/testing.md says how to play one again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from oya.testing.simulation.check import breaches
+from oya.testing.simulation.many import Found, some
+from oya.testing.simulation.plan import draw
+from oya.testing.simulation.run import run
+
+SEEDS = int(os.environ.get("OYA_SIM_SEEDS", "300"))
+PARTS = 12
+PRINTS = """
+import hashlib
+from oya.testing.simulation.plan import draw
+from oya.testing.simulation.run import run
+print(hashlib.sha256(run(draw(1)).events).hexdigest())
+"""
+
+
+def parts() -> Iterator[range]:
+    size = -(-SEEDS // PARTS)
+    for start in range(1, SEEDS + 1, size):
+        yield range(start, min(start + size, SEEDS + 1))
+
+
+@pytest.mark.parametrize("seeds", parts(), ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
+def test_every_promise_is_kept_whatever_happens(seeds: range) -> None:
+    found = some(seeds)
+    assert found.broken == {}, "python -m oya.testing.simulation --seed N --shrink"
+    assert found.counts["landed"] > 10 * len(seeds), "most beads land, whatever happens"
+
+
+def test_the_same_seed_gives_the_same_log_in_a_fresh_process_and_after_fifty_others() -> None:
+    here = hashlib.sha256(run(draw(1)).events).hexdigest()
+    with ProcessPoolExecutor(1) as pool:
+        after_others = pool.submit(_after_others).result(timeout=100)
+    fresh = [_printed(seed) for seed in ("0", "1", "random")]
+
+    assert {here, after_others, *fresh} == {here}
+
+
+def _after_others() -> str:
+    for seed in range(100, 150):
+        run(draw(seed))
+    return hashlib.sha256(run(draw(1)).events).hexdigest()
+
+
+def _printed(hash_seed: str) -> str:
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    command = (sys.executable, "-c", PRINTS)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
+
+
+def test_seeds_differ_and_faults_happen() -> None:
+    """Otherwise nothing above proves anything."""
+    found = Found()
+    digests = set()
+    for seed in range(1, 41):
+        ran = run(draw(seed))
+        digests.add(ran.digest)
+        found.counts += some_counts(ran)
+    assert len(digests) == 40
+    assert found.counts["died"] > 10
+    assert found.counts["attempt_failed"] > 100
+    assert found.counts["landing_conflicted"] > 20
+    assert found.counts["lease_expired"] > 20
+
+
+def some_counts(ran: object) -> object:
+    import json
+    from collections import Counter
+
+    from oya.testing.simulation.run import Ran
+
+    assert isinstance(ran, Ran)
+    names = Counter(json.loads(row)["event"] for row in ran.events.splitlines())
+    names["died"] = sum(1 for fate in ran.world.fates if fate.startswith("died"))
+    return names
+
+
+def test_a_run_without_faults_lands_everything() -> None:
+    from dataclasses import replace
+
+    plan = replace(draw(3), faults=(), harsh=0.0, target=25)
+    ran = run(plan)
+    assert breaches(ran) == []
+    assert ran.world.lives == 1

@@ -1,0 +1,248 @@
+"""What looks like a breach and is none: a checker that cries wolf is not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from verify_kit import (
+    BASE,
+    KEPT,
+    LANDED,
+    Row,
+    bead_of,
+    changed,
+    claimed,
+    event,
+    kept,
+    place_of,
+    put,
+    ran,
+    swarm_of,
+    with_events,
+)
+
+from oya.verify import Commit, Dependency, History, check
+
+KILLED = KEPT[: place_of("landing_started") + 3]
+"""The log of a daemon that was killed when the gates of a landing had run."""
+
+
+def killed(**more: object) -> History:
+    """The history of `KILLED`: nothing has ended, so things may lie about."""
+    history = bead_of(kept(), "a", phase="landing", status="in_progress", commit=None)
+    history = bead_of(history, "b", status="pending", reason="", blocked="waits for a")
+    history = swarm_of(history, status="running", landed_beads=0)
+    tracker = {bead: {"status": "open"} for bead in "ab"}
+    left = {"intents": ["a"], "leftovers": ["refs/oya/base/a/5"], "commits": [], "tracker": tracker}
+    return with_events(KILLED, history, **(left | more))
+
+
+def killed_after_the_line_moved() -> History:
+    """The landed commit is there, its intent too; its event is the next daemon's to write."""
+    return killed(commits=[Commit(LANDED, "a", BASE, "t-land", "s-1")])
+
+
+def recorded_by_the_next_swarm() -> History:
+    """The swarm had ended with its landing unrecorded; the next one finds it on the line."""
+    place = place_of("landed")
+    rows = [
+        *(row for row in KEPT[:place]),
+        event("swarm_stopping", frm="running", to="stopping"),
+        event("swarm_stopped", frm="stopping", to="stopped"),
+        event("swarm_starting", to="starting", data={"target": 1}) | {"swarm": "s-2"},
+        KEPT[place],
+        *(KEPT[place + 1 : place + 3]),
+        event("swarm_stopped", frm="starting", to="stopped") | {"swarm": "s-2"},
+    ]
+    history = swarm_of(kept(), status="stopped")
+    other = {"status": "stopped", "landed_beads": 0, "gate_runs": 0, "failures": {}}
+    return with_events(rows, replace(history, swarms={**history.swarms, "s-2": other}))
+
+
+def cut_off_twice() -> History:
+    """A daemon that was killed says nothing; the next one goes on from whatever it said last."""
+    again = event("swarm_continued", frm="running", to="starting", data={"target": 2})
+    once_more = event("swarm_continued", data={"target": 2})  # it was starting already
+    on = event("swarm_running", frm="starting", to="running")
+    return with_events(put("unblocked", again, once_more, on))
+
+
+def told_to_go() -> History:
+    """A person holds a bead that is worked on; the attempt ends later, once."""
+    rows = [
+        *KEPT[: place_of("held_by_person")],
+        claimed("b", "contract", 1),
+        event("held_by_person", "b", "contract/in_progress", "contract/held", reason="mine"),
+        event(
+            "attempt_failed",
+            "b",
+            "contract/held",
+            "contract/held",
+            1,
+            class_="cancelled",
+            data={"snapshot": BASE},
+        ),
+        *KEPT[place_of("held_by_person") + 1 :],
+    ]
+    history = with_events(rows, replace(kept(), attempts=_attempts(("b", 1))))
+    history = swarm_of(history, failures={"agent_crash": 1, "cancelled": 1})
+    return bead_of(history, "b", base=BASE)
+
+
+def _attempts(*more: tuple[str, int]) -> dict[tuple[str, int], str]:
+    return {**kept().attempts, **dict.fromkeys(more, "head")}
+
+
+def an_actor_crashed() -> History:
+    rows = put(
+        "unblocked",
+        claimed("b", "contract", 1),
+        event(
+            "lease_expired",
+            "b",
+            "contract/in_progress",
+            "contract/pending",
+            1,
+            reason="the agent crashed",
+            data={"failure": "internal"},
+        ),
+    )
+    history = swarm_of(with_events(rows), failures={"agent_crash": 1, "internal": 1})
+    return bead_of(history, "b", base=BASE)
+
+
+def undone_and_landed_again() -> History:
+    """What landed was taken back; the bead may land once more."""
+    start, end = place_of("claimed"), place_of("landed") + 1
+    again = [row for row in KEPT[start:end] if row["event"] not in ("attempt_failed", "gate_ran")]
+    again = [row for row in again if not (row["event"] == "claimed" and row["epoch"] == 3)]
+    redone: list[Row] = []
+    for row in again:
+        epoch = None if row["epoch"] is None else row["epoch"] + (5 if row["epoch"] < 3 else 4)
+        data = row["data"] | ({"commit": "2" * 40} if row["event"] == "landed" else {})
+        redone.append(row | {"epoch": epoch, "data": data})
+    rows = [
+        *KEPT[: end + 1],
+        event("undone", "a", "landed/complete", "landed/held", reason="reverted"),
+        event("retried", "a", "landed/held", "contract/pending"),
+        *redone,
+        *KEPT[end + 1 :],
+    ]
+    commits = [Commit("2" * 40, "a", BASE, "t-land", "s-1")]
+    history = with_events(rows, replace(kept(), commits=commits))
+    history = bead_of(history, "a", commit="2" * 40)
+    history = swarm_of(history, landed_beads=2)
+    return replace(history, attempts=_attempts(*(("a", epoch) for epoch in range(6, 10))))
+
+
+def opened_again_by_a_person() -> History:
+    again = {"status": "open", "updated_at": "2026-02-01T00:00:00Z"}
+    return replace(kept(), tracker={**(kept().tracker or {}), "a": again})
+
+
+def still_to_be_closed() -> History:
+    """Git does not track the file, and it could not be written yet."""
+    return replace(kept(), tracker={"a": {"status": "open"}, "b": {"status": "open"}}, unclosed="a")
+
+
+def a_person_says_landed() -> History:
+    closed = {"status": "closed", "close_reason": "landed by hand"}
+    return replace(kept(), tracker={**(kept().tracker or {}), "b": closed})
+
+
+def flickered_elsewhere() -> History:
+    """A test of somebody else's was red, and green on the same tree: flaky, and it may land."""
+    rows = put("landing_started", ran("tests", "k-land", "t-land", ok=False, red=["tests/x.py::x"]))
+    return swarm_of(with_events(rows), gate_runs=6)
+
+
+def nothing_collected() -> History:
+    return with_events(changed("gate_ran", 4, data={"ok": False, "empty": True}))
+
+
+def lowered_meanwhile() -> History:
+    """The target was lowered while the gates ran: the landing had begun under the old one."""
+    return with_events(put("landing_started", event("swarm_changed", data={"target": 0})))
+
+
+def written_by_an_older_oya() -> History:
+    """No keys, no rules, no evidence of red: it is taken as it is."""
+    rows = [row | {"data": dict(row["data"])} for row in KEPT]
+    for row in rows:
+        for name in ("key", "red", "target", "limits", "gates"):
+            row["data"].pop(name, None)
+    return with_events(rows)
+
+
+def retention_took_some() -> History:
+    """Runs of gates that nothing names are gone, and counted."""
+    history = kept()
+    gone = [place_of("gate_ran", n=3) + 1]
+    events = [row for row in history.events if row["seq"] not in gone]
+    pruned = {"until": 15, "counts": [["s-1", "gate_ran", None, 1]]}
+    attempts = {key: head for key, head in history.attempts.items() if key != ("a", 3)}
+    return replace(history, events=events, pruned=pruned, attempts=attempts)
+
+
+def a_dependency_that_was_taken_out() -> History:
+    needs = [Dependency("c", until="2026-01-01T00:00:00.000Z"), Dependency("gone")]
+    return replace(kept(), depends={"a": needs}, tracker={**(kept().tracker or {}), "c": _OPEN})
+
+
+_OPEN = {"status": "open"}
+
+
+def a_dependency_that_was_closed_before() -> History:
+    closed = {"status": "closed", "closed_at": "2025-12-31T00:00:00Z"}
+    tracker = {**(kept().tracker or {}), "c": closed}
+    return replace(kept(), depends={"a": [Dependency("c")]}, tracker=tracker)
+
+
+CASES = (
+    killed,
+    killed_after_the_line_moved,
+    recorded_by_the_next_swarm,
+    cut_off_twice,
+    told_to_go,
+    an_actor_crashed,
+    undone_and_landed_again,
+    opened_again_by_a_person,
+    still_to_be_closed,
+    a_person_says_landed,
+    flickered_elsewhere,
+    nothing_collected,
+    lowered_meanwhile,
+    written_by_an_older_oya,
+    retention_took_some,
+    a_dependency_that_was_taken_out,
+    a_dependency_that_was_closed_before,
+)
+
+
+@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+def test_it_is_none(make: Callable[[], History]) -> None:
+    assert check(make()) == []
+
+
+def test_what_retention_took_and_did_not_count_is_missing() -> None:
+    history = retention_took_some()
+    found = check(replace(history, pruned={"until": 20, "counts": []}))
+    assert {breach.promise for breach in found} == {"log_has_no_gaps", "counters_equal_events"}
+    late = check(replace(history, pruned={"until": 10, "counts": [["s-1", "gate_ran", None, 1]]}))
+    assert {breach.promise for breach in late} == {"log_has_no_gaps"}
+
+
+def test_a_record_that_cannot_be_read_is_a_breach_and_no_crash() -> None:
+    found = check(with_events(changed("landed", data={"commit": None, "evidence": 5})))
+    assert found
+    assert any("cannot be read" in breach.what for breach in found)
+    assert check(replace(kept(), events=[{"seq": 1}])) != []
+
+
+def test_a_log_without_a_bead_that_has_a_state_is_noticed() -> None:
+    rows = [row for row in KEPT if row["bead"] != "b"]
+    beads = kept().beads
+    cut = replace(with_events(rows, replace(kept(), beads={"a": beads["a"]})), beads=beads)
+    assert {breach.promise for breach in check(cut)} == {"steps_join"}

@@ -66,13 +66,13 @@ class JsonlTracker:
         fingerprint, mark = hashlib.sha256(data).hexdigest(), _mark(was)
         if known and known.fingerprint == fingerprint:
             return replace(known, mark=mark)
-        return Snapshot(_decode(data, known.backlog if known else None), fingerprint, mark)
+        return Snapshot(decode(data, known.backlog if known else None), fingerprint, mark)
 
     def _close(self, bead_id: str, reason: str, at: datetime) -> None:
         with _folder(self._root) as folder:
             for _ in range(_TRIES):
                 data, was = _load(folder)
-                before = _decode(data)
+                before = decode(data)
                 after = before.close(bead_id, reason, at)
                 if after is before or _replace(folder, dumps(after).encode(), was):
                     return
@@ -135,7 +135,8 @@ def _mark(was: os.stat_result) -> tuple[int, ...] | None:
     return _identity(was) if time.time_ns() - was.st_ctime_ns > _SETTLED else None
 
 
-def _decode(data: bytes, like: Backlog | None = None) -> Backlog:
+def decode(data: bytes, like: Backlog | None = None) -> Backlog:
+    """The backlog in a file's bytes. `TrackerError` where they hold none."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

@@ -156,7 +156,8 @@ class Tracking:
         text = await self._tracked(self._line.base)
         if text is None:
             return working
-        since = await self._tracked(await self._common())
+        common = await self._common()
+        since = text if common == self._line.base else await self._tracked(common)
         if since == text:
             return working
         base, before = await self._parse(text), await self._parse(since or "")

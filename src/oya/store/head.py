@@ -100,16 +100,20 @@ class Head:
 class Draft:
     """The head as it will be after what is before in the group; one request at a time on top.
 
-    `accept` keeps the request's changes, `refuse` takes them back.
+    `accept` keeps the request's changes, `refuse` takes them back. With `after`, it is the
+    draft of the group that follows that one, whose changes count as made: `apply` only when
+    they have become the head.
     """
 
-    def __init__(self, head: Head, clock: Clock) -> None:
+    def __init__(self, head: Head, clock: Clock, after: Draft | None = None) -> None:
         self._head = head
         self._clock = clock
-        self._beads: dict[str, BeadState] = {}
-        self._details: dict[str, BeadDetails] = {}
-        self._swarms: dict[str, SwarmState] = {}
-        self._started: dict[str, int] = {}
+        self._before: int = after.seq if after else head.seq
+        self.group: int = (after.group if after else head.group) + 1
+        self._beads: dict[str, BeadState] = dict(after._beads) if after else {}
+        self._details: dict[str, BeadDetails] = dict(after._details) if after else {}
+        self._swarms: dict[str, SwarmState] = dict(after._swarms) if after else {}
+        self._started: dict[str, int] = dict(after._started) if after else {}
         self._writes: dict[tuple[str, str], Write] = {}
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
         self._accepted = 0
@@ -126,7 +130,7 @@ class Draft:
     @property
     def seq(self) -> int:
         """The number of the last event so far."""
-        return self._head.seq + len(self.events)
+        return self._before + len(self.events)
 
     @property
     def writes(self) -> list[Write]:
@@ -221,13 +225,13 @@ class Draft:
 
     def apply(self) -> None:
         """The group is durable: it is the head now."""
+        assert (self._head.seq, self._head.group + 1) == (self._before, self.group)
         self._head.beads.update(self._beads)
         for bead, details in self._details.items():
             self._head.details[bead] = _lean(self._head.beads[bead], details)
         self._head.swarms.update(self._swarms)
         self._head.started.update(self._started)
-        self._head.seq += len(self.events)
-        self._head.group += 1
+        self._head.seq, self._head.group = self.seq, self.group
 
     def _put(self, table: str, key: str, row: Row) -> None:
         check_key(key)

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Final, NoReturn
 
-from oya.beads import PATH, dumps, parse
+from oya.beads import PATH, Backlog, dumps, parse
 from oya.crashpoints import point
 from oya.errors import TrackerError
 from oya.trackers.port import Snapshot
@@ -66,7 +66,7 @@ class JsonlTracker:
         fingerprint, mark = hashlib.sha256(data).hexdigest(), _mark(was)
         if known and known.fingerprint == fingerprint:
             return replace(known, mark=mark)
-        text = _decode(data)
+        text = _text(data)
         del data  # it may be large, and a parsed backlog is larger
         return Snapshot(parse(text, known.backlog if known else None), fingerprint, mark)
 
@@ -74,7 +74,7 @@ class JsonlTracker:
         with _folder(self._root) as folder:
             for _ in range(_TRIES):
                 data, was = _load(folder)
-                before = parse(_decode(data))
+                before = decode(data)
                 after = before.close(bead_id, reason, at)
                 if after is before or _replace(folder, dumps(after).encode(), was):
                     return
@@ -137,7 +137,12 @@ def _mark(was: os.stat_result) -> tuple[int, ...] | None:
     return _identity(was) if time.time_ns() - was.st_ctime_ns > _SETTLED else None
 
 
-def _decode(data: bytes) -> str:
+def decode(data: bytes, like: Backlog | None = None) -> Backlog:
+    """The backlog in a file's bytes. `TrackerError` where they hold none."""
+    return parse(_text(data), like)
+
+
+def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -26,6 +26,11 @@ class File:
     def blob(self) -> str:
         return blob_id(self.data)
 
+    @property
+    def kind(self) -> str:
+        """A file or a symbolic link, without what may be done with it."""
+        return self.mode[:3]
+
 
 Files = Mapping[str, File]
 
@@ -109,6 +114,22 @@ class Objects:
             best = sorted(shared, key=lambda c: (-self.commits[c].depth, c))
             self._common[key] = best[0] if best else None
         return self._common[key]
+
+
+def lay(files: dict[str, File], path: str, file: File) -> None:
+    """Put a file there; what was in its way, a file above it or a folder, is gone."""
+    if path not in files:
+        parts = path.split("/")
+        for count in range(1, len(parts)):
+            files.pop("/".join(parts[:count]), None)
+        for below in [other for other in files if other.startswith(f"{path}/")]:
+            del files[below]
+    files[path] = file
+
+
+def is_path(path: str) -> bool:
+    """Whether a tree can have it."""
+    return all(part not in ("", ".", "..") and part.lower() != ".git" for part in path.split("/"))
 
 
 def merge(base: Files, ours: Files, theirs: Files) -> tuple[Files, tuple[str, ...]]:

@@ -18,7 +18,13 @@ HORIZON = 90.0
 """Virtual seconds in which faults begin; later there are none."""
 MOST_FAULTS = 10
 
-KINDS = ("plain",) * 8 + ("shared",) * 4 + ("clash",) * 3 + ("check",) * 2 + ("flaky", "done")
+KINDS = (
+    ("plain",) * 8
+    + ("shared",) * 4
+    + ("clash",) * 3
+    + ("check",) * 2
+    + ("flaky", "done", "stubborn")
+)
 
 STEPS = (
     "commit", "commit done", "git cas line", "git cas line done", "git note", "git note done",

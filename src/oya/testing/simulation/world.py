@@ -124,19 +124,8 @@ class World:
 
     def commit_as_user(self, changes: dict[str, bytes | None], message: str) -> None:
         """The user commits on the branch, in their own worktree."""
-        git, objects = self.git, self.git.objects
-        tip = git.refs["refs/heads/main"]
-        files = dict(objects.files(tip))
-        for path, data in changes.items():
-            if data is None:
-                files.pop(path, None)
-                git.working.pop(path, None)
-            else:
-                files[path] = File(data)
-                git.working[path] = data
-        tree = objects.add_tree(files)
-        at = f"{self.moment:%s}"
-        git.refs["refs/heads/main"] = objects.add_commit(tree, (tip,), message, "Ada", at)
+        files = {path: None if data is None else File(data) for path, data in changes.items()}
+        self.git.commit(files, message, f"{self.moment:%s}")
 
 
 class MachineEngine(SimulatedEngine):

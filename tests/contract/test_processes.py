@@ -13,6 +13,8 @@ import pytest
 
 from oya.errors import ProcessError
 from oya.processes import Command, GuardedProcesses, Processes, shell, survivors
+from oya.testing.simulation.processes import SimulatedProcesses
+from user_kit import Prompt
 
 ENV = {"PATH": os.environ["PATH"]}
 Make = Callable[..., Command]
@@ -28,6 +30,12 @@ def marker() -> Iterator[str]:
 @pytest.fixture
 def processes(marker: str) -> Processes:
     return GuardedProcesses(marker)
+
+
+@pytest.fixture(params=["real", "simulated"])
+def any_processes(request: pytest.FixtureRequest, marker: str) -> Processes:
+    """Those of a machine without programs too, where a promise needs none."""
+    return GuardedProcesses(marker) if request.param == "real" else SimulatedProcesses(Prompt())
 
 
 @pytest.fixture
@@ -87,14 +95,19 @@ async def test_cancelled_only_when_all_is_gone(
     "argv", [("no-such-program",), ("./no-such-program",), ("./not-executable",)]
 )
 async def test_what_cannot_be_started_is_named(
-    processes: Processes, command: Make, tmp_path: Path, argv: tuple[str, ...]
+    any_processes: Processes, command: Make, tmp_path: Path, argv: tuple[str, ...]
 ) -> None:
+    processes = any_processes
     (tmp_path / "not-executable").write_text("#!/bin/sh\n")
     wanted = Command(argv, cwd=tmp_path, env=ENV)
     with pytest.raises(ProcessError, match=argv[0]):
         await processes.run(wanted)
     with pytest.raises(ProcessError, match=argv[0]):
         await processes.open(wanted, stderr=tmp_path / "stderr")
+
+
+async def test_where_nothing_was_left_there_are_no_orphans(any_processes: Processes) -> None:
+    assert await any_processes.end_orphans() == []
 
 
 async def test_a_missing_folder_is_named(processes: Processes, command: Make) -> None:

@@ -1,32 +1,40 @@
-"""What every implementation of the repository port promises."""
+"""What every implementation of the repository port promises, and of `Follow` beside it.
+
+Merges by line, and what a repository does with a user's settings, are git's alone:
+tests/unit/repository/test_git.py and test_follow.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import stat
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from oya.errors import GitError, RepositoryUnfit
-from oya.repository.port import Identity, Repository
-from repository_kit import commit, git, isolate, make_repository, opened
+from oya.errors import GitError
+from oya.repository.port import Follow, Identity, Repository
+from oya.testing.simulation.objects import File
+from repository_kit import isolate
+from user_kit import EXECUTABLE, LINK, PLACES, Place, User
 
-IMPLEMENTATIONS: list[Callable[[Path], Repository]] = [opened]
 LINE = "refs/oya/line/main"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     isolate(monkeypatch, tmp_path / "home")
-    return make_repository(tmp_path / "repo")
+    return PLACES[request.param](tmp_path)
 
 
-@pytest.fixture(params=IMPLEMENTATIONS, ids=["git"])
-def repo(request: pytest.FixtureRequest, folder: Path) -> Repository:
-    repository: Repository = request.param(folder)
-    return repository
+@pytest.fixture
+def repo(place: Place) -> Repository:
+    return place.repo
+
+
+@pytest.fixture
+def user(place: Place) -> User:
+    return place.user
 
 
 async def head(repo: Repository) -> str:
@@ -43,10 +51,10 @@ async def test_a_ref_is_created_once(repo: Repository) -> None:
     assert await repo.read_ref(LINE) == at
 
 
-async def test_a_ref_moves_only_from_where_it_is(repo: Repository, folder: Path) -> None:
+async def test_a_ref_moves_only_from_where_it_is(repo: Repository, user: User) -> None:
     first = await head(repo)
-    second = commit(folder, {"a.txt": "2"})
-    third = commit(folder, {"a.txt": "3"})
+    second = user.commit({"a.txt": "2"})
+    third = user.commit({"a.txt": "3"})
     assert not await repo.cas_ref(LINE, second, first)
     await repo.cas_ref(LINE, first, None)
     assert await repo.cas_ref(LINE, second, first)
@@ -54,10 +62,10 @@ async def test_a_ref_moves_only_from_where_it_is(repo: Repository, folder: Path)
     assert await repo.read_ref(LINE) == second
 
 
-async def test_of_many_at_once_one_wins(repo: Repository, folder: Path) -> None:
+async def test_of_many_at_once_one_wins(repo: Repository, user: User) -> None:
     first = await head(repo)
     await repo.cas_ref(LINE, first, None)
-    others = [commit(folder, {"a.txt": str(n)}) for n in range(6)]
+    others = [user.commit({"a.txt": str(n)}) for n in range(6)]
     won = await asyncio.gather(*(repo.cas_ref(LINE, other, first) for other in others))
     assert sum(won) == 1
     assert await repo.read_ref(LINE) == others[won.index(True)]
@@ -82,12 +90,12 @@ async def test_refs_are_listed_and_deleted(repo: Repository) -> None:
     assert await repo.read_ref("refs/oya/xy") == at
 
 
-async def test_history(repo: Repository, folder: Path) -> None:
+async def test_history(repo: Repository, user: User) -> None:
     first = await head(repo)
-    git(folder, "switch", "-q", "-c", "side")
-    side = commit(folder, {"s.txt": "s"}, "on the side\n\nbody")
-    git(folder, "switch", "-q", "main")
-    second = commit(folder, {"a.txt": "2"}, "on main")
+    user.switch("side", new=True)
+    side = user.commit({"s.txt": "s"}, "on the side\n\nbody")
+    user.switch("main")
+    second = user.commit({"a.txt": "2"}, "on main")
     assert await repo.parents(first) == ()
     assert await repo.parents(second) == (first,)
     assert await repo.subject(side) == "on the side"
@@ -103,35 +111,35 @@ async def test_history(repo: Repository, folder: Path) -> None:
     assert await repo.resolve("side") == side
     assert await repo.resolve("absent") is None
     assert await repo.resolve("--all") is None
-    assert await repo.tree_of(second) == git(folder, "rev-parse", "main^{tree}")
+    assert await repo.tree_of(second) == await repo.tree_of("main")
 
 
-async def test_the_branch_of_the_worktree(repo: Repository, folder: Path) -> None:
+async def test_the_branch_of_the_worktree(repo: Repository, user: User) -> None:
     assert await repo.head_branch() == "main"
-    git(folder, "switch", "-q", "-c", "feature/x")
+    user.switch("feature/x", new=True)
     assert await repo.head_branch() == "feature/x"
-    git(folder, "switch", "-q", "--detach")
+    user.detach()
     assert await repo.head_branch() is None
 
 
-async def test_a_merge_without_conflict(repo: Repository, folder: Path) -> None:
-    git(folder, "switch", "-q", "-c", "side")
-    side = commit(folder, {"s.txt": "s"})
-    git(folder, "switch", "-q", "main")
-    main = commit(folder, {"a.txt": "2"})
+async def test_a_merge_without_conflict(repo: Repository, user: User) -> None:
+    user.switch("side", new=True)
+    side = user.commit({"s.txt": "s"})
+    user.switch("main")
+    main = user.commit({"a.txt": "2"})
     merged = await repo.merge_tree(main, side)
     assert merged.clean
     assert set(await repo.list_files(merged.tree)) == {"a.txt", "s.txt", "src/b.txt"}
-    assert git(folder, "status", "--porcelain") == ""
+    assert user.is_clean()
 
 
 async def test_a_merge_with_conflicts_names_them_and_leaves_markers(
-    repo: Repository, folder: Path
+    repo: Repository, user: User
 ) -> None:
-    git(folder, "switch", "-q", "-c", "side")
-    side = commit(folder, {"a.txt": "side\n", "ü \n.txt": "1\n"})
-    git(folder, "switch", "-q", "main")
-    main = commit(folder, {"a.txt": "main\n", "ü \n.txt": "2\n"})
+    user.switch("side", new=True)
+    side = user.commit({"a.txt": "side\n", "ü \n.txt": "1\n"})
+    user.switch("main")
+    main = user.commit({"a.txt": "main\n", "ü \n.txt": "2\n"})
     merged = await repo.merge_tree(main, side)
     assert set(merged.conflicts) == {"a.txt", "ü \n.txt"}
     text = await repo.read_file(merged.tree, "a.txt")
@@ -140,7 +148,7 @@ async def test_a_merge_with_conflicts_names_them_and_leaves_markers(
     assert b"main\n=======\nside" in text
 
 
-async def test_a_merge_over_a_given_base(repo: Repository, folder: Path) -> None:
+async def test_a_merge_over_a_given_base(repo: Repository, user: User) -> None:
     base = await head(repo)
     ours = await repo.write_tree(base, {"a.txt": b"ours\n"})
     theirs = await repo.write_tree(base, {"src/b.txt": None, "c": b"c"})
@@ -152,78 +160,12 @@ async def test_a_merge_over_a_given_base(repo: Repository, folder: Path) -> None
     assert (await repo.merge_tree(ours, clash, base=clash)).clean
 
 
-async def test_unrelated_histories_do_not_merge(repo: Repository, folder: Path) -> None:
+async def test_unrelated_histories_do_not_merge(repo: Repository, user: User) -> None:
     at = await head(repo)
     alone = await repo.commit_tree(await repo.tree_of(at), [], "alone")
     with pytest.raises(GitError):
         await repo.merge_tree(at, alone)
     assert await repo.merge_base(at, alone) is None
-
-
-async def test_commits_are_by_the_user_or_by_who_is_named(repo: Repository, folder: Path) -> None:
-    at = await head(repo)
-    tree = await repo.tree_of(at)
-    mine = await repo.commit_tree(tree, [at], "title\n\nBead: x\n")
-    theirs = await repo.commit_tree(tree, [at, mine], "t", author=Identity("oya", "o@x"))
-    who = "--format=%an <%ae> %cn <%ce>"
-    assert git(folder, "show", "-s", who, mine) == "Ada <ada@example.com> Ada <ada@example.com>"
-    assert git(folder, "show", "-s", who, theirs) == "oya <o@x> oya <o@x>"
-    assert git(folder, "show", "-s", "--format=%B", mine).rstrip() == "title\n\nBead: x"
-    assert await repo.parents(theirs) == (at, mine)
-
-
-async def test_without_an_identity_a_commit_is_refused_in_clear_words(
-    repo: Repository, folder: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "home" / "gitconfig").write_text("")
-    at = await head(repo)
-    with pytest.raises(RepositoryUnfit, match="who you are") as caught:
-        await repo.commit_tree(await repo.tree_of(at), [at], "m")
-    assert "git config" in caught.value.hint
-
-
-async def test_signing_and_hooks_of_the_user_do_not_run(
-    repo: Repository, folder: Path, tmp_path: Path
-) -> None:
-    git(folder, "config", "commit.gpgSign", "true")
-    git(folder, "config", "gpg.program", "/bin/false")
-    hook = folder / ".git" / "hooks" / "reference-transaction"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
-    hook.chmod(0o755)
-    at = await head(repo)
-    made = await repo.commit_tree(await repo.tree_of(at), [at], "m")
-    assert await repo.cas_ref(LINE, made, None)
-    assert not (tmp_path / "ran").exists()
-
-
-async def test_files_are_replaced_removed_and_added_modes_kept(
-    repo: Repository, folder: Path
-) -> None:
-    (folder / "run.sh").write_text("#!/bin/sh\n")
-    (folder / "run.sh").chmod(0o755)
-    (folder / "link").symlink_to("a.txt")
-    at = commit(folder, {"crlf.txt": "x"})
-    changes = {
-        "run.sh": b"new",
-        "src/b.txt": None,
-        "crlf.txt": b"1\r\n",
-        "n/e/w": b"\0",
-        "no": None,
-    }
-    tree = await repo.write_tree(at, changes)
-    assert {c.path: (c.status, c.mode) for c in await repo.diff(at, tree)} == {
-        "run.sh": ("M", "100755"),
-        "src/b.txt": ("D", "000000"),
-        "crlf.txt": ("M", "100644"),
-        "n/e/w": ("A", "100644"),
-    }
-    assert await repo.read_file(tree, "crlf.txt") == b"1\r\n"
-    assert await repo.read_file(tree, "link") == b"a.txt"
-    assert await repo.write_tree(at, {}) == await repo.tree_of(at)
-    one = await repo.write_tree(at, {"a.txt": b"only"})
-    assert await repo.read_file(one, "a.txt") == b"only"
-    assert git(folder, "status", "--porcelain") == ""
 
 
 async def test_a_file_takes_the_place_of_a_folder(repo: Repository) -> None:
@@ -234,7 +176,7 @@ async def test_a_file_takes_the_place_of_a_folder(repo: Repository) -> None:
     assert back == await repo.tree_of(at)
 
 
-async def test_paths_are_taken_from_another_tree(repo: Repository, folder: Path) -> None:
+async def test_paths_are_taken_from_another_tree(repo: Repository, user: User) -> None:
     at = await head(repo)
     other = await repo.write_tree(
         at, {"a.txt": b"x", "src/b.txt": None, "src/c.txt": b"c", "srcs": b"s"}
@@ -277,21 +219,325 @@ async def test_a_patch_is_cut_at_its_limit(repo: Repository) -> None:
     assert "cut" not in small
 
 
-async def test_a_note_is_written_and_replaced(repo: Repository, folder: Path) -> None:
+async def test_a_note_is_written_and_replaced(repo: Repository, user: User) -> None:
     at = await head(repo)
     await repo.add_note(at, "first")
     await repo.add_note(at, "second\nline")
-    assert git(folder, "notes", "--ref=oya", "show", at) == "second\nline"
+    assert user.note(at) == "second\nline"
 
 
-async def test_executable_bits_and_types_show_in_a_diff(repo: Repository, folder: Path) -> None:
+async def test_executable_bits_and_types_show_in_a_diff(repo: Repository, user: User) -> None:
     at = await head(repo)
-    (folder / "a.txt").chmod((folder / "a.txt").stat().st_mode | stat.S_IXUSR)
-    (folder / "src" / "b.txt").unlink()
-    (folder / "src" / "b.txt").symlink_to("x")
-    now = commit(folder, {})
+    now = user.commit({"a.txt": File(b"one\n", EXECUTABLE), "src/b.txt": File(b"x", LINK)})
     found = {c.path: (c.status, c.old_mode, c.mode) for c in await repo.diff(at, now)}
     assert found == {
         "a.txt": ("M", "100644", "100755"),
         "src/b.txt": ("T", "100644", "120000"),
     }
+
+
+async def test_files_are_replaced_removed_and_added_modes_kept(
+    repo: Repository, user: User
+) -> None:
+    scripts = {"run.sh": File(b"#!/bin/sh\n", EXECUTABLE), "link": File(b"a.txt", LINK)}
+    at = user.commit({**scripts, "crlf.txt": "x"})
+    changes = {
+        "run.sh": b"new",
+        "src/b.txt": None,
+        "crlf.txt": b"1\r\n",
+        "n/e/w": b"\0",
+        "no": None,
+    }
+    tree = await repo.write_tree(at, changes)
+    assert {c.path: (c.status, c.mode) for c in await repo.diff(at, tree)} == {
+        "run.sh": ("M", "100755"),
+        "src/b.txt": ("D", "000000"),
+        "crlf.txt": ("M", "100644"),
+        "n/e/w": ("A", "100644"),
+    }
+    assert await repo.read_file(tree, "crlf.txt") == b"1\r\n"
+    assert await repo.read_file(tree, "link") == b"a.txt"
+    assert await repo.write_tree(at, {}) == await repo.tree_of(at)
+    one = await repo.write_tree(at, {"a.txt": b"only"})
+    assert await repo.read_file(one, "a.txt") == b"only"
+    assert user.is_clean()
+
+
+async def test_what_stands_in_the_way_of_a_path_gives_way(repo: Repository) -> None:
+    at = await head(repo)
+    file = await repo.write_tree(at, {"src": b"file"})
+    assert set(await repo.list_files(file)) == {"a.txt", "src"}
+    folder = await repo.write_tree(at, {"a.txt/x": b"x"})
+    assert set(await repo.list_files(folder)) == {"a.txt/x", "src/b.txt"}
+    assert await repo.take_paths(file, at, ["src/b.txt"]) == await repo.tree_of(at)
+
+
+@pytest.mark.parametrize("path", ["../x", ".git/x", "/x", "a//b", "x/", "./x", "src/../x"])
+async def test_a_path_that_no_tree_can_have_is_in_none(repo: Repository, path: str) -> None:
+    at = await head(repo)
+    with suppress(GitError):  # refused, or passed over
+        assert await repo.write_tree(at, {path: b"x"}) == await repo.tree_of(at)
+
+
+async def test_the_same_files_are_the_same_tree(repo: Repository) -> None:
+    at = await head(repo)
+    one = await repo.write_tree(at, {"x": b"x", "src/y": b"y"})
+    other = await repo.write_tree(await repo.write_tree(at, {"src/y": b"y"}), {"x": b"x"})
+    assert one == other != await repo.tree_of(at)
+    assert await repo.diff(one, other) == ()
+
+
+async def test_the_top_of_a_tree_tells_which_of_its_folders_differ(repo: Repository) -> None:
+    at = await head(repo)
+    root = await repo.list_root(at)
+    assert root["a.txt"].split() == ["100644", "blob", (await repo.list_files(at))["a.txt"]]
+    assert root["src"].split()[:2] == ["040000", "tree"]
+    below = await repo.list_root(await repo.write_tree(at, {"src/b.txt": b"2"}))
+    assert (below["a.txt"], set(below)) == (root["a.txt"], {"a.txt", "src"})
+    assert below["src"] != root["src"]
+    back = await repo.write_tree(at, {"more.txt": b"m"})
+    assert (await repo.list_root(back))["src"] == root["src"]
+
+
+async def test_commits_are_by_the_user_or_by_who_is_named(repo: Repository, user: User) -> None:
+    at = await head(repo)
+    tree = await repo.tree_of(at)
+    mine = await repo.commit_tree(tree, [at], "title\n\nBead: x\n")
+    theirs = await repo.commit_tree(tree, [at, mine], "t", author=Identity("oya", "o@x"))
+    assert (user.author(mine), user.author(theirs)) == ("Ada", "oya")
+    assert user.message(mine) == "title\n\nBead: x"
+    assert await repo.parents(theirs) == (at, mine)
+    assert await repo.tree_of(theirs) == tree
+
+
+async def test_a_subject_is_one_line(repo: Repository) -> None:
+    at = await head(repo)
+    made = await repo.commit_tree(await repo.tree_of(at), [at], "\n\none\ntwo\n\nbody\n")
+    assert await repo.subject(made) == "one two"
+
+
+async def test_a_parent_that_is_named_twice_is_one(repo: Repository) -> None:
+    at = await head(repo)
+    made = await repo.commit_tree(await repo.tree_of(at), [at, at], "m")
+    assert await repo.parents(made) == (at,)
+
+
+async def test_what_is_not_there_is_an_error(repo: Repository) -> None:
+    at, none = await head(repo), "1" * 40
+    tree = await repo.tree_of(at)
+    for asked in (
+        repo.tree_of(none),
+        repo.parents(none),
+        repo.subject(none),
+        repo.is_ancestor(none, at),
+        repo.is_ancestor(at, none),
+        repo.merge_base(at, none),
+        repo.count(none, at),
+        repo.contains("refs/heads/main", none),
+        repo.merge_tree(at, none),
+        repo.commit_tree(none, [at], "m"),
+        repo.commit_tree(at, [at], "a commit is no tree"),
+        repo.commit_tree(tree, [none], "m"),
+        repo.write_tree(none, {"x": b"x"}),
+        repo.take_paths(at, none, ["a.txt"]),
+        repo.diff(at, none),
+        repo.diff_text(none, at),
+        repo.list_files(none),
+        repo.list_root(none),
+        repo.set_ref(LINE, none),
+    ):
+        with pytest.raises(GitError):
+            await asked
+    assert await repo.read_file(none, "a.txt") is None
+    assert await repo.read_ref(LINE) is None
+
+
+async def test_many_refs_are_read_at_once(repo: Repository) -> None:
+    at = await head(repo)
+    await repo.set_ref(LINE, at)
+    await repo.set_ref("refs/oya/x/below", at)
+    names = ("refs/heads/main", "refs/oya/x", LINE, "refs/absent")
+    assert await repo.read_refs(*names) == {"refs/heads/main": at, LINE: at}
+    assert await repo.read_refs() == {}
+
+
+async def test_a_ref_of_oyas_own_is_set_wherever_it_was(repo: Repository, user: User) -> None:
+    first = await head(repo)
+    second = user.commit({"a.txt": "2"})
+    for commit in (second, first, first):
+        await repo.set_ref(LINE, commit)
+        assert await repo.read_ref(LINE) == commit
+
+
+async def test_no_ref_is_below_another(repo: Repository) -> None:
+    at = await head(repo)
+    await repo.set_ref("refs/oya/x/a", at)
+    for name in ("refs/oya/x", "refs/oya/x/a/b"):
+        with pytest.raises(GitError):
+            await repo.set_ref(name, at)
+        with pytest.raises(GitError):
+            await repo.cas_ref(name, at, None)
+    assert await repo.list_refs("refs/oya/") == {"refs/oya/x/a": at}
+    await repo.delete_ref("refs/oya/x/a")
+    await repo.set_ref("refs/oya/x", at)
+    assert await repo.list_refs("refs/oya/x") == {"refs/oya/x": at}
+
+
+async def test_where_no_git_was_killed_there_are_no_locks(repo: Repository) -> None:
+    await repo.set_ref(LINE, await head(repo))
+    assert await repo.clear_locks() == ()
+
+
+async def test_head_is_the_commit_of_the_worktree(repo: Repository, user: User) -> None:
+    first = await head(repo)
+    user.switch("side", new=True)
+    second = user.commit({"s.txt": "s"})
+    assert await repo.resolve("HEAD") == second
+    user.switch("main")
+    assert await repo.resolve("HEAD") == first
+    user.switch("side")
+    user.detach()
+    assert await repo.resolve("HEAD") == second
+    assert await repo.resolve(second) == second
+    assert await repo.resolve(await repo.tree_of(second)) is None
+
+
+async def test_equal_changes_of_both_sides_are_no_conflict(repo: Repository) -> None:
+    base = await head(repo)
+    both: dict[str, bytes | None] = {"a.txt": b"both\n", "src/b.txt": None, "new": b"n"}
+    ours = await repo.write_tree(base, both)
+    theirs = await repo.write_tree(base, {**both, "more": b"m"})
+    merged = await repo.merge_tree(ours, theirs, base=base)
+    assert (merged.tree, merged.clean) == (theirs, True)
+
+
+async def test_a_file_that_one_side_removed_and_the_other_changed_is_a_conflict(
+    repo: Repository,
+) -> None:
+    base = await head(repo)
+    removed = await repo.write_tree(base, {"a.txt": None})
+    changed = await repo.write_tree(base, {"a.txt": b"changed\n"})
+    for ours, theirs in ((removed, changed), (changed, removed)):
+        merged = await repo.merge_tree(ours, theirs, base=base)
+        assert merged.conflicts == ("a.txt",)
+        assert await repo.read_file(merged.tree, "a.txt") == b"changed\n"
+
+
+async def test_an_older_commit_merges_to_the_newer(repo: Repository, user: User) -> None:
+    older = await head(repo)
+    newer = user.commit({"a.txt": "2"})
+    for ours, theirs in ((older, newer), (newer, older)):
+        assert (await repo.merge_tree(ours, theirs)).tree == await repo.tree_of(newer)
+
+
+# Follow
+
+
+@pytest.fixture
+def follow(place: Place) -> Follow:
+    return place.follow
+
+
+async def land(repo: Repository, files: dict[str, bytes | None] | None = None) -> str:
+    """Two commits on the line, ahead of main."""
+    tip = await head(repo)
+    first = await repo.write_tree(tip, {"landed.txt": b"1\n"})
+    middle = await repo.commit_tree(first, [tip], "one")
+    tree = await repo.write_tree(first, files or {"a.txt": b"landed\n", "src/b.txt": None})
+    line = await repo.commit_tree(tree, [middle], "two")
+    await repo.set_ref(LINE, line)
+    return line
+
+
+async def test_a_clean_checkout_follows(repo: Repository, user: User, follow: Follow) -> None:
+    line = await land(repo)
+    user.write({"untracked": "mine"})
+    found = await follow("main", line)
+    assert (found.behind, found.why, found.moved) == (0, "", True)
+    assert (user.read("a.txt"), user.read("landed.txt")) == ("landed\n", "1\n")
+    assert (user.read("src/b.txt"), user.read("untracked")) == (None, "mine")
+    assert user.is_clean()
+    assert (await head(repo), await repo.head_branch()) == (line, "main")
+    again = await follow("main", line)
+    assert (again.behind, again.why, again.moved) == (0, "", False)
+
+
+@pytest.mark.parametrize("away", ["other", "detached"])
+async def test_a_branch_that_no_worktree_has_just_moves(
+    repo: Repository, user: User, follow: Follow, away: str
+) -> None:
+    line = await land(repo)
+    if away == "other":
+        user.switch("other", new=True)
+    else:
+        user.detach()
+    user.write({"a.txt": "dirty"})
+    assert (await follow("main", line)).moved
+    assert await head(repo) == line
+    assert user.read("a.txt") == "dirty"
+
+
+async def stays(place: Place, line: str, *words: str) -> None:
+    before = await head(place.repo), place.user.read("a.txt")
+    found = await place.follow("main", line)
+    assert (found.behind, found.moved) == (2, False)
+    for word in words:
+        assert word in found.why
+    assert (await head(place.repo), place.user.read("a.txt")) == before
+
+
+async def test_a_modified_file_keeps_it_in_place(place: Place) -> None:
+    line = await land(place.repo, {"n": b"1"})
+    place.user.write({"a.txt": "mine"})
+    await stays(place, line, "has changes in a.txt")
+    place.user.write({"a.txt": "one\n"})
+    assert (await place.follow("main", line)).moved
+
+
+async def test_a_file_that_the_user_deleted_keeps_it_in_place(place: Place) -> None:
+    line = await land(place.repo)
+    place.user.delete("src/b.txt")
+    await stays(place, line, "has changes in src/b.txt")
+
+
+async def test_many_modified_files_are_counted(place: Place) -> None:
+    place.user.commit({f"f{n}": "1" for n in range(5)})
+    line = await land(place.repo)
+    place.user.write({f"f{n}": "2" for n in range(5)})
+    await stays(place, line, "f0, f1, f2 and 2 more")
+
+
+@pytest.mark.parametrize("text", ["mine\n", "1\n"], ids=["another", "the same"])
+async def test_an_untracked_file_is_never_overwritten(place: Place, text: str) -> None:
+    line = await land(place.repo)
+    place.user.write({"landed.txt": text})
+    await stays(place, line, "untracked", "landed.txt")
+    assert place.user.read("landed.txt") == text
+
+
+async def test_an_operation_in_progress_keeps_it_in_place(place: Place) -> None:
+    line = await land(place.repo)
+    place.user.begin_merge()
+    await stays(place, line, "in the middle of a merge")
+
+
+async def test_a_branch_with_commits_of_its_own_stays(place: Place) -> None:
+    line = await land(place.repo)
+    place.user.commit({"own": "1"})
+    await stays(place, line, "did not go through oya")
+
+
+async def test_a_branch_ahead_of_the_line_is_behind_nothing(
+    repo: Repository, user: User, follow: Follow
+) -> None:
+    line = await head(repo)
+    user.commit({"own": "1"})
+    found = await follow("main", line)
+    assert (found.behind, found.why, found.moved) == (0, "", False)
+
+
+async def test_a_branch_that_is_not_there_is_not_made(repo: Repository, follow: Follow) -> None:
+    found = await follow("gone", await head(repo))
+    assert not found.moved
+    assert "no branch gone" in found.why
+    assert await repo.read_ref("refs/heads/gone") is None

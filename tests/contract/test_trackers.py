@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from oya.errors import TrackerError
+from oya.testing.simulation.git import GitDisk
+from oya.testing.simulation.tracker import SimulatedTracker
 from oya.trackers import Tracker
 from oya.trackers.jsonl import JsonlTracker
+from user_kit import Prompt
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEXT = (
@@ -33,6 +36,7 @@ class Place:
     tracker: Tracker
     text: Callable[[], str]
     put: Callable[[str], object]
+    remove: Callable[[], object]
 
 
 def jsonl(root: Path) -> Place:
@@ -41,11 +45,23 @@ def jsonl(root: Path) -> Place:
     return Place(
         JsonlTracker(root),
         lambda: file.read_bytes().decode(),
-        lambda text: file.write_bytes(text.encode()),
+        lambda text: file.write_bytes(text.encode("utf-8", "surrogateescape")),
+        file.unlink,
     )
 
 
-BACKLOGS = {"beads-jsonl": jsonl}
+def simulated(root: Path) -> Place:
+    working = GitDisk()
+    files, path = working.working, ".beads/issues.jsonl"
+    return Place(
+        SimulatedTracker(working, Prompt()),
+        lambda: files[path].decode(),
+        lambda text: files.update({path: text.encode("utf-8", "surrogateescape")}),
+        lambda: files.pop(path),
+    )
+
+
+BACKLOGS = {"beads-jsonl": jsonl, "simulated": simulated}
 
 
 @pytest.fixture(params=BACKLOGS)
@@ -135,6 +151,27 @@ async def test_a_damaged_backlog_is_refused_whole_and_left_as_it_is(place: Place
     assert place.text() == damaged
 
 
-async def test_the_path_is_below_the_root(place: Place, tmp_path: Path) -> None:
-    assert (tmp_path / place.tracker.path).is_file()
-    assert not place.tracker.path.startswith("/")
+async def test_a_backlog_that_is_no_text_is_refused(place: Place) -> None:
+    place.put(TEXT + '{"id":"a-3","title":"\udcff"}\n')
+    with pytest.raises(TrackerError, match="line 4, column 22: this is no UTF-8"):
+        await place.tracker.read()
+    with pytest.raises(TrackerError, match="line 4"):
+        await place.tracker.close("a-1", "done", NOW)
+
+
+async def test_where_there_is_no_backlog_it_says_so(place: Place) -> None:
+    known = await place.tracker.read()
+    place.remove()
+    for asked in (
+        place.tracker.read(),
+        place.tracker.read(known),
+        place.tracker.close("a-1", "done", NOW),
+    ):
+        with pytest.raises(TrackerError, match="There is no backlog") as caught:
+            await asked
+        assert caught.value.safe
+        assert caught.value.hint
+
+
+async def test_the_path_is_below_the_root(place: Place) -> None:
+    assert place.tracker.path == ".beads/issues.jsonl"

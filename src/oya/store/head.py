@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
+from sys import intern
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
@@ -317,11 +318,12 @@ def check_key(key: str) -> None:
 
 def details_of(row: Row) -> BeadDetails:
     """What a record of a bead holds beside its state."""
-    created, updated = row["created_at"], row["updated_at"]
+    # Those of one commit are equal, and 100,000 beads come in a thousand commits.
+    created, updated = intern(row["created_at"]), intern(row["updated_at"])
     return BeadDetails(
         first=int(row["first"]),
         created_at=created,
-        updated_at=created if created == updated else updated,
+        updated_at=updated,
         title=row.get("title"),
         workspace=row.get("workspace"),
         test_results=row.get("test_results"),

@@ -66,13 +66,15 @@ class JsonlTracker:
         fingerprint, mark = hashlib.sha256(data).hexdigest(), _mark(was)
         if known and known.fingerprint == fingerprint:
             return replace(known, mark=mark)
-        return Snapshot(_decode(data, known.backlog if known else None), fingerprint, mark)
+        text = _decode(data)
+        del data  # it may be large, and a parsed backlog is larger
+        return Snapshot(parse(text, known.backlog if known else None), fingerprint, mark)
 
     def _close(self, bead_id: str, reason: str, at: datetime) -> None:
         with _folder(self._root) as folder:
             for _ in range(_TRIES):
                 data, was = _load(folder)
-                before = _decode(data)
+                before = decode(data)
                 after = before.close(bead_id, reason, at)
                 if after is before or _replace(folder, dumps(after).encode(), was):
                     return
@@ -135,15 +137,19 @@ def _mark(was: os.stat_result) -> tuple[int, ...] | None:
     return _identity(was) if time.time_ns() - was.st_ctime_ns > _SETTLED else None
 
 
-def _decode(data: bytes, like: Backlog | None = None) -> Backlog:
+def decode(data: bytes, like: Backlog | None = None) -> Backlog:
+    """The backlog in a file's bytes. `TrackerError` where they hold none."""
+    return parse(_decode(data), like)
+
+
+def _decode(data: bytes) -> str:
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         begin = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[begin : error.start].decode()) + 1
         _refuse(f"{PATH}, line {line}, column {column}: this is no UTF-8 text.")
-    return parse(text, like)
 
 
 def _replace(folder: int, data: bytes, was: os.stat_result) -> bool:

@@ -1,3 +1,5 @@
+"""What real git adds to the promises of tests/contract/test_repository.py about following."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -33,15 +35,6 @@ async def test_a_clean_checkout_follows(repo: GitRepository, folder: Path) -> No
     assert (again.behind, again.why, again.moved) == (0, "", False)
 
 
-async def test_a_branch_that_no_worktree_has_just_moves(repo: GitRepository, folder: Path) -> None:
-    line = await land(repo)
-    git(folder, "switch", "-q", "-c", "other")
-    write(folder, {"a.txt": "dirty"})
-    assert (await follow(repo, "main", line)).moved
-    assert git(folder, "rev-parse", "main") == line
-    assert (folder / "a.txt").read_text() == "dirty"
-
-
 async def stays(repo: GitRepository, folder: Path, line: str, *words: str) -> None:
     before = git(folder, "rev-parse", "main"), git(folder, "status", "--porcelain")
     text = (folder / "a.txt").read_text()
@@ -66,20 +59,6 @@ async def test_a_staged_file_keeps_it_in_place(repo: GitRepository, folder: Path
     write(folder, {"staged": "mine"})
     git(folder, "add", "staged")
     await stays(repo, folder, line, "staged")
-
-
-async def test_many_modified_files_are_counted(repo: GitRepository, folder: Path) -> None:
-    commit(folder, {f"f{n}": "1" for n in range(5)})
-    line = await land(repo)
-    write(folder, {f"f{n}": "2" for n in range(5)})
-    await stays(repo, folder, line, "f0, f1, f2 and 2 more")
-
-
-async def test_an_untracked_file_is_never_overwritten(repo: GitRepository, folder: Path) -> None:
-    line = await land(repo)
-    write(folder, {"landed.txt": "mine"})
-    await stays(repo, folder, line, "untracked", "landed.txt")
-    assert (folder / "landed.txt").read_text() == "mine"
 
 
 async def test_the_index_lock_of_another_git_keeps_it_in_place(
@@ -179,28 +158,6 @@ async def test_a_locked_worktree_that_is_not_there_keeps_it_in_place(
     git(folder, "worktree", "add", "-q", "--lock", str(tmp_path / "linked"), "main")
     (tmp_path / "linked").rename(tmp_path / "elsewhere")
     await stays(repo, folder, line, "locked")
-
-
-async def test_a_branch_with_commits_of_its_own_stays(repo: GitRepository, folder: Path) -> None:
-    line = await land(repo)
-    commit(folder, {"own": "1"})
-    await stays(repo, folder, line, "did not go through oya")
-
-
-async def test_a_branch_ahead_of_the_line_is_behind_nothing(
-    repo: GitRepository, folder: Path
-) -> None:
-    line = git(folder, "rev-parse", "HEAD")
-    commit(folder, {"own": "1"})
-    found = await follow(repo, "main", line)
-    assert (found.behind, found.why, found.moved) == (0, "", False)
-
-
-async def test_a_branch_that_is_not_there_is_not_made(repo: GitRepository, folder: Path) -> None:
-    found = await follow(repo, "gone", git(folder, "rev-parse", "HEAD"))
-    assert not found.moved
-    assert "no branch gone" in found.why
-    assert await repo.read_ref("refs/heads/gone") is None
 
 
 async def test_hooks_and_merge_settings_of_the_user_do_not_interfere(

@@ -1,46 +1,74 @@
-"""Git on the simulated machine: the port over objects that are values, and refs in a table."""
+"""Git on the simulated machine: the port over objects that are values, and refs in a table.
+
+Merges are by path, not by line. Of `rev`, it knows ids, full names of refs, branches, and HEAD.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from oya.errors import GitError
 from oya.repository.port import FileChange, Followed, Identity, Merged
 from oya.testing.simulation.life import Life
-from oya.testing.simulation.objects import EMPTY_ID, File, Files, Objects, merge
+from oya.testing.simulation.objects import EMPTY_ID, File, Files, Objects, is_path, lay, merge
 
 SLOWEST = 0.01
 """Seconds that a command of git takes at most."""
 USER = "Ada"
+_NAMED = 3
 
 
 @dataclass
 class GitDisk:
     """What of git outlives a daemon. `head` is the branch of the user's worktree (None:
-    detached), `working` what lies in that; a path in `edited` differs from the branch."""
+    detached, at `detached`), `working` what lies in that, `busy` what it is in the middle of.
+    `notes` are those of a ref and a commit."""
 
     objects: Objects = field(default_factory=Objects)
     refs: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[tuple[str, str], str] = field(default_factory=dict)
     head: str | None = "main"
+    detached: str | None = None
     working: dict[str, bytes] = field(default_factory=dict)
     busy: str = ""
 
+    @property
+    def at(self) -> str | None:
+        """The commit that the worktree stands at, if there is one yet."""
+        return self.refs.get(f"refs/heads/{self.head}") if self.head else self.detached
+
+    def tracked(self) -> Files:
+        """The files of that commit."""
+        return self.objects.files(self.at) if self.at else {}
+
     def dirty(self) -> tuple[str, ...]:
-        """Tracked files of the worktree that are not as in its branch."""
-        tip = self.refs.get(f"refs/heads/{self.head}")
-        files = self.objects.files(tip) if tip else {}
-        return tuple(p for p, file in files.items() if self.working.get(p) != file.data)
+        """Tracked files of the worktree that are not as in its commit."""
+        return tuple(p for p, file in self.tracked().items() if self.working.get(p) != file.data)
 
     def check_out(self, commit: str) -> None:
         """Make the tracked files of the worktree those of the commit; others stay."""
-        tip = self.refs.get(f"refs/heads/{self.head}")
-        for path in self.objects.files(tip) if tip else ():
+        for path in self.tracked():
             self.working.pop(path, None)
         for path, file in self.objects.files(commit).items():
             self.working[path] = file.data
+
+    def commit(self, changes: Mapping[str, File | None], message: str, at: str) -> str:
+        """What the user does: change these files (None: remove), and commit them on the branch."""
+        files = dict(self.tracked())
+        for path, file in changes.items():
+            if file is None:
+                files.pop(path, None)
+                self.working.pop(path, None)
+            else:
+                files[path] = file
+                self.working[path] = file.data
+        tree, parents = self.objects.add_tree(files), (self.at,) if self.at else ()
+        commit = self.objects.add_commit(tree, parents, message, USER, at)
+        self.refs[f"refs/heads/{self.head}"] = commit
+        return commit
 
 
 class SimulatedGit:
@@ -102,8 +130,18 @@ class SimulatedGit:
     def _put(self, name: str, new: str) -> None:
         if new not in self._objects.commits:
             raise GitError(f"{name}: there is no object {new}")
+        if name not in self._disk.refs:
+            self._require_room(name)
         self._moving(name, self._disk.refs.get(name), new)
         self._disk.refs[name] = new
+
+    def _require_room(self, name: str) -> None:
+        """A ref is a file to git, and what is above another one a folder."""
+        refs, parts = self._disk.refs, name.split("/")
+        above = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        for other in (*above, *(ref for ref in refs if ref.startswith(f"{name}/"))):
+            if other in refs:
+                raise GitError(f"{name} cannot be made: there is {other}")
 
     async def clear_locks(self) -> tuple[str, ...]:
         return ()
@@ -125,7 +163,7 @@ class SimulatedGit:
 
     def _resolved(self, rev: str) -> str | None:
         if rev == "HEAD":
-            return self._disk.refs.get(f"refs/heads/{self._disk.head}")
+            return self._disk.at
         if rev in self._objects.commits:
             return rev
         return self._disk.refs.get(rev) or self._disk.refs.get(f"refs/heads/{rev}")
@@ -149,7 +187,7 @@ class SimulatedGit:
     async def subject(self, commit: str) -> str:
         await self._reads()
         message = self._objects.commits[self._commit(commit)].message
-        return " ".join(message.partition("\n\n")[0].split("\n"))
+        return " ".join(message.strip("\n").partition("\n\n")[0].split("\n"))
 
     async def is_ancestor(self, older: str, newer: str) -> bool:
         await self._reads()
@@ -179,20 +217,21 @@ class SimulatedGit:
     async def merge_tree(self, ours: str, theirs: str, *, base: str | None = None) -> Merged:
         await self._reads()
         before = base or self._objects.merge_base(self._commit(ours), self._commit(theirs))
-        files, conflicts = merge(
-            self._files(before) if before else {}, self._files(ours), self._files(theirs)
-        )
+        if before is None:
+            raise GitError(f"{ours} and {theirs} have nothing in common")
+        files, conflicts = merge(self._files(before), self._files(ours), self._files(theirs))
         return Merged(self._objects.add_tree(files), conflicts)
 
     async def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, *, author: Identity | None = None
     ) -> str:
         await self._writes("commit")
-        for parent in parents:
-            self._commit(parent)
+        if tree not in self._objects.trees:
+            raise GitError(f"there is no tree {tree}")
+        found = tuple(dict.fromkeys(self._commit(parent) for parent in parents))
         by = author.name if author else USER
         at = f"{self._now():%s}"
-        return self._objects.add_commit(tree, tuple(parents), message, by, at)
+        return self._objects.add_commit(tree, found, message, by, at)
 
     # trees
 
@@ -205,19 +244,21 @@ class SimulatedGit:
 
     async def write_tree(self, tree: str, changes: Mapping[str, bytes | None]) -> str:
         await self._writes("tree")
-        files = dict(self._files(tree))
+        before = self._files(tree)
+        files = {path: file for path, file in before.items() if changes.get(path, b"") is not None}
         for path, data in changes.items():
-            if data is None:
-                files.pop(path, None)
-            else:
-                files[path] = File(data, files[path].mode if path in files else "100644")
+            if data is not None and is_path(path):
+                mode = before[path].mode if path in before else "100644"
+                lay(files, path, File(data, mode))
         return self._objects.add_tree(files)
 
     async def take_paths(self, tree: str, source_tree: str, paths: Collection[str]) -> str:
         await self._writes("tree")
         source = self._files(source_tree)
         files = {p: f for p, f in self._files(tree).items() if not _within(p, paths)}
-        files |= {path: file for path, file in source.items() if _within(path, paths)}
+        for path, file in source.items():
+            if _within(path, paths):
+                lay(files, path, file)
         return self._objects.add_tree(files)
 
     async def diff(self, a: str, b: str) -> tuple[FileChange, ...]:
@@ -242,8 +283,10 @@ class SimulatedGit:
 
     async def read_file(self, rev: str, path: str) -> bytes | None:
         await self._reads()
-        found = self._files(rev).get(path)
-        return found.data if found else None
+        with suppress(GitError):
+            found = self._files(rev).get(path)
+            return found.data if found else None
+        return None
 
     async def list_root(self, rev: str) -> dict[str, str]:
         await self._reads()
@@ -255,7 +298,7 @@ class SimulatedGit:
 
     async def add_note(self, commit: str, text: str, ref: str = "refs/notes/oya") -> None:
         await self._writes("note")
-        self._disk.notes[self._commit(commit)] = text
+        self._disk.notes[ref, self._commit(commit)] = text
         await self._written("note")
 
     # the user's worktree
@@ -272,15 +315,27 @@ class SimulatedGit:
         behind = self._count(tip, line)
         if not self._objects.is_ancestor(tip, line):
             return Followed(behind, f"{branch} has commits that did not go through oya")
-        here = disk.head == branch
-        if here and (disk.busy or disk.dirty()):
-            what = f"the middle of {disk.busy}" if disk.busy else ", ".join(disk.dirty())
-            return Followed(behind, f"the checkout has changes in {what}")
-        if here:
+        if disk.head == branch:
+            if why := self._in_the_way(line):
+                return Followed(behind, why)
             disk.check_out(line)
         self._put(name, line)
         await self._written("follow")
         return Followed(0, moved=True)
+
+    def _in_the_way(self, line: str) -> str:
+        """What keeps the worktree where it is; empty if nothing does."""
+        disk = self._disk
+        if disk.busy:
+            return f"the checkout is in the middle of {disk.busy}"
+        if dirty := disk.dirty():
+            more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
+            return f"the checkout has changes in {', '.join(sorted(dirty)[:_NAMED])}{more}"
+        tracked = disk.tracked()
+        new = [path for path in self._files(line) if path not in tracked]
+        if untracked := [path for path in new if path in disk.working]:
+            return f"untracked files would be overwritten: {', '.join(untracked[:_NAMED])}"
+        return ""
 
     async def _reads(self) -> None:
         await self._life.glance()
@@ -321,15 +376,22 @@ def _within(path: str, paths: Collection[str]) -> bool:
 
 
 def _change(path: str, before: File | None, after: File | None) -> FileChange:
-    status = "A" if before is None else "D" if after is None else "M"
     return FileChange(
-        status,
+        _status(before, after),
         path,
         after.mode if after else "000000",
         after.blob if after else EMPTY_ID,
         before.mode if before else "000000",
         before.blob if before else EMPTY_ID,
     )
+
+
+def _status(before: File | None, after: File | None) -> str:
+    if before is None:
+        return "A"
+    if after is None:
+        return "D"
+    return "M" if before.kind == after.kind else "T"
 
 
 def _lines(sign: str, file: File | None) -> str:

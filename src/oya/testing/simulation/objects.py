@@ -10,6 +10,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
+
+T = TypeVar("T")
 
 FILE = "100644"
 EMPTY_ID = "0" * 40
@@ -25,6 +28,11 @@ class File:
     @property
     def blob(self) -> str:
         return blob_id(self.data)
+
+    @property
+    def kind(self) -> str:
+        """A file or a symbolic link, without what may be done with it."""
+        return self.mode[:3]
 
 
 Files = Mapping[str, File]
@@ -109,6 +117,27 @@ class Objects:
             best = sorted(shared, key=lambda c: (-self.commits[c].depth, c))
             self._common[key] = best[0] if best else None
         return self._common[key]
+
+
+def lay(files: dict[str, T], path: str, file: T) -> None:
+    """Put a file there; what was in its way, a file above it or a folder, is gone."""
+    if path not in files:
+        parts = path.split("/")
+        for count in range(1, len(parts)):
+            files.pop("/".join(parts[:count]), None)
+        take_away(files, path)
+    files[path] = file
+
+
+def take_away(files: dict[str, T], path: str) -> None:
+    """Remove what is there, a file or a folder; nothing is fine."""
+    for found in [name for name in files if name == path or name.startswith(f"{path}/")]:
+        del files[found]
+
+
+def is_path(path: str) -> bool:
+    """Whether a tree can have it."""
+    return all(part not in ("", ".", "..") and part.lower() != ".git" for part in path.split("/"))
 
 
 def merge(base: Files, ours: Files, theirs: Files) -> tuple[Files, tuple[str, ...]]:

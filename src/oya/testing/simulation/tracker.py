@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
-from oya.beads import PATH, dumps, parse
+from oya.beads import PATH, dumps
 from oya.errors import TrackerError
 from oya.testing.simulation.git import GitDisk
 from oya.testing.simulation.life import Life
+from oya.trackers.jsonl import decode, missing
 from oya.trackers.port import Snapshot
 
 
@@ -33,12 +34,12 @@ class SimulatedTracker:
         fingerprint = hashlib.sha256(data).hexdigest()
         if known is not None and known.fingerprint == fingerprint:
             return known
-        return Snapshot(parse(data.decode(), known.backlog if known else None), fingerprint)
+        return Snapshot(decode(data, known.backlog if known else None), fingerprint)
 
     async def close(self, bead_id: str, reason: str, at: datetime) -> None:
         """See `Tracker.close`."""
         await self._life.turn("tracker close")
-        before = parse(self._data().decode())
+        before = decode(self._data())
         after = before.close(bead_id, reason, at)
         if after is not before:
             self._disk.working[PATH] = dumps(after).encode()
@@ -48,5 +49,5 @@ class SimulatedTracker:
         if self._failing():
             raise TrackerError(f"{PATH} cannot be read now.", safe="Nothing was changed.")
         if PATH not in self._disk.working:
-            raise TrackerError(f"There is no backlog: {PATH} does not exist.")
+            raise missing()
         return self._disk.working[PATH]

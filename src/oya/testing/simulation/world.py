@@ -16,13 +16,15 @@ from oya.lifecycle.failures import FailureClass
 from oya.store.engine import Row, Write
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.simulation.git import GitDisk
-from oya.testing.simulation.life import Crash, Life
+from oya.testing.simulation.life import Crash, Endless, Life
 from oya.testing.simulation.objects import File
 from oya.testing.simulation.plan import BeadPlan, Plan
 from oya.testing.simulation.workspaces import Folder, FolderDisk
 
 BEGAN = datetime(2026, 1, 1, 20, tzinfo=UTC)
 SLOWEST_COMMIT = 0.01
+MOST_COMMITS = 6000
+"""Commits of one run, some ten times what it needs, after which it will never end."""
 
 
 @dataclass
@@ -124,19 +126,8 @@ class World:
 
     def commit_as_user(self, changes: dict[str, bytes | None], message: str) -> None:
         """The user commits on the branch, in their own worktree."""
-        git, objects = self.git, self.git.objects
-        tip = git.refs["refs/heads/main"]
-        files = dict(objects.files(tip))
-        for path, data in changes.items():
-            if data is None:
-                files.pop(path, None)
-                git.working.pop(path, None)
-            else:
-                files[path] = File(data)
-                git.working[path] = data
-        tree = objects.add_tree(files)
-        at = f"{self.moment:%s}"
-        git.refs["refs/heads/main"] = objects.add_commit(tree, (tip,), message, "Ada", at)
+        files = {path: None if data is None else File(data) for path, data in changes.items()}
+        self.git.commit(files, message, f"{self.moment:%s}")
 
 
 class MachineEngine(SimulatedEngine):
@@ -149,6 +140,8 @@ class MachineEngine(SimulatedEngine):
 
     async def commit(self, writes: Sequence[Write]) -> None:
         await self._life.turn("commit", self._life.some(SLOWEST_COMMIT))
+        if self._disk.commits > MOST_COMMITS:
+            raise Endless
         if self._world.now() < self._world.weather.store:
             self._disk.outcomes.appendleft(Outcome.FAILED)
         await super().commit(writes)

@@ -17,9 +17,8 @@ from itertools import count
 from pathlib import Path
 
 import crash_checker
-from crash_rounds import ALL, GUARDS, OUTSIDE, Kill, Run, Tally
+from crash_rounds import ALL, GUARDS, HERE, OUTSIDE, Kill, Run, Tally
 
-from oya.crashpoints import POINTS
 from oya.verify import PROMISES
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -92,11 +91,11 @@ def report(tally: Tally, seconds: float) -> Iterable[str]:
     outside = tally.hits[OUTSIDE] + guards + everything
     yield f"kills            {tally.kills} in {tally.runs} runs, {seconds:.0f} s"
     yield f"at named points  {tally.kills - outside}"
-    for name in POINTS:
+    for name in HERE:
         if tally.hits[name] or tally.runs > 1:
             yield f"  {name:<28} {tally.hits[name]:>4}"
     if tally.runs > 1:
-        yield f"the least hit    {min(tally.hits[name] for name in POINTS)} times"
+        yield f"the least hit    {min(tally.hits[name] for name in HERE)} times"
     yield f"from outside     {outside}, of these {guards} with all guards, {everything} with all"
     known = {name for names in KINDS.values() for name in names}
     for kind, names in KINDS.items():

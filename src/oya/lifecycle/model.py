@@ -140,6 +140,7 @@ class BeadState:
 
 
 _NAMES = tuple(f.name for f in fields(BeadState))
+_KNOWN = frozenset(_NAMES)
 
 
 class _Open:
@@ -192,7 +193,7 @@ def state_to_json(state: BeadState) -> dict[str, Any]:
 
 def state_from_json(row: dict[str, Any]) -> BeadState:
     """The reverse of `state_to_json`; unknown keys are ignored, missing ones as in a new bead."""
-    data = {key: value for key, value in row.items() if key in _NAMES}
+    data = {key: value for key, value in row.items() if key in _KNOWN}
     for key, kind in _ENUMS:
         if data.get(key):
             data[key] = kind(data[key])

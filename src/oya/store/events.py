@@ -73,6 +73,8 @@ class EventLog:
         if self._recent and self._recent[0].seq <= seq + 1:
             return self.recent(seq, limit, bead)
         where = ("bead", bead) if bead is not None else None
+        if bead in self._writer.head.details:  # there is nothing about it before its first event
+            seq = max(seq, self._writer.head.details[bead].first - 1)
         scan = self._writer.engine.scan(
             "events", after=event_key(max(seq, 0)), limit=limit, where=where
         )

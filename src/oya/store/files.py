@@ -60,11 +60,13 @@ class BesideFiles:
         """Take over what was built in `importing` below this directory, its sequence last."""
         if fresh.has_data():
             fresh.data.rename(self.data)
+        point("store.import_data_there")
         if fresh._clean.exists():
             fresh._clean.rename(self._clean)
         sync_directory(self.directory)
         fresh._sequence.rename(self._sequence)
         sync_directory(self.directory)
+        point("store.import_adopted")
         fresh.remove()
 
     def sequence(self, *, sync: bool) -> SequenceFile:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from oya.crashpoints import point
 from oya.lifecycle.model import Phase, Status
 from oya.store.documents import CheckpointStore
 from oya.store.engine import Delete, Put, Row
@@ -104,6 +105,7 @@ class Retention:
             draft.write(Put("checkpoints", PRUNED, {**row, "evidence": after}))
 
         await self._writer.submit(decide)
+        point("retention.evidence_gone")
 
     async def _any(self, until: int, before: str) -> bool:
         async for row in self._after(until, limit=1):
@@ -143,6 +145,7 @@ class Retention:
         row = await self.pruned() or {}
         if part.until > int(row.get("until", 0)):
             await self._writer.submit(decide)
+            point("retention.events_gone")
         return len(part.events)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from oya.clock import Clock
+from oya.crashpoints import point
 from oya.errors import StoreDamaged, UsageError
 from oya.store.beside import Position
 from oya.store.engine import TABLES, Engine, Put, Write
@@ -98,6 +99,7 @@ async def import_state(directory: Path, source: BinaryIO, *, clock: Clock, wait:
         except BaseException:
             fresh.remove()
             raise
+        point("store.import_built")
         beside.adopt(fresh)
         return position
     finally:

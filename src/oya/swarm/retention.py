@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from oya.clock import stamp
+from oya.crashpoints import point
 from oya.errors import OyaError
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.swarm.assembly import Parts
@@ -53,6 +54,7 @@ async def _attempt_refs(parts: Parts, before: str, most: int) -> int:
     gone = [name for name in refs if name.rpartition("/")[0] in folders][:most]
     for name in gone:
         await parts.repo.delete_ref(name, refs[name])
+        point("retention.ref_gone")
     return len(gone)
 
 

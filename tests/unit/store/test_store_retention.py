@@ -256,3 +256,58 @@ def test_what_changed_a_state_stays_however_old(event: str) -> None:
         assert await names(store) == [event, "now"]
 
     lived(story)
+
+
+class Died(BaseException):
+    """The simulated process is gone."""
+
+
+@pytest.mark.parametrize("name", ["retention.events_gone", "retention.evidence_gone"])
+@pytest.mark.parametrize("passage", [1, 2])
+def test_a_death_in_the_middle_leaves_it_counted_and_the_next_start_goes_on(
+    name: str, passage: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk()
+    came: list[str] = []
+    monkeypatch.setattr("oya.store.retention.PAGE", 4)
+
+    def die(point: str) -> None:
+        came.append(point)
+        if came.count(name) == passage:
+            raise Died
+
+    async def pruned(store: Store) -> None:
+        await store.retention.events(ago(5), pages=99)
+        await store.retention.evidence(ago(5), pages=99)
+
+    async def run() -> None:
+        store = await opened(disk)
+        for number in range(10):
+            await ran(store, key=f"{number}")
+            await store.evidence.put(f"{number}", {})
+        await asyncio.sleep(10 * DAY)
+        await ran(store, key="young")
+        await store.evidence.put("young", {})
+        await store.close()
+
+        def alive() -> bool:
+            return came.count(name) < passage
+
+        store = await Store.open(
+            SimulatedBeside(disk, alive), clock=CLOCK, engine=lambda _: SimulatedEngine(disk, alive)
+        )
+        monkeypatch.setattr("oya.crashpoints.action", die)
+        with pytest.raises(Died):
+            await pruned(store)
+        monkeypatch.setattr("oya.crashpoints.action", None)
+        await asyncio.gather(store.close(), return_exceptions=True)
+
+        store = await opened(disk)
+        await pruned(store)
+        assert [r.data["key"] for r in await store.events.since(0)] == ["young"]
+        assert (await store.retention.pruned() or {})["counts"] == [["s", "gate_ran", None, 10]]
+        assert [key for key, _ in await store.evidence.all()] == ["young"]
+        await store.close()
+
+    run_virtual(run)
+    assert came.count(name) == passage

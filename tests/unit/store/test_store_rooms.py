@@ -45,6 +45,7 @@ from oya.store.beads import Applied
 from oya.store.engine import Delete, Put
 from oya.store.events import RECENT
 from oya.store.head import BeadDetails, bead_row, to_text
+from oya.testing.beside import SimulatedBeside
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 
 LIMITS = Limits()
@@ -547,3 +548,29 @@ class TestFinished:
         await apply(store, "a", Reopened())
         assert row(disk, "beads", "a")["contract"] == {"preconditions": ["p"]}
         assert row(disk, "beads", "a")["title"] == "late 3"
+
+
+async def test_the_story_of_a_bead_is_read_from_its_first_event_on() -> None:
+    reads: list[str] = []
+
+    class Watched(SimulatedEngine):
+        def scan(
+            self, table: str, *, after: str = "", **more: Any
+        ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+            reads.extend([after] if table == "events" else [])
+            return super().scan(table, after=after, **more)
+
+    place = SimulatedBeside(Disk())
+    for full in (False, True):
+        store = await Store.open(place, clock=SystemClock(), engine=lambda _: Watched(place.disk))
+        for n in () if full else range(20):
+            await store.beads.apply(f"b-{n}", Added("t"), swarm=None, limits=LIMITS)
+            if n >= 7:
+                await store.events.append("warning", bead="b-7")
+        story = await store.events.since(0, bead="b-7")
+        later = await store.events.since(20, 3, bead="b-7")
+        assert await store.events.since(0, bead="unknown") == []
+        await store.close()
+        assert [record.seq for record in story] == [8, *range(9, 34, 2)]
+        assert [record.seq for record in later] == [21, 23, 25]
+    assert reads == [f"{seq:016d}" for seq in (7, 20, 0)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
+import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -238,3 +242,36 @@ async def test_what_a_killed_import_left_does_not_matter(tmp_path: Path) -> None
         path.rename(home / f"{path.name}.aside")
     assert await restored(home, lines) == Position(301, 3, SCHEMA)
     assert not BesideFiles(home / "importing").is_used()
+
+
+@pytest.mark.parametrize("name", ["built", "data_there", "adopted"])
+async def test_an_import_that_is_killed_is_there_whole_or_can_be_made_again(
+    tmp_path: Path, name: str
+) -> None:
+    lines = await filled(tmp_path / "a")
+    home = tmp_path / "b"
+    program = (
+        "import asyncio, pathlib, sys\n"
+        "from oya import clock, crashpoints\n"
+        "from oya.store.transfer import import_state\n"
+        f"crashpoints.arm('store.import_{name}')\n"
+        "home, source = pathlib.Path(sys.argv[1]), sys.stdin.buffer\n"
+        "asyncio.run(import_state(home, source, clock=clock.SystemClock(), wait=0))\n"
+    )
+    done = await asyncio.to_thread(
+        subprocess.run,
+        (sys.executable, "-c", program, str(home)),
+        input="".join(lines).encode(),
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+
+    if name == "built":
+        await restored(home, lines)
+    else:
+        with pytest.raises(UsageError, match="There is a state"):
+            await restored(home, lines)
+    store = await opened(home)
+    assert [line async for line in store.export()] == lines
+    await store.close()

@@ -7,19 +7,24 @@ contract suites say the latter in these words, so that each runs on both.
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from oya.agents.answers import AnswerFiles, FolderAnswers
+from oya.repository import record
 from oya.repository.follow import follow
-from oya.repository.port import Follow, Repository
+from oya.repository.port import Follow, Repository, Workspaces
+from oya.repository.workspace import GitWorkspaces
 from oya.testing.simulation.git import GitDisk, SimulatedGit
 from oya.testing.simulation.life import Life
-from oya.testing.simulation.objects import File
-from repository_kit import commit, git, make_repository, opened
+from oya.testing.simulation.objects import File, lay, take_away
+from oya.testing.simulation.workspaces import FolderDisk, SimulatedAnswers, SimulatedWorkspaces
+from repository_kit import commit, git, make_repository, opened, write
 
 EXECUTABLE, LINK = "100755", "120000"
 FIRST = {"a.txt": "one\n", "src/b.txt": "two\n"}
@@ -180,26 +185,122 @@ class SimulatedUser:
         return self.disk.notes["refs/notes/oya", commit]
 
 
+class Agent(Protocol):
+    """What somebody does in the folders of workspaces."""
+
+    def write(self, folder: Path, files: Mapping[str, str]) -> None: ...
+
+    def delete(self, folder: Path, path: str = "") -> None:
+        """A file or a folder in it, or all of it."""
+        ...
+
+    def files(self, folder: Path) -> dict[str, str]:
+        """What lies there, but for git's own; empty where there is no folder."""
+        ...
+
+
+class GitAgent:
+    """On a real disk."""
+
+    def write(self, folder: Path, files: Mapping[str, str]) -> None:
+        for path in files:
+            for above in reversed((folder / path).relative_to(folder).parents):
+                if (folder / above).is_file():
+                    (folder / above).unlink()
+        write(folder, dict(files))
+
+    def delete(self, folder: Path, path: str = "") -> None:
+        gone = folder / path
+        if gone.is_dir():
+            shutil.rmtree(gone)
+        else:
+            gone.unlink()
+
+    def files(self, folder: Path) -> dict[str, str]:
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        names = {path.relative_to(folder).as_posix(): path for path in paths}
+        return {name: p.read_text() for name, p in names.items() if not name.startswith(".git/")}
+
+
+@dataclass(frozen=True)
+class SimulatedAgent:
+    """In a `FolderDisk`."""
+
+    disk: FolderDisk
+
+    def write(self, folder: Path, files: Mapping[str, str]) -> None:
+        for path, text in files.items():
+            lay(self.disk.folders[folder], path, text.encode())
+
+    def delete(self, folder: Path, path: str = "") -> None:
+        if path:
+            take_away(self.disk.folders[folder], path)
+        else:
+            del self.disk.folders[folder]
+
+    def files(self, folder: Path) -> dict[str, str]:
+        there = {**self.disk.folders, **self.disk.kept}.get(folder, {})
+        return {path: data.decode() for path, data in there.items()}
+
+
 @dataclass(frozen=True)
 class Place:
-    """A repository with one commit on `main`, its user, and what lets their checkout follow."""
+    """A repository with one commit on `main`, and who is at work there.
+
+    `open` gives the workspaces as a new daemon finds them. `forget` loses what oya has
+    noted beside a folder; `undo` notes that it was not yet whole.
+    """
 
     repo: Repository
     user: User
     follow: Follow
+    agent: Agent
+    open: Callable[[], Workspaces]
+    forget: Callable[[Path], None]
+    undo: Callable[[Path], None]
+    answers: AnswerFiles
 
 
 def on_git(root: Path) -> Place:
     folder = make_repository(root / "repo", FIRST)
     repo = opened(folder)
-    return Place(repo, GitUser(folder), partial(follow, repo))
+    admin = repo.place.cache / "admin" / "work"
+
+    def undo(path: Path) -> None:
+        known = record.load(admin / path.name)
+        assert known
+        replace(known, ready=False).save(admin / path.name)
+
+    return Place(
+        repo,
+        GitUser(folder),
+        partial(follow, repo),
+        GitAgent(),
+        lambda: GitWorkspaces(repo, repo.place),
+        lambda path: (admin / path.name / "record.json").unlink(),
+        undo,
+        FolderAnswers(),
+    )
 
 
 def on_disk(root: Path) -> Place:
-    user = SimulatedUser(GitDisk())
+    user, folders, life = SimulatedUser(GitDisk()), FolderDisk(), Prompt()
     user.commit(FIRST, "first")
-    repo = SimulatedGit(user.disk, Prompt(), ticking())
-    return Place(repo, user, repo.follow)
+    repo = SimulatedGit(user.disk, life, ticking())
+
+    def undo(path: Path) -> None:
+        folders.records[path.name].ready = False
+
+    return Place(
+        repo,
+        user,
+        repo.follow,
+        SimulatedAgent(folders),
+        lambda: SimulatedWorkspaces(folders, repo, user.disk.objects, life),
+        lambda path: folders.records.__delitem__(path.name),
+        undo,
+        SimulatedAnswers(folders, life),
+    )
 
 
 def ticking() -> Callable[[], datetime]:

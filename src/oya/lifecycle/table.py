@@ -132,10 +132,8 @@ def _claimed(s: BeadState, ev: e.Claimed, _: Limits) -> Step:
     claims = s.claims | {str(s.role): s.claims.get(str(s.role), 0) + 1}
     # Only a contract starts on a base of its own; later phases carry theirs with the work.
     base = ev.base if s.phase is Phase.CONTRACT and not s.checking else s.base
-    after = replace(
-        s, status=Status.IN_PROGRESS, agent=ev.agent, epoch=s.epoch + 1, claims=claims, base=base
-    )
-    return replace(after, leaving=0), ()
+    claim = {"agent": ev.agent, "epoch": s.epoch + 1, "claims": claims, "base": base}
+    return replace(s, status=Status.IN_PROGRESS, leaving=0, **claim), ()
 
 
 def _contract_accepted(s: BeadState, ev: e.ContractAccepted, limits: Limits) -> Step:

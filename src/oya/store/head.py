@@ -22,8 +22,9 @@ from oya.store.engine import Engine, Put, Row, Write
 K = TypeVar("K")
 V = TypeVar("V")
 
-_NEW = {f.name: getattr(BeadState(""), f.name) for f in fields(BeadState)}
-_VALUES = attrgetter(*_NEW)
+_NAMES = tuple(f.name for f in fields(BeadState))
+_VALUES = attrgetter(*_NAMES)
+_NEW = _VALUES(BeadState(""))
 _OVER = (Status.COMPLETE, Status.REMOVED)
 _ATOMS = frozenset({str, int, bool, type(None)})
 
@@ -266,8 +267,8 @@ def bead_row(state: BeadState, details: BeadDetails) -> Row:
 
 
 def _told(state: BeadState) -> Row:
-    values = zip(_NEW, _VALUES(state), strict=True)
-    return {name: value for name, value in values if value is not _NEW[name]}
+    values = zip(_NAMES, _VALUES(state), _NEW, strict=True)
+    return {name: value for name, value, new in values if value is not new}
 
 
 def event_key(seq: int) -> str:

@@ -1,3 +1,5 @@
+"""What a real folder and real git add to the promises of tests/contract/test_workspaces.py."""
+
 from __future__ import annotations
 
 import asyncio
@@ -85,13 +87,6 @@ async def test_what_is_uncommitted_becomes_the_head_of_the_attempt(
     assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
     assert git(folder, "show", "-s", "--format=%an %s", head.commit) == "oya Snapshot of b-1"
     assert git(folder, "status", "--porcelain=v1", "--branch") == "## main"
-
-
-async def test_nothing_done_is_the_start(repo: GitRepository, spaces: GitWorkspaces) -> None:
-    ws = await make(repo, spaces)
-    head = await spaces.commit(ws, "m")
-    assert (head.commit, head.tree) == (ws.start, await repo.tree_of(ws.start))
-    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == ws.start
 
 
 async def test_snapshots_follow_each_other_and_the_agent_sees_a_clean_tree(
@@ -221,29 +216,6 @@ async def test_an_ignored_file_that_the_agent_committed_is_kept(
     assert await repo.read_file(head.commit, "lib/x") == b"22"
 
 
-async def test_earlier_work_is_merged_in(
-    repo: GitRepository, spaces: GitWorkspaces, folder: Path
-) -> None:
-    start = await repo.resolve("main")
-    assert start
-    contract = await repo.commit_tree(
-        await repo.write_tree(start, {"test.txt": b"t"}), [start], "contract"
-    )
-    work = await repo.commit_tree(
-        await repo.write_tree(contract, {"impl.txt": b"i"}), [contract], "work"
-    )
-    base = commit(folder, {"base.txt": "b"})
-    ws = await spaces.create("b-1", 2, start=base, merge=[contract, work, start])
-    assert ws.conflicts == ()
-    assert {p.name for p in ws.path.glob("*.txt")} == {"a.txt", "base.txt", "impl.txt", "test.txt"}
-    assert await repo.is_ancestor(base, ws.start)
-    assert await repo.is_ancestor(work, ws.start)
-    assert await repo.read_ref(spaces.base_ref("b-1", 2)) == ws.start
-    assert git(ws.path, "status", "--porcelain") == ""
-    ahead = await spaces.create("b-2", 1, start=start, merge=[base])
-    assert ahead.start == base
-
-
 async def test_conflicts_stay_as_markers_on_a_clean_tree(
     repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:
@@ -293,36 +265,6 @@ async def test_removed_is_removed_and_the_work_stays(
     assert not ws.path.exists()
     assert list((repo.place.cache / "admin" / "work").iterdir()) == []
     assert await repo.list_refs("refs/oya") == {spaces.attempt_ref("b-1", 1): head.commit}
-
-
-async def test_a_number_that_comes_again_takes_nothing_from_the_work_of_before(
-    repo: GitRepository, spaces: GitWorkspaces, folder: Path
-) -> None:
-    """As after a damaged state was put away, and another begun."""
-    ws = await make(repo, spaces)
-    write(ws.path, {"n.txt": "before"})
-    before = await spaces.commit(ws, "Before")
-    await spaces.remove(ws)
-    again = await make(repo, spaces)
-    write(again.path, {"n.txt": "after"})
-    after = await spaces.commit(again, "After")
-    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == after.commit
-    assert git(folder, "for-each-ref", f"--contains={before.commit}") != ""
-
-
-async def test_a_removal_that_was_cut_short_is_finished(
-    repo: GitRepository, spaces: GitWorkspaces
-) -> None:
-    ws = await make(repo, spaces)
-    head = await spaces.commit(ws, "Done")
-    shutil.rmtree(ws.path)  # and no further
-    later = GitWorkspaces(repo, repo.place)
-    ((bead, epoch, path),) = await later.leftovers()
-    assert (bead, epoch, path) == ("b-1", 1, ws.path)
-    assert (await later.harvest(path)).kept is None
-    assert await later.leftovers() == []
-    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
-    assert await repo.list_refs("refs/oya/base") == {}
 
 
 class Died(BaseException):
@@ -382,27 +324,6 @@ async def test_half_a_folder_that_was_being_put_back_is_no_work(
     assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
 
 
-async def test_a_failed_creation_leaves_nothing(repo: GitRepository, spaces: GitWorkspaces) -> None:
-    with pytest.raises(GitError):
-        await spaces.create("b-1", 1, start="1" * 40)
-    start = await repo.resolve("main")
-    assert start
-    tree = await repo.tree_of(start)
-    with pytest.raises(GitError):
-        await spaces.create("b-1", 1, start=start, merge=[tree])
-    assert await repo.list_refs("refs/oya") == {}
-    assert await spaces.leftovers() == []
-    assert await make(repo, spaces)
-
-
-async def test_one_attempt_has_one_workspace(repo: GitRepository, spaces: GitWorkspaces) -> None:
-    ws = await make(repo, spaces)
-    with pytest.raises(GitError, match="already"):
-        await make(repo, spaces)
-    assert (ws.path / "a.txt").exists()
-    assert await repo.read_ref(spaces.base_ref("b-1", 1)) == ws.start
-
-
 async def test_preparing_is_not_the_agents_work(repo: GitRepository) -> None:
     async def prepare(path: Path) -> None:
         write(path, {"env/x": "made", "env/y": "made", "a.txt": "locked\n"})
@@ -425,20 +346,6 @@ async def test_a_preparation_that_fails_leaves_nothing(repo: GitRepository) -> N
         await make(repo, spaces)
     assert await spaces.leftovers() == []
     assert await repo.list_refs("refs/oya") == {}
-
-
-async def test_many_at_once_do_not_disturb_each_other(
-    repo: GitRepository, spaces: GitWorkspaces
-) -> None:
-    async def one(epoch: int) -> bytes | None:
-        ws = await make(repo, spaces, epoch)
-        write(ws.path, {"n": str(epoch)})
-        head = await spaces.commit(ws, "m")
-        await spaces.remove(ws)
-        return await repo.read_file(head.commit, "n")
-
-    found = await asyncio.gather(*(one(epoch) for epoch in range(1, 9)))
-    assert found == [str(epoch).encode() for epoch in range(1, 9)]
 
 
 async def test_gc_in_the_main_repository_takes_nothing_from_a_workspace(
@@ -503,22 +410,6 @@ async def test_what_oya_knew_of_it_may_be_lost(
     found = await GitWorkspaces(repo, repo.place).harvest(ws.path)
     assert found.head
     assert await paths_of(repo, found.head.commit) == {"a.txt", "src/b.txt", "n"}
-
-
-async def test_a_folder_that_cannot_be_read_is_kept_and_named(
-    repo: GitRepository, spaces: GitWorkspaces
-) -> None:
-    ws = await make(repo, spaces)
-    write(ws.path, {"n": "1"})
-    admin = repo.place.cache / "admin" / "work" / "b-1.1"
-    (admin / "record.json").unlink()
-    await repo.delete_ref(spaces.base_ref("b-1", 1))
-    later = GitWorkspaces(repo, repo.place)
-    found = await later.harvest(ws.path)
-    assert found.head is None
-    assert found.kept
-    assert (found.kept / "n").read_text() == "1"
-    assert await later.leftovers() == []
 
 
 async def test_odd_ids_are_names_like_any_other(repo: GitRepository, spaces: GitWorkspaces) -> None:

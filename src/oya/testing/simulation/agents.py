@@ -252,8 +252,8 @@ class Work:
         strict = self.deed != "lax" or f"strict-{bead.id}" in self.text
         lines = [f"done-{bead.id}", *([f"strict-{bead.id}"] if strict else [])]
         if bead.kind == "stubborn":
-            there = self.folder.get(f"src/{bead.id}.x", b"").decode()
-            lines += re.findall(rf"strict-{bead.id}-\d+", there + self.text)
+            asked = self.folder.get(f"src/{bead.id}.x", b"").decode() + self.text
+            lines += re.findall(rf"strict-{bead.id}-\d+", asked)
             lines = list(dict.fromkeys(lines))
         if bead.kind == "clash":
             told = f"both have {_clash(bead)}" in self.text

@@ -93,7 +93,7 @@ def _attempts(world: World) -> dict[tuple[str, int], str]:
             found[bead, int(epoch)] = commit
     for path in world.folders.kept:
         bead, _, epoch = path.name.rpartition(".")
-        found.setdefault((bead, int(epoch)), str(path))
+        found.setdefault((bead, int(epoch.partition("-")[0])), str(path))
     return found
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import heapq
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from oya.errors import GitError
 from oya.gates.checks import Ran
+from oya.gates.config import fill
+from oya.gates.feedback import failures
 from oya.gates.model import EXIT_ONLY, Case, Evidence, Outcome, Report
 from oya.gates.port import Job
 from oya.testing.simulation import suite
@@ -15,11 +21,24 @@ from oya.testing.simulation.objects import Files
 
 SLOWEST = 1.5
 """Seconds that a gate takes at most, where nothing is in its way."""
-CASES_SHOWN = 5
+NO_TESTS = 5
+"""The exit code of a suite that has none of the tests that it was asked for."""
+LOG = Path("/simulated/gate.log")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How the commands of a gate ended: the line that decided, its code (None: a signal)."""
+
+    line: str
+    exit: int | None
+    said: str = ""
+    report: Report | None = None
+    timed_out: bool = False
 
 
 class SimulatedRunner:
-    """`gates.port.Runner`. `files` gives those of a commit.
+    """`gates.port.Runner`. `files` gives those of a commit, `timeout` is a gate's.
 
     `luck` is the chance of a run: below a test's steadiness it passes. `trouble` says what
     becomes of a run: "" nothing, "flip" (green is told as red, once), "killed" (cut short).
@@ -34,74 +53,145 @@ class SimulatedRunner:
         luck: Callable[[], float],
         trouble: Callable[[], str] = lambda: "",
         running: set[str] | None = None,
+        timeout: float = 1800.0,
     ) -> None:
         self._life = life
         self._files = files
-        self._slots = asyncio.Semaphore(slots)
+        self._slots = _Slots(slots)
         self._luck = luck
         self._trouble = trouble
         self._running = set() if running is None else running
+        self._timeout = timeout
         self._runs = 0
 
     async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
         """See `Runner.run`."""
-        await self._takes_time("gate")
-        files = self._files(commit)
-        report, told = self._judged(job, files)
-        trouble = self._trouble()
-        if trouble == "flip":
-            report, told = _flipped(report), "it did not like the moment"
-        red = bool(told) or any(case.red for case in report.cases)
-        killed = trouble == "killed"
-        code = None if killed else 5 if report.empty else int(red)
-        return Evidence(
+        ended = self._judged(job, self._files_of(commit))
+        await self._takes_time("gate", self._timeout if ended.timed_out else None, urgent)
+        ended = _troubled(ended, self._trouble())
+        ran = ended.report.ran if ended.report else not job.junit
+        evidence = Evidence(
             key=key,
             gate=job.gate,
             tree=tree,
-            command=job.commands[-1],
-            exit=code,
+            command=fill(ended.line, job.ids, Path("report.xml")),
+            exit=ended.exit,
             seconds=1.0,
             cpu_seconds=1.0,
-            ok=code == 0,
-            report=None if killed and job.junit else report,
-            log=Path("/simulated/gate.log"),
-            tail=told or _said(report),
+            ok=ended.exit == 0 and ran,
+            report=ended.report,
+            log=LOG,
+            tail=_tail(ended, job),
+            timed_out=ended.timed_out,
         )
+        return replace(evidence, report=_by_exit(evidence)) if job.exit_only else evidence
 
     async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
         """See `Runner.command`."""
-        await self._takes_time("command")
-        code = suite.exit_of(self._files(commit), line)
-        return Ran(code, f"{line}: {code}", f"{line}: {code}\n", False, 0.1, 0.1)
+        code, said = suite.outcome(self._files_of(commit), line, self._luck)
+        await self._takes_time("command", timeout if code is None else None, urgent=False)
+        last = said.rpartition("\n")[2]
+        return Ran(code, last, said, code is None, 0.1, 0.1)
 
-    async def _takes_time(self, what: str) -> None:
+    def _files_of(self, commit: str) -> Files:
+        try:
+            return self._files(commit)
+        except KeyError:
+            raise GitError(f"there is no commit {commit}") from None
+
+    async def _takes_time(self, what: str, timeout: float | None, urgent: bool) -> None:
         await self._life.turn()
-        async with self._slots:
+        async with self._slots.held(urgent):
             self._runs += 1
             name = f"{what} {self._runs}"
             self._running.add(name)
             try:
-                await self._life.turn(what, self._life.some(SLOWEST))
+                seconds = self._life.some(SLOWEST) if timeout is None else timeout
+                await self._life.turn(what, seconds)
             finally:
                 self._running.discard(name)
         await self._life.turn(f"{what} done")
 
-    def _judged(self, job: Job, files: Files) -> tuple[Report, str]:
-        """The report, and what else is wrong."""
-        if job.gate == "quick":
-            return Report((Case(EXIT_ONLY, Outcome.PASSED),)), ""
-        found = suite.report(files, job.ids, self._luck)
-        if job.junit:
-            return found, ""
-        red = [case.id for case in found.cases if case.red] + suite.wrong(files)
-        outcome = Outcome.FAILED if red else Outcome.PASSED
-        return Report((Case(EXIT_ONLY, outcome, "; ".join(red)),)), "; ".join(red)
+    def _judged(self, job: Job, files: Files) -> _Ended:
+        """The commands in order, until the first red one."""
+        ended = _Ended("", None)
+        for line in job.commands:
+            if job.junit and line.startswith("suite"):
+                report = suite.report(files, job.ids, self._luck)
+                red = any(case.red for case in report.cases)
+                ended = _Ended(line, NO_TESTS if report.empty else int(red), report=report)
+            else:
+                code, said = suite.outcome(files, line, self._luck)
+                ended = _Ended(line, code, said, timed_out=code is None)
+            if ended.exit != 0:
+                break
+        return ended
+
+
+class _Slots:
+    """So many at a time, in the order of asking, those who are urgent first."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._asked = 0
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def held(self, urgent: bool) -> AsyncIterator[None]:
+        if self._free:
+            self._free -= 1
+        else:
+            await self._turn(urgent)
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    async def _turn(self, urgent: bool) -> None:
+        self._asked += 1
+        turn = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (not urgent, self._asked, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        while self._waiting:
+            turn = heapq.heappop(self._waiting)[2]
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+def _troubled(ended: _Ended, trouble: str) -> _Ended:
+    if trouble == "killed":
+        return replace(ended, exit=None, report=None)
+    if trouble == "flip" and ended.exit == 0:
+        report = ended.report and _flipped(ended.report)
+        return replace(ended, exit=1, report=report, said="it did not like the moment")
+    return ended
 
 
 def _flipped(report: Report) -> Report:
     return Report(tuple(Case(case.id, Outcome.FAILED, "AssertionError") for case in report.cases))
 
 
-def _said(report: Report) -> str:
-    red: Sequence[Case] = [case for case in report.cases if case.red]
-    return "\n".join(f"{case.id}: {case.message}" for case in red[:CASES_SHOWN]) or "all passed"
+def _by_exit(evidence: Evidence) -> Report:
+    if evidence.ok:
+        return Report((Case(EXIT_ONLY, Outcome.PASSED),))
+    outcome = Outcome.FAILED if evidence.complete else Outcome.ERROR
+    return Report((Case(EXIT_ONLY, outcome, evidence.tail),))
+
+
+def _tail(ended: _Ended, job: Job) -> str:
+    if not job.junit:
+        return ended.said
+    if ended.report is None:
+        return "the report is not written"
+    if not ended.report.ran:
+        return "no test ran"
+    return failures(ended.report) or ended.said

@@ -10,6 +10,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
+
+T = TypeVar("T")
 
 FILE = "100644"
 EMPTY_ID = "0" * 40
@@ -116,15 +119,20 @@ class Objects:
         return self._common[key]
 
 
-def lay(files: dict[str, File], path: str, file: File) -> None:
+def lay(files: dict[str, T], path: str, file: T) -> None:
     """Put a file there; what was in its way, a file above it or a folder, is gone."""
     if path not in files:
         parts = path.split("/")
         for count in range(1, len(parts)):
             files.pop("/".join(parts[:count]), None)
-        for below in [other for other in files if other.startswith(f"{path}/")]:
-            del files[below]
+        take_away(files, path)
     files[path] = file
+
+
+def take_away(files: dict[str, T], path: str) -> None:
+    """Remove what is there, a file or a folder; nothing is fine."""
+    for found in [name for name in files if name == path or name.startswith(f"{path}/")]:
+        del files[found]
 
 
 def is_path(path: str) -> bool:

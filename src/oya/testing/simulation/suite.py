@@ -5,7 +5,8 @@ has the line WORD. With a fourth word `~P` it is flaky: it passes with a probabi
 even then. The rest of the tree has rules too, which only `ci` looks at: no conflict markers,
 no file with the line `red`, and no line `clash-…` in two files.
 
-A command is `has PATH WORD` or `lacks PATH WORD`.
+A command is `has PATH WORD` or `lacks PATH WORD`, `ci`, `suite` (whose report is the tests'),
+or `hang`, which never ends by itself.
 """
 
 from __future__ import annotations
@@ -93,10 +94,18 @@ def is_green(files: Files) -> bool:
     return not wrong(files) and all(case.outcome is Outcome.PASSED for case in whole.cases)
 
 
-def exit_of(files: Files, line: str) -> int:
-    """The exit code of a command on these files."""
+def outcome(files: Files, line: str, luck: Luck) -> tuple[int | None, str]:
+    """The exit code of a command on these files, and what it says; None if it hangs."""
     verb, path, word = ([*line.split(), "", "", ""])[:3]
-    if verb not in ("has", "lacks"):
-        return 127
-    there = path in files and word in words(files[path].data)
-    return int(there is not (verb == "has"))
+    match verb:
+        case "hang":
+            return None, ""
+        case "ci":
+            red = [case.id for case in report(files, (), luck).cases if case.red] + wrong(files)
+            return int(bool(red)), "; ".join(red) or "all passed"
+        case "has" | "lacks":
+            there = path in files and word in words(files[path].data)
+            code = int(there is not (verb == "has"))
+            return code, f"{line}: {code}"
+        case _:
+            return 127, f"{verb}: not found"

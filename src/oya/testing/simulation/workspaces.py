@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 
-from oya.agents.answers import answer_path
+from oya.agents.answers import MAX_BYTES, OUT, answer_path
 from oya.errors import GitError
 from oya.lifecycle.model import Role
-from oya.repository.encode import encode
+from oya.repository.encode import decode, encode
 from oya.repository.port import OYA, Harvested, Head, Workspace
 from oya.testing.simulation.git import SimulatedGit
 from oya.testing.simulation.life import Life
-from oya.testing.simulation.objects import File, Objects
+from oya.testing.simulation.objects import File, Objects, lay, take_away
 
 WORK = Path("/simulated/work")
+KEPT = Path("/simulated/kept")
 NEVER_TAKEN = (".beads/", ".oya/out/")
 
 Folder = dict[str, bytes]
@@ -71,7 +73,7 @@ class SimulatedWorkspaces:
     ) -> Workspace:
         """See `Workspaces.create`."""
         key = f"{encode(bead)}.{epoch}"
-        if key in self._disk.records or WORK / key in self._disk.folders:
+        if WORK / key in self._disk.folders:
             raise GitError(f"there already is a workspace for {bead}, epoch {epoch}")
         self._live.add(key)
         try:
@@ -151,12 +153,12 @@ class SimulatedWorkspaces:
         """See `Workspaces.restore`."""
         await self._life.turn("workspace restore")
         files = self._objects.files(commit)
-        folder = self._disk.folders[ws.path]
+        folder = self._disk.folders.setdefault(ws.path, {})
         for path in paths:
             if path in files:
-                folder[path] = files[path].data
+                lay(folder, path, files[path].data)
             else:
-                folder.pop(path, None)
+                take_away(folder, path)
 
     async def remove(self, ws: Workspace) -> None:
         """See `Workspaces.remove`."""
@@ -164,10 +166,16 @@ class SimulatedWorkspaces:
 
     async def keep(self, ws: Workspace) -> Path:
         """See `Workspaces.keep`."""
+        return await self._move_aside(ws.path.name, ws.bead, ws.epoch)
+
+    async def _move_aside(self, key: str, bead: str, epoch: int) -> Path:
         await self._life.turn("workspace keep")
-        kept = WORK.parent / "kept" / ws.path.name
-        self._disk.kept[kept] = self._disk.folders.pop(ws.path, {})
-        await self._discard(ws.path.name, ws.bead, ws.epoch)
+        if WORK / key not in self._disk.folders:
+            raise FileNotFoundError(WORK / key)
+        free = (KEPT / (f"{key}-{number}" if number else key) for number in count())
+        kept = next(path for path in free if path not in self._disk.kept)
+        self._disk.kept[kept] = self._disk.folders.pop(WORK / key)
+        await self._discard(key, bead, epoch)
         return kept
 
     async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
@@ -190,9 +198,13 @@ class SimulatedWorkspaces:
             await self._discard(key, bead, epoch)
             return Harvested(None)
         start = record.start if record else await self._repo.read_ref(self.base_ref(bead, epoch))
-        assert start is not None
+        if start is None:
+            return Harvested(None, await self._move_aside(key, bead, epoch))
         workspace = Workspace(bead, epoch, path, f"oya/{encode(bead)}", start)
-        head = await self.commit(workspace, f"What {bead} had when oya ended")
+        try:
+            head = await self.commit(workspace, f"What {bead} had when oya ended")
+        except GitError:
+            return Harvested(None, await self._move_aside(key, bead, epoch))
         await self.remove(workspace)
         return Harvested(head)
 
@@ -201,7 +213,7 @@ class SimulatedWorkspaces:
         if record:
             return record.bead, record.epoch
         name, _, epoch = key.rpartition(".")
-        return name, int(epoch)
+        return decode(name), int(epoch) if epoch.isdigit() else 0
 
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
         self._live.discard(key)
@@ -222,12 +234,18 @@ class SimulatedAnswers:
     def make_room(self, workspace: Path, role: Role) -> None:
         """See `AnswerFiles.make_room`."""
         self._life.require()
-        self._disk.folders[workspace].pop(answer_name(role), None)
+        folder = self._disk.folders.get(workspace)
+        if folder is None:
+            raise FileNotFoundError(workspace)
+        for path in (OUT.partition("/")[0], OUT):
+            folder.pop(path, None)
+        take_away(folder, answer_name(role))
 
     def read(self, workspace: Path, role: Role) -> bytes | None:
         """See `AnswerFiles.read`."""
         self._life.require()
-        return self._disk.folders[workspace].get(answer_name(role))
+        data = self._disk.folders.get(workspace, {}).get(answer_name(role))
+        return None if data is None else data[: MAX_BYTES + 1]
 
 
 @cache

@@ -9,7 +9,7 @@ WORKERS := 2
 REAL   := $(VENV)/real-agents
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash bench real-agents real-agents-if-possible
+.PHONY: help demo test check sim mutants crash bench real-agents real-agents-if-possible
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ check: $(VENV)/.dev ## lint, formatting, types, layers: seconds
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+sim: $(VENV)/.dev ## whole swarms on virtual time through SEEDS=1000 seeded disasters, each log checked
+	@$(BIN)/python -m oya.testing.simulation $(or $(SEEDS),1000) --first $(or $(FIRST),1)
+
+mutants: $(VENV)/.dev ## the planted bugs are hunted by the simulation, SEEDS=2000 each at most
+	@$(BIN)/python tests/sim/hunt.py $(or $(SEEDS),2000)
 
 crash: $(VENV)/.dev ## real daemons are killed ROUNDS=100 times, and what is left is checked
 	@$(BIN)/python tests/crash/run.py $(or $(ROUNDS),100) $(if $(KILLS),--kills "$(KILLS)") \

@@ -8,6 +8,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast the machine is says nothing about the code.
+settings.register_profile("oya", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("oya")
 
 MAY_SKIP: tuple[str, ...] = ()
 """How the reason of a skip may begin that is forgiven with CI=true. None is."""

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from oya.actors import Backoff
 from oya.actors.cell import Cell
-from oya.errors import StoreError
+from oya.actors.mailbox import NOTHING
+from oya.errors import StoreError, TrackerError
 from oya.gates import gates as gates_module
 from oya.gates.evidence import evidence_key
+from oya.gates.red import ContractVerdict
 from oya.lifecycle import failures, table
 from oya.lifecycle.events import LandingLeft
 from oya.lifecycle.failures import FailureClass, Rule
-from oya.lifecycle.leases import Lease, Leases
+from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Phase, Status
+from oya.lifecycle.swarm import SwarmState
 from oya.store.beads import BeadStore
-from oya.store.engine import Delete
+from oya.store.engine import Delete, Put
+from oya.store.swarms import known_swarm
 from oya.store.writer import Writer
 from oya.swarm import attempt as attempt_module
 from oya.swarm import lander as lander_module
@@ -39,6 +44,9 @@ from oya.swarm.lander import LanderActor
 from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
+from oya.testing.simulation.check import breaches
+from oya.testing.simulation.plan import draw
+from oya.testing.simulation.run import run
 
 Patches = Callable[[], list[Any]]
 
@@ -62,6 +70,16 @@ class Mutant:
         finally:
             for one in reversed(made):
                 one.stop()
+
+
+def finds(mutant: Mutant, seed: int) -> bool:
+    """Whether a seed breaks a promise with the bug, and none without it."""
+    with mutant.planted():
+        try:
+            broken = bool(breaches(run(draw(seed))))
+        except Exception:  # it broke the run itself
+            broken = True
+    return broken and not breaches(run(draw(seed)))
 
 
 MUTANTS: list[Mutant] = []
@@ -107,21 +125,18 @@ def epoch_does_not_rise_at_a_second_claim() -> list[Any]:
 
 
 @mutant(seed=1)
-def a_lease_is_renewed_by_another_owner() -> list[Any]:
-    """And never runs out, since all who are alive renew all."""
+def a_lease_is_not_renewed_by_its_owner() -> list[Any]:
+    return [patch(Leases, "renew", lambda *_: False)]
 
-    def renew(self: Leases, bead: str, epoch: int, now: float) -> bool:
-        self._held = {
-            b: Lease(one.bead, one.epoch, one.agent, now + self.term)
-            for b, one in self._held.items()
-        }
-        return bead in self._held
 
-    def holds(self: Leases, bead: str) -> Any:
-        lease = self._held.get(bead)
-        return replace(lease, epoch=10**6) if lease is None else lease
+@mutant(seed=1)
+def a_lease_is_taken_over_by_whoever_was_there_before() -> list[Any]:
+    """The end of an old attempt takes the lease of the new one with it."""
 
-    return [patch(Leases, "renew", renew), patch(Leases, "end", lambda *_: None)]
+    def end(self: Leases, bead: str, epoch: int) -> None:
+        self._held.pop(bead, None)
+
+    return [patch(Leases, "end", end)]
 
 
 @mutant(seed=1)
@@ -164,8 +179,6 @@ def contests_have_no_bound() -> list[Any]:
 
 @mutant(seed=1)
 def agents_go_on_without_a_pause_after_a_crash() -> list[Any]:
-    from oya.actors import Backoff
-
     return [patch(agents_base, "PAUSE", Backoff(first=0.0, jitter=0.0))]
 
 
@@ -179,27 +192,29 @@ def failures_are_counted_beside_the_event_or_not_at_all() -> list[Any]:
 
 @mutant(seed=1)
 def acknowledged_before_it_is_committed() -> list[Any]:
+    """Commits go on behind the back of whoever waits; a clean end still waits for them."""
+    behind: dict[Writer, asyncio.Task[None]] = {}
+    real_stop = Writer.stop
+
     async def commit(self: Writer, draft: Any) -> None:
-        async def later() -> None:
-            with_errors = asyncio.ensure_future(self.engine.commit(draft.writes))
-            await asyncio.wait((with_errors,))
-
-        writes = list(draft.writes)
-        from oya.store.engine import Put
-
         group = {"seq": draft.seq, "group": self.head.group + 1}
-        writes.append(Put("meta", "group", group))
-        self._later = asyncio.ensure_future(_slowly(self.engine, writes))  # type: ignore[attr-defined]
+        writes = [*draft.writes, Put("meta", "group", group)]
+        behind[self] = asyncio.ensure_future(_after(behind.get(self), self.engine, writes))
         await self._acknowledge(draft)
 
-    return [patch(Writer, "_commit", commit)]
+    async def stop(self: Writer) -> None:
+        await real_stop(self)
+        if self in behind:
+            await asyncio.wait((behind[self],))
+
+    return [patch(Writer, "_commit", commit), patch(Writer, "stop", stop)]
 
 
-async def _slowly(engine: Any, writes: Any) -> None:
-    try:
+async def _after(before: asyncio.Task[None] | None, engine: Any, writes: Any) -> None:
+    if before is not None:
+        await asyncio.wait((before,))
+    with suppress(StoreError):
         await engine.commit(writes)
-    except StoreError:
-        return
 
 
 @mutant(seed=1)
@@ -221,7 +236,9 @@ def state_and_event_are_two_commits() -> list[Any]:
         on_swarm = how.pop("on_swarm", None)
         applied = await real(self, bead, event, **how)
         if on_swarm is not None:
-            await self._writer.submit(lambda d: d.put_swarm(on_swarm(d.swarms[how["swarm"]])))
+            await self._writer.submit(
+                lambda draft: draft.put_swarm(on_swarm(known_swarm(draft, how["swarm"])))
+            )
         return applied
 
     return [patch(BeadStore, "apply", apply)]
@@ -267,12 +284,9 @@ def an_intent_is_always_taken_for_done() -> list[Any]:
 
 @mutant(seed=1)
 def what_landed_goes_into_the_queue_again() -> list[Any]:
-    real = resume.record_landed
-
     async def recorded(parts: Any, bead: str, intent: Any) -> None:
         await parts.apply(bead, LandingLeft("once more"), also=[Delete("intents", bead)])
 
-    del real
     return [
         patch(resume, "record_landed", recorded),
         patch(lander_module, "record_landed", recorded),
@@ -318,8 +332,6 @@ def evidence_of_another_gate_is_used_again() -> list[Any]:
 
 @mutant(seed=1)
 def one_more_than_the_target() -> list[Any]:
-    from oya.lifecycle.swarm import SwarmState
-
     more = property(lambda self: self.landed_beads > self.target_beads)
     real = Claims.room
     return [
@@ -362,8 +374,6 @@ def frozen_files_may_be_edited() -> list[Any]:
 
 @mutant(seed=1)
 def a_contract_need_not_be_red() -> list[Any]:
-    from oya.gates.red import ContractVerdict
-
     real = writer_module.judge_contract
 
     def judge(**how: Any) -> ContractVerdict:
@@ -445,10 +455,6 @@ def the_tracker_is_closed_first() -> list[Any]:
 @mutant(seed=1)
 def a_closing_that_failed_is_forgotten() -> list[Any]:
     async def close(self: Tracking, bead: str, commit: str) -> bool:
-        from contextlib import suppress
-
-        from oya.errors import TrackerError
-
         with suppress(TrackerError):
             await self._tracker.close(bead, f"landed as {commit[:12]}", self._parts.clock.now())
         return True
@@ -464,8 +470,6 @@ def a_restarted_actor_has_lost_its_mailbox() -> list[Any]:
     real = Cell._starts_anew
 
     async def starts(self: Cell[Any], error: BaseException) -> bool:
-        from oya.actors.mailbox import NOTHING
-
         while self.mailbox.take() is not NOTHING:
             continue
         return await real(self, error)

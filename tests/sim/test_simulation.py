@@ -35,7 +35,9 @@ def parts() -> Iterator[range]:
         yield range(start, min(start + size, SEEDS + 1))
 
 
-@pytest.mark.parametrize("seeds", parts(), ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
+@pytest.mark.parametrize(
+    "seeds", list(parts()), ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}"
+)
 def test_every_promise_is_kept_whatever_happens(seeds: range) -> None:
     found = some(seeds)
     assert found.broken == {}, "python -m oya.testing.simulation --seed N --shrink"

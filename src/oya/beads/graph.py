@@ -11,7 +11,7 @@ reported, and does not block, since nothing could ever satisfy it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import rustworkx as rx
@@ -31,8 +31,10 @@ class Graph:
     Beads that are closed in the tracker are satisfied without being asked.
     """
 
-    def __init__(self, beads: Iterable[Bead]) -> None:
-        self._beads = {bead.id: bead for bead in beads}
+    def __init__(self, beads: Iterable[Bead] | Mapping[str, Bead]) -> None:
+        if not isinstance(beads, Mapping):
+            beads = {bead.id: bead for bead in beads}
+        self._beads = beads
         self._needed_by: dict[str, list[str]] = {}
         self._children: dict[str, list[str]] = {}
         dangling: list[tuple[str, str]] = []

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -109,9 +110,9 @@ def bead_from(record: Mapping[str, Any]) -> Bead:
         design=_text(record.get("design")),
         acceptance_criteria=_lines(record.get("acceptance_criteria")),
         notes=_text(record.get("notes")),
-        status=_text(record.get("status")).strip() or "open",
+        status=_word(record.get("status")) or "open",
         priority=_priority(record.get("priority")),
-        issue_type=_text(record.get("issue_type")).strip() or "task",
+        issue_type=_word(record.get("issue_type")) or "task",
         labels=_labels(record.get("labels")),
         dependencies=_dependencies(record.get("dependencies")),
         comments=_comments(record.get("comments")),
@@ -123,11 +124,12 @@ def bead_from(record: Mapping[str, Any]) -> Bead:
         close_reason=_text(record.get("close_reason")),
         due_at=_time(record.get("due_at")),
         defer_until=_time(record.get("defer_until")),
-        extra={name: value for name, value in record.items() if name not in _KNOWN},
+        extra={name: value for name, value in record.items() if name not in _KNOWN} or _NOTHING,
     )
 
 
 _KNOWN = frozenset(Bead.__dataclass_fields__) - {"extra"}
+_NOTHING: Mapping[str, Any] = {}  # one for all beads: a backlog may have 100,000 of them
 
 
 def _text(value: Any) -> str:
@@ -135,6 +137,11 @@ def _text(value: Any) -> str:
         return ""
     # JSON can spell half of a surrogate pair, which no file, prompt or database takes.
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
+def _word(value: Any) -> str:
+    """One of a few words that most beads share."""
+    return sys.intern(_text(value).strip())
 
 
 def _lines(value: Any) -> str:
@@ -168,7 +175,7 @@ def _minutes(value: Any) -> int | None:
 
 
 def _labels(value: Any) -> tuple[str, ...]:
-    labels = (_text(label) for label in value) if isinstance(value, list) else ()
+    labels = (sys.intern(_text(label)) for label in value) if isinstance(value, list) else ()
     return tuple(label for label in labels if label)
 
 
@@ -179,7 +186,7 @@ def _dependencies(value: Any) -> tuple[Dependency, ...]:
             entry = {"depends_on_id": entry}
         target = _text(entry.get("depends_on_id")) if isinstance(entry, dict) else ""
         if target:
-            kind = _text(entry.get("type")).strip().replace("_", "-") or "blocks"
+            kind = _word(entry.get("type")).replace("_", "-") or "blocks"
             found.append(Dependency(target, kind))
     return tuple(found)
 

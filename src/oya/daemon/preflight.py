@@ -16,18 +16,23 @@ from oya.repository.checks import fitness
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.swarm.config import BackendSettings, Settings
-from oya.trackers import detect
+from oya.trackers import Snapshot, detect
 
 NOTHING = "Nothing was started."
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """`branch` is the one to land on; `warnings` are what work goes on with."""
+    """`branch` is the one to land on, `read` the backlog; `warnings` are what work goes on with."""
 
     branch: str
-    backlog: Backlog
+    read: Snapshot
     warnings: tuple[str, ...] = ()
+
+    @property
+    def backlog(self) -> Backlog:
+        """All beads."""
+        return self.read.backlog
 
 
 async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) -> Preflight:
@@ -46,9 +51,9 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
         )
     check_backends(settings, place.root)
     Prompts.load(settings.skills, place.root)
-    backlog = (await detect(place.main_root, settings.tracker.kind).read()).backlog
-    _check_beads(backlog, only)
-    return Preflight(branch, backlog, (*fit.warnings, *_unsandboxed(settings)))
+    read = await detect(place.main_root, settings.tracker.kind).read()
+    _check_beads(read.backlog, only)
+    return Preflight(branch, read, (*fit.warnings, *_unsandboxed(settings)))
 
 
 def check_backends(settings: Settings, root: Path) -> None:

@@ -8,6 +8,7 @@ graceful stop, a second one stops now, SIGHUP is nothing. What it is asked stand
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -25,7 +26,7 @@ from oya.daemon.api import Followers, create_app
 from oya.daemon.choose import Choice, choose, record
 from oya.daemon.live_desk import LiveDesk
 from oya.daemon.logs import log_to, prune_logs, stderr_to
-from oya.daemon.preflight import preflight
+from oya.daemon.preflight import Preflight, preflight
 from oya.daemon.request import Request
 from oya.daemon.server import serving
 from oya.daemon.state import has_state, open_store
@@ -105,6 +106,7 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
     log_to(place.state / "logs" / "daemon.log")
     stderr_to(place.state / "logs" / "daemon.err")
     store = await open_store(place, clock, sync=settings.store.sync)
+    gc.freeze()  # it lives as long as the daemon, and to look through it takes half a second
     pid = place.state / "daemon.pid"
     try:
         pid.write_text(f"{os.getpid()}\n")
@@ -112,7 +114,7 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
         choice = choose(
             tuple(store.swarms.all().values()), request, settings, before.branch, clock.now()
         )
-        return await _swarm(request, ready, clock, place, settings, store, choice, before.warnings)
+        return await _swarm(request, ready, clock, place, settings, store, choice, before)
     finally:
         pid.unlink(missing_ok=True)
         await store.close()
@@ -126,7 +128,7 @@ async def _swarm(
     settings: Settings,
     store: Store,
     choice: Choice,
-    warnings: tuple[str, ...],
+    before: Preflight,
 ) -> int:
     from oya.swarm.assembly import build_parts
     from oya.swarm.universe import Universe
@@ -136,7 +138,7 @@ async def _swarm(
     point("daemon.recorded")
     swarm = choice.swarm
     parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
-    universe = Universe(parts, only=request.beads)
+    universe = Universe(parts, only=request.beads, known=before.read)
     desk = LiveDesk(store, place, settings.limits, universe, choice.swarm.id, clock)
     followers = Followers()
     async with serving(create_app(desk, followers), place.socket):
@@ -147,14 +149,14 @@ async def _swarm(
                 "swarm": choice.swarm.id,
                 "words": choice.words,
                 "since": since,
-                "warnings": list(warnings),
+                "warnings": list(before.warnings),
                 "pid": os.getpid(),
             }
         )
         final = await desk.run()
         log.info("ended", status=final["status"], exit=final["exit"])
-        before = clock.now().timestamp() - settings.store.retention
-        await asyncio.to_thread(prune_logs, place.state / "logs", before)
+        kept_since = clock.now().timestamp() - settings.store.retention
+        await asyncio.to_thread(prune_logs, place.state / "logs", kept_since)
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER):
                 await followers.none.wait()

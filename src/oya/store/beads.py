@@ -157,18 +157,19 @@ class BeadStore:
 
     async def _submit(self, beads: Sequence[str], decide: Callable[[Draft], T]) -> T:
         """Submit a change of these beads, with what those that are over had shed."""
+        known = self._writer.head.details
         for _ in range(TRIES):
-            rows = await self._shed(beads)
+            over = [bead for bead in beads if bead in known and known[bead].shed]
+            rows = await self._rows(over) if over else {}
             try:
                 return await self._writer.submit(_with(rows, decide) if rows else decide)
             except Shed:
                 continue  # it ended, or changed, between the reading and the deciding
         raise StoreUnavailable("a bead changes too fast", safe="Nothing was changed.")
 
-    async def _shed(self, beads: Sequence[str]) -> dict[str, Row]:
-        known, engine = self._writer.head.details, self._writer.engine
-        over = [bead for bead in beads if bead in known and known[bead].shed]
-        rows = {bead: await engine.get("beads", bead) for bead in over}
+    async def _rows(self, beads: Sequence[str]) -> dict[str, Row]:
+        engine = self._writer.engine
+        rows = {bead: await engine.get("beads", bead) for bead in beads}
         return {bead: row for bead, row in rows.items() if row is not None}
 
 

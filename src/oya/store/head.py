@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
+from sys import intern
 from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
@@ -21,8 +22,9 @@ from oya.store.engine import Engine, Put, Row, Write
 K = TypeVar("K")
 V = TypeVar("V")
 
-_NEW = {f.name: getattr(BeadState(""), f.name) for f in fields(BeadState)}
-_VALUES = attrgetter(*_NEW)
+_NAMES = tuple(f.name for f in fields(BeadState))
+_VALUES = attrgetter(*_NAMES)
+_NEW = _VALUES(BeadState(""))
 _OVER = (Status.COMPLETE, Status.REMOVED)
 _ATOMS = frozenset({str, int, bool, type(None)})
 
@@ -99,16 +101,20 @@ class Head:
 class Draft:
     """The head as it will be after what is before in the group; one request at a time on top.
 
-    `accept` keeps the request's changes, `refuse` takes them back.
+    `accept` keeps the request's changes, `refuse` takes them back. With `after`, it is the
+    draft of the group that follows that one, whose changes count as made: `apply` only when
+    they have become the head.
     """
 
-    def __init__(self, head: Head, clock: Clock) -> None:
+    def __init__(self, head: Head, clock: Clock, after: Draft | None = None) -> None:
         self._head = head
         self._clock = clock
-        self._beads: dict[str, BeadState] = {}
-        self._details: dict[str, BeadDetails] = {}
-        self._swarms: dict[str, SwarmState] = {}
-        self._started: dict[str, int] = {}
+        self._before: int = after.seq if after else head.seq
+        self.group: int = (after.group if after else head.group) + 1
+        self._beads: dict[str, BeadState] = dict(after._beads) if after else {}
+        self._details: dict[str, BeadDetails] = dict(after._details) if after else {}
+        self._swarms: dict[str, SwarmState] = dict(after._swarms) if after else {}
+        self._started: dict[str, int] = dict(after._started) if after else {}
         self._writes: dict[tuple[str, str], Write] = {}
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
         self._accepted = 0
@@ -125,7 +131,7 @@ class Draft:
     @property
     def seq(self) -> int:
         """The number of the last event so far."""
-        return self._head.seq + len(self.events)
+        return self._before + len(self.events)
 
     @property
     def writes(self) -> list[Write]:
@@ -220,13 +226,13 @@ class Draft:
 
     def apply(self) -> None:
         """The group is durable: it is the head now."""
+        assert (self._head.seq, self._head.group + 1) == (self._before, self.group)
         self._head.beads.update(self._beads)
         for bead, details in self._details.items():
             self._head.details[bead] = _lean(self._head.beads[bead], details)
         self._head.swarms.update(self._swarms)
         self._head.started.update(self._started)
-        self._head.seq += len(self.events)
-        self._head.group += 1
+        self._head.seq, self._head.group = self.seq, self.group
 
     def _put(self, table: str, key: str, row: Row) -> None:
         check_key(key)
@@ -261,8 +267,8 @@ def bead_row(state: BeadState, details: BeadDetails) -> Row:
 
 
 def _told(state: BeadState) -> Row:
-    values = zip(_NEW, _VALUES(state), strict=True)
-    return {name: value for name, value in values if value is not _NEW[name]}
+    values = zip(_NAMES, _VALUES(state), _NEW, strict=True)
+    return {name: value for name, value, new in values if value is not new}
 
 
 def event_key(seq: int) -> str:
@@ -312,11 +318,12 @@ def check_key(key: str) -> None:
 
 def details_of(row: Row) -> BeadDetails:
     """What a record of a bead holds beside its state."""
-    created, updated = row["created_at"], row["updated_at"]
+    # Those of one commit are equal, and 100,000 beads come in a thousand commits.
+    created, updated = intern(row["created_at"]), intern(row["updated_at"])
     return BeadDetails(
         first=int(row["first"]),
         created_at=created,
-        updated_at=created if created == updated else updated,
+        updated_at=updated,
         title=row.get("title"),
         workspace=row.get("workspace"),
         test_results=row.get("test_results"),

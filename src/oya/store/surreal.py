@@ -164,13 +164,19 @@ class SurrealEngine:
 
 
 def _packed(writes: Sequence[Write]) -> bytes:
-    texts = [[w.table, w.key, _text(w) if isinstance(w, Put) else None] for w in writes]
-    return zlib.compress(json.dumps(texts).encode(), 1)
+    """Table, key and row of each; no row is a deletion. JSON has no U+0000, and nor have keys."""
+    parts = [p for w in writes for p in (w.table, w.key, _text(w) if isinstance(w, Put) else "")]
+    return zlib.compress("\0".join(parts).encode(), 1)
 
 
 def _unpacked(packed: bytes) -> list[Write]:
-    texts = json.loads(zlib.decompress(packed))
-    return [Put(t, k, json.loads(text), text) if text else Delete(t, k) for t, k, text in texts]
+    text = zlib.decompress(packed).decode()
+    if text.startswith("["):  # as it was written before
+        parts = [part or "" for write in json.loads(text) for part in write]
+    else:
+        parts = text.split("\0") if text else []
+    every = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    return [Put(t, k, json.loads(row), row) if row else Delete(t, k) for t, k, row in every]
 
 
 def _text(put: Put) -> str:

@@ -4,6 +4,10 @@ Whoever wants a change submits a function from a draft of the head to a result. 
 runs what is waiting in the order of submission, forgets the changes of those that raise,
 commits the rest as one group, and answers after the commit. Where a commit's outcome is
 unknown it opens the engine anew and reads the group's number back.
+
+While the engine commits, what still waits is decided ahead, as if that commit went well; if
+it does not, all of that is forgotten and decided again. Nobody hears of it before its own
+commit either way.
 """
 
 from __future__ import annotations
@@ -11,8 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from oya.clock import Clock
 from oya.crashpoints import point
@@ -20,6 +23,7 @@ from oya.errors import StoreDamaged, StoreError, StoreUnavailable
 from oya.lifecycle.record import EventRecord
 from oya.store.beside import Position, SequenceMark
 from oya.store.engine import Engine, Put, Row, Write
+from oya.store.group import Group, Request
 from oya.store.head import Draft, Head
 
 T = TypeVar("T")
@@ -27,15 +31,11 @@ Listener = Callable[[Sequence[EventRecord], Sequence[Write]], None]
 
 WAITING = 1000
 GROUP = 200
+SLICE = 20
+"""Requests that are decided ahead between two looks at the commit under way."""
 DEADLINE = 60.0
 REOPENINGS = (0.0, 0.1, 0.5, 2.0)
 """Seconds before each try to open the engine again after an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    decide: Callable[[Draft], Any]
-    answer: asyncio.Future[Any]
 
 
 class Writer:
@@ -60,7 +60,9 @@ class Writer:
         self._fresh = fresh
         self._file = file
         self._clock = clock
-        self._queue: asyncio.Queue[_Request | None] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[Request | None] = asyncio.Queue(WAITING)
+        self._ahead = Group()
+        self._closing = False
         self._unresolved: Draft | None = None
         self._broken: StoreError | None = None
         self._flushing: Awaitable[None] | None = None
@@ -89,13 +91,13 @@ class Writer:
     async def submit(self, decide: Callable[[Draft], T]) -> T:
         """What `decide` returns, once its changes are durable; or what it raises.
 
-        `decide` runs at once or not at all and must not keep the draft. If the caller is
-        cancelled, the change is either made whole or not at all. `StoreUnavailable`:
-        nothing was changed.
+        `decide` may run again, on another draft: it must change nothing but the draft, and
+        not keep it. If the caller is cancelled, the change is either made whole or not at
+        all. `StoreUnavailable`: nothing was changed.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if not self._task.done():
-            await self._queue.put(_Request(decide, answer))
+            await self._queue.put(Request(decide, answer))
         if self._task.done():
             raise StoreUnavailable("the store is closed", safe="Nothing was changed.")
         return await answer
@@ -109,46 +111,55 @@ class Writer:
             await self._flushed()
 
     async def _run(self) -> None:
-        group: list[_Request] = []
+        group = Group()
         try:
-            while (first := await self._queue.get()) is not None:
-                group = [first]
-                last = False
-                while not last and len(group) < GROUP and not self._queue.empty():
-                    request = self._queue.get_nowait()
-                    last = request is None
-                    group += [request] if request else []
+            while not self._closing or self._ahead.requests:
+                if not self._ahead.requests:
+                    self._take(self._ahead, await self._queue.get())
+                group, self._ahead = self._ahead, Group()
                 await self._settle(group)
-                if last:
-                    return
         finally:
             closed = StoreUnavailable("the store is closed", safe="Nothing was changed.")
-            _fail([*group, *self._left()], closed)
+            for unheard in (group, self._ahead, self._left()):
+                unheard.fail(closed)
 
-    def _left(self) -> list[_Request]:
-        left = []
+    def _left(self) -> Group:
+        left = Group()
         while not self._queue.empty():
-            request = self._queue.get_nowait()
-            left += [request] if request else []
+            self._take(left, self._queue.get_nowait())
         return left
 
-    async def _settle(self, group: list[_Request]) -> None:
+    def _take(self, group: Group, request: Request | None) -> None:
+        if request is None:
+            self._closing = True
+        else:
+            group.add(request)
+
+    def _fill(self, group: Group, most: int) -> bool:
+        """Take what waits, `most` at most, while there is room; whether anything was taken."""
+        before = len(group.requests)
+        room = min(before + most, GROUP)
+        while len(group.requests) < room and not self._closing and not self._queue.empty():
+            self._take(group, self._queue.get_nowait())
+        return len(group.requests) > before
+
+    async def _settle(self, group: Group) -> None:
         try:
             await self._make_ready()
-            draft = Draft(self.head, self._clock)
-            answers = [(r, _decided(draft, r)) for r in group if not r.answer.done()]
-            if draft.writes:
-                await self._commit(draft)
+            if group.draft is None:
+                group.decide(Draft(self.head, self._clock))
+            self._fill(group, GROUP)
+            if group.draft is not None and group.draft.writes:
+                await self._commit(group.draft)
         except StoreError as error:
-            _fail(group, error)
+            group.fail(error)
         except Exception as error:
             # A defect of ours: what the engine holds is unknown, so nothing more is decided.
             broken = self._break(StoreError(f"the store's writer failed: {error!r}"))
             broken.__cause__ = error
-            _fail(group, broken)
+            group.fail(broken)
         else:
-            for request, (result, refusal) in answers:
-                _answer(request, result, refusal)
+            group.answer()
 
     async def _make_ready(self) -> None:
         if self._broken is not None:
@@ -190,13 +201,13 @@ class Writer:
         )
 
     async def _commit(self, draft: Draft) -> None:
-        group = {"seq": draft.seq, "group": self.head.group + 1}
+        group = {"seq": draft.seq, "group": draft.group}
         writes = [*draft.writes, Put("meta", "group", group)]
         began = self._clock.monotonic()
         point("store.committing")
         try:
             async with asyncio.timeout(DEADLINE):
-                await self.engine.commit(writes)
+                await self._committed(draft, writes)
             point("store.committed")
             self.seconds += self._clock.monotonic() - began
         except TimeoutError:
@@ -213,11 +224,29 @@ class Writer:
         else:
             await self._acknowledge(draft)
 
+    async def _committed(self, draft: Draft, writes: Sequence[Write]) -> None:
+        """Commit; what still waits is decided meanwhile."""
+        if self._queue.empty():
+            await self.engine.commit(writes)
+            return
+        commit = asyncio.ensure_future(self.engine.commit(writes))
+        self._ahead.draft = Draft(self.head, self._clock, after=draft)
+        try:
+            while True:
+                await asyncio.sleep(0)  # the engine's part comes first
+                if commit.done() or not self._fill(self._ahead, SLICE):
+                    break
+            await commit
+        except BaseException:
+            commit.cancel()
+            self._ahead.forget()
+            raise
+
     async def _resolve(self, draft: Draft, error: StoreError | None) -> None:
         """Find out on disk what became of a group; acknowledge it, or raise `error`."""
         found = position_of(await self._read_back())
         before = (self.head.seq, self.head.group)
-        if found == (draft.seq, self.head.group + 1):
+        if found == (draft.seq, draft.group):
             self._unresolved = None
             await self._acknowledge(draft)
         elif found == before:
@@ -269,33 +298,6 @@ class Writer:
 def position_of(row: Row | None) -> tuple[int, int]:
     """(last event, last group) of the group record in `meta`."""
     return (int(row["seq"]), int(row["group"])) if row else (0, 0)
-
-
-def _decided(draft: Draft, request: _Request) -> tuple[Any, Exception | None]:
-    try:
-        result = request.decide(draft)
-    except Exception as refusal:
-        draft.refuse()
-        return None, refusal
-    draft.accept()
-    return result, None
-
-
-def _answer(request: _Request, result: Any, refusal: Exception | None) -> None:
-    if request.answer.done():
-        return
-    if refusal is not None:
-        request.answer.set_exception(refusal)
-    else:
-        request.answer.set_result(result)
-
-
-def _fail(group: Sequence[_Request], error: StoreError) -> None:
-    for request in group:
-        # One each: an exception that is raised in several tasks collects all their tracebacks.
-        copy = type(error)(str(error), safe=error.safe, hint=error.hint)
-        copy.__cause__ = error.__cause__
-        _answer(request, None, copy)
 
 
 def _unavailable(error: Exception, safe: str) -> StoreUnavailable:

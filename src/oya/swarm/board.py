@@ -43,7 +43,7 @@ class Board:
         changed = [b.id for b in found.values() if not _same(known.get(b.id), b)]
         changed += [bead for bead in known if bead not in found]
         dates = [(b.defer_until, b.id) for b in found.values() if b.defer_until is not None]
-        return Reading(found, Graph(found.values()), tuple(sorted(dates)), tuple(changed))
+        return Reading(found, Graph(found), tuple(sorted(dates)), tuple(changed))
 
     def take(self, reading: Reading) -> None:
         """Replace what is known, and tell those who want to hear what changed."""

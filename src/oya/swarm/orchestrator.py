@@ -7,6 +7,7 @@ head; what it needs to remember beyond that is `Shared`, and outlives a restart 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +82,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         self._claims = Claims(parts, shared)
         self._woken = False
         self._leases_at = 0.0
+        self._watching: asyncio.Task[None] | None = None
         self._again: TimerHandle | None = None
 
     async def pre_start(self) -> None:
@@ -356,6 +358,8 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 await self.clock.sleep(STORE_AGAIN)
 
     async def _empty(self, grace: float) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         until = self.clock.monotonic() + grace
         while self._shared.pool.busy and self.clock.monotonic() < until:
             await self.clock.sleep(0.1)
@@ -374,7 +378,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             await self._pause(BASE_RED, reason)
 
     def _watch(self, base: str) -> None:
-        self.start(self._watch_base(base), name="watch base")
+        self._watching = self.start(self._watch_base(base), name="watch base")
 
     async def _watch_base(self, base: str) -> None:
         """Looked at again, each time by a real run, at every new base and every 15 minutes."""

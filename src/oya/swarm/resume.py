@@ -7,8 +7,10 @@ nobody writes any more; then the leases, which ended with their daemon.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,6 +27,8 @@ from oya.swarm.candidate import CANDIDATES, candidate_ref
 
 log = structlog.get_logger()
 
+AT_ONCE = 4
+"""Folders that are harvested side by side: whoever resumes waits for them."""
 UNCLOSED = "unclosed:"
 """Checkpoints of beads that have landed and are still to be closed in the working file."""
 
@@ -117,11 +121,17 @@ async def tidy(parts: Parts) -> None:
 
 async def harvest_workspaces(parts: Parts, *, every: bool = False) -> None:
     """What dead attempts left in their folders goes under their refs, and the folders go."""
-    for bead, epoch, path in await parts.workspaces.leftovers(every=every):
-        found = await parts.workspaces.harvest(path)
-        point("resume.harvested")
-        if found.kept is not None:
-            log.error("workspace kept", bead=bead, epoch=epoch, path=str(found.kept))
+    left = await parts.workspaces.leftovers(every=every)
+    for start in range(0, len(left), AT_ONCE):
+        some = left[start : start + AT_ONCE]
+        await asyncio.gather(*(_harvest(parts, *one) for one in some))
+
+
+async def _harvest(parts: Parts, bead: str, epoch: int, path: Path) -> None:
+    found = await parts.workspaces.harvest(path)
+    point("resume.harvested")
+    if found.kept is not None:
+        log.error("workspace kept", bead=bead, epoch=epoch, path=str(found.kept))
 
 
 async def end_leases(parts: Parts, started: Mapping[str, str]) -> None:

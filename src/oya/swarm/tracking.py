@@ -50,14 +50,14 @@ T = TypeVar("T")
 class Tracking:
     """Reads the tracker, writes closings. Shared by the lander and the tracker's actor."""
 
-    def __init__(self, parts: Parts, line: Line) -> None:
+    def __init__(self, parts: Parts, line: Line, known: Snapshot | None = None) -> None:
         self._parts = parts
         self._tracker = parts.tracker
         self._line = line
         self._where = parse_where(parts.settings.tracker.where)
         self._differences = Differences(parts, self._where)
         self._read: tuple[str, str] | None = None
-        self._snapshot: Snapshot | None = None
+        self._snapshot = known
         self._parsed: dict[str, Backlog] = {}
         self._unclosed: dict[str, str] | None = None
         self._complaints: dict[str, str] = {}
@@ -156,7 +156,8 @@ class Tracking:
         text = await self._tracked(self._line.base)
         if text is None:
             return working
-        since = await self._tracked(await self._common())
+        common = await self._common()
+        since = text if common == self._line.base else await self._tracked(common)
         if since == text:
             return working
         base, before = await self._parse(text), await self._parse(since or "")

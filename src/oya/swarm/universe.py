@@ -38,6 +38,7 @@ from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
 from oya.swarm.work import Work
+from oya.trackers import Snapshot
 
 log = structlog.get_logger()
 
@@ -51,16 +52,18 @@ ROOT_RESTART = Restart(
 
 
 class Universe:
-    """One swarm, from its preparation to its end."""
+    """One swarm, from its preparation to its end. `known`: a backlog that was read already."""
 
-    def __init__(self, parts: Parts, *, only: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, parts: Parts, *, only: tuple[str, ...] = (), known: Snapshot | None = None
+    ) -> None:
         settings, clock = parts.settings, parts.clock
         self._swarm = parts.swarm
         self._only = frozenset(only)
         self._clock = clock
         self.parts = parts
         self.line = Line(parts.repo, parts.branch, parts.follow, follows=settings.landing.follow)
-        self.tracking = Tracking(parts, self.line)
+        self.tracking = Tracking(parts, self.line, known)
         used = {parts.backend_of(role) for role in settings.roles_in_use}
         seats = {
             name: settings.backends[name].max_sessions or seats_by_memory() for name in sorted(used)

@@ -66,7 +66,9 @@ class JsonlTracker:
         fingerprint, mark = hashlib.sha256(data).hexdigest(), _mark(was)
         if known and known.fingerprint == fingerprint:
             return replace(known, mark=mark)
-        return Snapshot(decode(data, known.backlog if known else None), fingerprint, mark)
+        text = _text(data)
+        del data  # it may be large, and a parsed backlog is larger
+        return Snapshot(parse(text, known.backlog if known else None), fingerprint, mark)
 
     def _close(self, bead_id: str, reason: str, at: datetime) -> None:
         with _folder(self._root) as folder:
@@ -137,14 +139,17 @@ def _mark(was: os.stat_result) -> tuple[int, ...] | None:
 
 def decode(data: bytes, like: Backlog | None = None) -> Backlog:
     """The backlog in a file's bytes. `TrackerError` where they hold none."""
+    return parse(_text(data), like)
+
+
+def _text(data: bytes) -> str:
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         begin = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[begin : error.start].decode()) + 1
         _refuse(f"{PATH}, line {line}, column {column}: this is no UTF-8 text.")
-    return parse(text, like)
 
 
 def _replace(folder: int, data: bytes, was: os.stat_result) -> bool:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -20,9 +21,10 @@ from oya.errors import RefusedError, StoreDamaged, StoreUnavailable
 from oya.lifecycle.events import Added, Claimed, ContractAccepted, HeldByPerson
 from oya.lifecycle.model import Limits, Status
 from oya.lifecycle.record import EventRecord
-from oya.store import Store
+from oya.store import Store, writer
 from oya.store.beside import Position
 from oya.store.engine import Row, Write
+from oya.store.head import Draft
 from oya.testing.beside import SimulatedBeside, SimulatedSequence
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.loop import run_virtual
@@ -66,9 +68,14 @@ rounds = st.lists(st.lists(st.sampled_from(["note", "add", "wrong"]), max_size=6
 
 
 @settings(max_examples=80, deadline=None)
-@given(rounds=rounds, outcomes=outcomes, refusals=st.lists(st.booleans(), max_size=12))
+@given(
+    rounds=rounds,
+    outcomes=outcomes,
+    refusals=st.lists(st.booleans(), max_size=12),
+    size=st.sampled_from([1, 2, writer.GROUP]),
+)
 def test_acknowledged_is_durable_refused_is_nothing_and_seq_has_no_gaps(
-    rounds: list[list[str]], outcomes: list[Outcome], refusals: list[bool]
+    rounds: list[list[str]], outcomes: list[Outcome], refusals: list[bool], size: int
 ) -> None:
     disk = Disk()
 
@@ -122,12 +129,17 @@ def test_acknowledged_is_durable_refused_is_nothing_and_seq_has_no_gaps(
             await again.close()
             return found
 
-    simulate(disk, story)
+    with patch.object(writer, "GROUP", size):  # small groups are decided ahead
+        simulate(disk, story)
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**16), callers=st.integers(2, 40))
-def test_one_of_many_claims_wins(seed: int, callers: int) -> None:
+@given(
+    seed=st.integers(0, 2**16),
+    callers=st.integers(2, 40),
+    size=st.sampled_from([1, 2, writer.GROUP]),
+)
+def test_one_of_many_claims_wins(seed: int, callers: int, size: int) -> None:
     async def story(store: Store) -> None:
         await store.beads.apply("a", Added("t"), swarm=None, limits=LIMITS)
         claims = [Claimed(f"agent-{n}", "b", "c") for n in range(callers)]
@@ -141,7 +153,57 @@ def test_one_of_many_claims_wins(seed: int, callers: int) -> None:
         assert state is not None
         assert (state.agent, state.epoch) == (won[0].state.agent, 1)
 
-    simulate(Disk(), story, seed=seed)
+    with patch.object(writer, "GROUP", size):
+        simulate(Disk(), story, seed=seed)
+
+
+OK, FAILED, LOST, KEPT = Outcome.OK, Outcome.FAILED, Outcome.LOST, Outcome.KEPT
+LIFE = {
+    "added": Added("t"),
+    "claimed": Claimed("x", "b", "c"),
+    "contract_accepted": ContractAccepted(1, "c1", "b1", "behaviour"),
+}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "unreadable", "there", "heard"),
+    [
+        ([OK, OK, OK], 0, 3, "yyy"),
+        ([FAILED, OK, OK], 0, 0, "urr"),
+        ([LOST, OK, OK], 0, 0, "urr"),
+        ([KEPT, OK, OK], 0, 3, "yyy"),
+        ([KEPT, KEPT, KEPT], 0, 3, "yyy"),
+        ([OK, LOST, OK], 0, 1, "yur"),
+        ([OK, FAILED, KEPT], 0, 1, "yur"),
+        ([OK, KEPT, LOST], 0, 2, "yyu"),
+        ([KEPT, OK, OK], 4, 3, "uyy"),
+        ([LOST, OK, OK], 4, 0, "urr"),
+        ([KEPT, LOST, OK], 8, 1, "uur"),
+    ],
+)
+def test_what_is_decided_ahead_stands_on_what_became_of_the_commit_before(
+    outcomes: list[Outcome], unreadable: int, there: int, heard: str
+) -> None:
+    """Three groups, each decided while the one before it is committed. What was heard of each:
+    yes, unavailable, or refused. After an error the engine cannot be opened so many times."""
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        disk.outcomes.extend(outcomes)
+        disk.refusals.extend([True] * unreadable)
+        said = await settled(
+            *(store.beads.apply("a", event, swarm=None, limits=LIMITS) for event in LIFE.values())
+        )
+        kinds = {StoreUnavailable: "u", RefusedError: "r"}
+        assert "".join(kinds.get(type(s), "y") for s in said) == heard
+        records = on_disk(disk)
+        assert [record.event for record in records] == list(LIFE)[:there]
+        assert [record.seq for record in records] == list(range(1, there + 1))
+        state = store.beads.get("a")
+        assert (state.version if state else 0) == there
+
+    with patch.object(writer, "GROUP", 1):
+        simulate(disk, story)
 
 
 def test_what_waits_goes_in_one_commit() -> None:
@@ -382,6 +444,32 @@ def test_what_is_durable_but_not_acknowledged_is_not_read_yet() -> None:
         assert await store.events.since(0) == []
         engine.commits.set()
         assert await store.events.since(0) == [await writing]
+
+    disk = Disk()
+    simulate_held(disk, story)
+
+
+def test_nobody_hears_of_what_was_decided_ahead_before_its_own_commit() -> None:
+    async def story(store: Store, engine: Held) -> None:
+        ahead: list[int] = []
+
+        def refuse(draft: Draft) -> None:
+            ahead.append(draft.seq)
+            raise RefusedError("not after the first")
+
+        engine.commits.clear()
+        with patch.object(writer, "GROUP", 2):
+            first = [asyncio.ensure_future(store.events.append(f"e{n}")) for n in range(2)]
+            refused = asyncio.ensure_future(store._writer.submit(refuse))
+            third = asyncio.ensure_future(store.events.append("e2"))
+            await asyncio.sleep(1)
+            assert ahead == [2], "decided on what is not acknowledged yet"
+            assert not any(told.done() for told in (*first, refused, third))
+            assert len(on_disk(disk)) == 2
+            engine.commits.set()
+            assert [(await told).seq for told in (*first, third)] == [1, 2, 3]
+            assert isinstance((await settled(refused))[0], RefusedError)
+        assert ahead == [2]
 
     disk = Disk()
     simulate_held(disk, story)

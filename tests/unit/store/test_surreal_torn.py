@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,18 @@ async def test_a_commit_whose_end_is_torn_off_is_there_whole_or_not_at_all(tmp_p
         shutil.rmtree(torn)
     assert seen == sorted(seen)
     assert 5 < sum(seen) < len(seen) - 5
+
+
+async def test_what_an_older_oya_wrote_first_of_a_commit_is_finished_too(tmp_path: Path) -> None:
+    engine = SurrealEngine(tmp_path / "data")
+    await engine.open()
+    await engine.commit(FIRST)
+    texts = [[w.table, w.key, json.dumps(w.row) if isinstance(w, Put) else None] for w in SECOND]
+    redo = zlib.compress(json.dumps(texts).encode(), 1)
+    await engine._query("UPSERT redo:last CONTENT { packed: $redo };", {"redo": redo})
+    await engine.close()
+    found = await content(tmp_path / "data")
+    assert [key for key, _ in found["events"]] == ["1", "2"]
+    assert found["beads"] == [("a", {"v": 2}), ("b", {"text": "é\x00\n" * 5})]
+    assert not found["intents"]
+    assert found["of b"] == ["2"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -303,25 +302,24 @@ class TestWhereGitDoesNotTrackIt:
         assert await untracked.store.checkpoints.get(f"{UNCLOSED}a") is None
 
 
-async def test_a_large_backlog_comes_in_few_commits_and_never_blocks_the_loop(
+async def test_a_large_backlog_comes_in_few_commits_and_lets_others_run(
     world: World,
 ) -> None:
     world.backlog(*(issue(f"n-{n}", dependencies=needs(f"n-{n // 2}")) for n in range(1, 700)))
-    before, longest = world.disk.commits, 0.0
+    before, turns = world.disk.commits, 0
 
     async def watch() -> None:
-        nonlocal longest
+        nonlocal turns
         while True:
-            began = time.thread_time()  # not the wall: others may be at work on this machine
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.thread_time() - began)
+            await asyncio.sleep(0)
+            turns += 1
 
     watching = asyncio.create_task(watch())
     await world.tracking.refresh()
     watching.cancel()
     assert len(world.store.beads.all()) == 701
     assert world.disk.commits - before < 20
-    assert longest < 0.1
+    assert turns > world.disk.commits - before, "others get turns, not only between commits"
 
 
 async def test_the_actor_wakes_the_orchestrator_and_outlives_an_outage(world: World) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -254,6 +255,10 @@ class Work:
         changes: dict[str, bytes | None] = dict(self._resolved())
         strict = self.deed != "lax" or f"strict-{bead.id}" in self.text
         lines = [f"done-{bead.id}", *([f"strict-{bead.id}"] if strict else [])]
+        if bead.kind == "stubborn":
+            asked = self.folder.get(f"src/{bead.id}.x", b"").decode() + self.text
+            lines += re.findall(rf"strict-{bead.id}-\d+", asked)
+            lines = list(dict.fromkeys(lines))
         if bead.kind == "clash":
             told = f"both have {_clash(bead)}" in self.text
             lines.append(f"calm-{bead.id}" if told else _clash(bead))
@@ -289,6 +294,8 @@ class Work:
             challenge = _challenge(f"lacks {path} done-{bead.id}", contradicts=contradicts)
         elif self.deed == "unfair":
             challenge = _challenge("has src/base.x never")
+        elif bead.kind == "stubborn":  # never content
+            challenge = _challenge(f"has {path} strict-{bead.id}-{self.task.attempt}")
         else:
             challenge = _challenge(f"has {path} strict-{bead.id}")
         return _json(challenges=[challenge, _challenge(f"has {path} done-{bead.id}")])

@@ -177,6 +177,20 @@ def _in_flight(state: Any) -> bool:
     return bool(state["epoch"]) and (state["status"] in ("pending", "in_progress") or waits)
 
 
+def _leases_of_the_living_do_not_run_out(ran: Ran, history: History) -> Iterator[str]:
+    """Where nothing has died or refused, every attempt renews its lease in time."""
+    if any(fault.kind in _ENDS_LEASES for fault in ran.plan.faults):
+        return
+    for row in history.events:
+        if row["event"] == "lease_expired":
+            yield f"{row['bead']}: event {row['seq']}: {row['reason']}"
+
+
+_ENDS_LEASES = frozenset(
+    {"crash", "crash at", "crash again", "defect", "store out", "commits", "git out", "stop"}
+)
+
+
 def _nothing_goes_in_circles(_: Ran, history: History) -> Iterator[str]:
     times = Counter(row["bead"] for row in history.events if row["bead"])
     for bead, count in times.items():
@@ -189,6 +203,7 @@ TRUTHS = (
     _landed_trees_are_green,
     _work_at_stake_is_kept,
     _everything_workable_was_done,
+    _leases_of_the_living_do_not_run_out,
     _nothing_goes_in_circles,
 )
 

@@ -23,6 +23,10 @@ class Crash(SystemExit):
     """
 
 
+class Endless(Crash):
+    """The machine stops because the daemon goes in circles."""
+
+
 class Gone(BaseException):
     """A port was used by a daemon that is dead; no `except` of the product takes this."""
 

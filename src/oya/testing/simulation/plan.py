@@ -11,12 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from oya.crashpoints import POINTS
+
 BEADS = 25
 HORIZON = 90.0
 """Virtual seconds in which faults begin; later there are none."""
 MOST_FAULTS = 10
 
-KINDS = ("plain",) * 8 + ("shared",) * 4 + ("clash",) * 3 + ("check",) * 2 + ("flaky", "done")
+KINDS = (
+    ("plain",) * 8
+    + ("shared",) * 4
+    + ("clash",) * 3
+    + ("check",) * 2
+    + ("flaky", "done", "stubborn")
+)
 
 STEPS = (
     "commit", "commit done", "git cas line", "git cas line done", "git note", "git note done",
@@ -28,6 +36,21 @@ STEPS = (
     "tracker close done", "agent", "agent done",
 )  # fmt: skip
 """Where a crash can be placed: before the step of that name is taken."""
+
+LANDING = (
+    "git cas line", "git cas line done", "git set candidates done", "git note done", "git follow",
+    *(f"point {name}" for name in POINTS if name.startswith(("landing.", "tracker.closed"))),
+)  # fmt: skip
+"""Steps of a landing: there the store, git and the tracker have to agree."""
+
+ANYWHERE = (
+    *STEPS,
+    *(
+        f"point {name}"
+        for name in POINTS
+        if name.startswith(("store.commit", "store.ack", "attempt.", "gate.", "resume.", "line."))
+    ),
+)
 
 WEIGHTS: dict[str, int] = {
     "crash": 14,
@@ -159,7 +182,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
         case "crash":
             return {"steps": chance.randrange(1, 60), "down": down}
         case "crash at":
-            return {"step": chance.choice(STEPS), "nth": chance.randrange(1, 4), "down": down}
+            steps = LANDING if chance.random() < 0.4 else ANYWHERE
+            return {"step": chance.choice(steps), "nth": chance.randrange(1, 4), "down": down}
         case "crash again":
             return {"times": chance.randrange(2, 5), "steps": chance.randrange(1, 400), "down": 0.5}
         case "commits":

@@ -32,16 +32,16 @@ from oya.testing.loop import Deadlock, VirtualLoop
 from oya.testing.simulation.agents import AgentWorld, SimulatedBackend
 from oya.testing.simulation.gates import SimulatedRunner
 from oya.testing.simulation.git import SimulatedGit
-from oya.testing.simulation.life import Crash, Life, MachineClock
+from oya.testing.simulation.life import Crash, Endless, Life, MachineClock
 from oya.testing.simulation.nature import Nature
 from oya.testing.simulation.plan import Fault, Plan
 from oya.testing.simulation.processes import SimulatedProcesses
 from oya.testing.simulation.tracker import SimulatedTracker
 from oya.testing.simulation.workspaces import SimulatedAnswers, SimulatedWorkspaces
-from oya.testing.simulation.world import MachineEngine, World
+from oya.testing.simulation.world import MOST_COMMITS, MachineEngine, World
 
 MOST_LIVES = 60
-LONGEST_LIFE = 6 * 3600.0
+LONGEST_LIFE = 2 * 3600.0
 """Virtual seconds after which a life that has not ended is stuck."""
 MOST_STEPS = 3_000_000
 BETWEEN = 2.0
@@ -110,6 +110,8 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
         if ended is not None and ended.status is SwarmStatus.COMPLETED:
             soon = left[0].at if left else world.plan.calm_from
             down = max(BETWEEN, soon - world.elapsed - loop.time())
+    except Endless:
+        stuck = f"still at work after {MOST_COMMITS} commits"
     except Crash:
         world.fates.append(f"died at {world.elapsed + loop.time():.3f}")
         down = world.chance.uniform(0.1, 10.0)

@@ -16,13 +16,15 @@ from oya.lifecycle.failures import FailureClass
 from oya.store.engine import Row, Write
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.simulation.git import GitDisk
-from oya.testing.simulation.life import Crash, Life
+from oya.testing.simulation.life import Crash, Endless, Life
 from oya.testing.simulation.objects import File
 from oya.testing.simulation.plan import BeadPlan, Plan
 from oya.testing.simulation.workspaces import Folder, FolderDisk
 
 BEGAN = datetime(2026, 1, 1, 20, tzinfo=UTC)
 SLOWEST_COMMIT = 0.01
+MOST_COMMITS = 6000
+"""Commits of one run, some ten times what it needs, after which it will never end."""
 
 
 @dataclass
@@ -138,6 +140,8 @@ class MachineEngine(SimulatedEngine):
 
     async def commit(self, writes: Sequence[Write]) -> None:
         await self._life.turn("commit", self._life.some(SLOWEST_COMMIT))
+        if self._disk.commits > MOST_COMMITS:
+            raise Endless
         if self._world.now() < self._world.weather.store:
             self._disk.outcomes.appendleft(Outcome.FAILED)
         await super().commit(writes)

@@ -71,7 +71,7 @@ class Stage:
         return self.backend(kind, (*SCRIPTED, str(file), *flags))
 
     async def open(self, backend: Backend, role: Role = Role.PLANNER) -> AgentSession:
-        task = Task("b-1", role, 2, 7, self.work, self.logs, {"EXTRA": "yes"})
+        task = Task("b-1", role, 2 + len(self.sessions), 7, self.work, self.logs, {"EXTRA": "yes"})
         session = await backend.open(task)
         self.sessions.append(session)
         return session

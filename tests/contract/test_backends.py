@@ -1,4 +1,6 @@
-"""What every implementation of `Backend` promises, on real programs."""
+"""What every implementation of `Backend` promises: on real programs, and what needs none of a
+simulated one too.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -24,6 +26,10 @@ from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
 from oya.processes.real import GuardedProcesses, survivors
 from oya.testing import scripted
+from oya.testing.simulation.agents import AgentWorld, SimulatedBackend
+from oya.testing.simulation.plan import draw
+from oya.testing.simulation.workspaces import FolderDisk
+from user_kit import Prompt
 
 Step = dict[str, Any]
 Open = Callable[..., Coroutine[Any, Any, AgentSession]]
@@ -51,15 +57,21 @@ class Stage:
             return AcpBackend("b", "acp", command, **given)
         return CommandBackend("b", command, **given)
 
-    def scripted(self, kind: str, *steps: Step, fixes: list[list[Step]] | None = None) -> Backend:
-        entry = {"bead": "*", "role": "planner", "steps": steps, "fixes": fixes or []}
+    def scripted(
+        self,
+        kind: str,
+        *steps: Step,
+        fixes: list[list[Step]] | None = None,
+        role: Role = Role.PLANNER,
+    ) -> Backend:
+        entry = {"bead": "*", "role": role, "steps": steps, "fixes": fixes or []}
         file = self.folder / "scenario.json"
         file.write_text(json.dumps({"version": 1, "entries": [entry]}))
         flags = ("--command",) if kind == "command" else ()
         return self.backend(kind, (*SCRIPTED, str(file), *flags))
 
-    async def open(self, backend: Backend) -> AgentSession:
-        task = Task("b-1", Role.PLANNER, 2, 7, self.work, self.logs, {"EXTRA": "yes"})
+    async def open(self, backend: Backend, role: Role = Role.PLANNER) -> AgentSession:
+        task = Task("b-1", role, 2, 7, self.work, self.logs, {"EXTRA": "yes"})
         session = await backend.open(task)
         self.sessions.append(session)
         return session
@@ -100,6 +112,190 @@ def play(stage: Stage, kind: str) -> Open:
         return await stage.open(stage.scripted(kind, *steps, fixes=fixes))
 
     return play
+
+
+# What all promise, whatever their agents are like
+
+WORK = {"write": {"src/b-1.x": "done-b-1\nstrict-b-1\n"}}
+DEEDS: dict[str, list[Step]] = {
+    "good": [WORK, {"answer": {"summary": "done"}}, {"say": "All done."}],
+    "mute": [WORK, {"say": "All done."}],
+    "empty": [{"say": "All done."}],
+    "crash": [{"crash": True}],
+    "half": [WORK, {"crash": True}],
+    "stuck": [{"hang": True}],
+    "limit": [{"error": {"status": 429}}],
+    "down": [{"error": {"status": 500}}],
+    "auth": [{"error": {"status": 401}}],
+}
+"""What an agent does in its first turn; in those after it, it works as it should."""
+
+
+class Agents(Protocol):
+    """Sessions of agents that implement a bead, and what these have left."""
+
+    async def open(self, deed: str) -> AgentSession: ...
+
+    def file(self, path: str) -> str | None: ...
+
+    def left(self) -> list[Any]:
+        """What still runs."""
+        ...
+
+
+class RealAgents:
+    def __init__(self, stage: Stage, kind: str) -> None:
+        self._stage, self._kind = stage, kind
+
+    async def open(self, deed: str) -> AgentSession:
+        fixes = [DEEDS["good"]]
+        role = Role.IMPLEMENTER
+        backend = self._stage.scripted(self._kind, *DEEDS[deed], fixes=fixes, role=role)
+        return await self._stage.open(backend, role)
+
+    def file(self, path: str) -> str | None:
+        file = self._stage.work / path
+        return file.read_text() if file.exists() else None
+
+    def left(self) -> list[Any]:
+        return survivors(self._stage.marker)
+
+
+class SimulatedAgents:
+    FOLDER = Path("/simulated/work/b-1.7")
+
+    def __init__(self) -> None:
+        self._folders = FolderDisk({self.FOLDER: {}})
+        self._deed = ""
+        self._world = AgentWorld(
+            plan=draw(1, beads=1),
+            folders=self._folders,
+            life=Prompt(),
+            calm=lambda: False,
+            refusing=lambda _: FailureClass.AUTH if self._deed == "auth" else None,
+            now=time.monotonic,
+            deed=lambda plan, task: self._deed,
+        )
+
+    async def open(self, deed: str) -> AgentSession:
+        self._deed = deed
+        task = Task("b-1", Role.IMPLEMENTER, 2, 7, self.FOLDER, Path("/simulated/logs"))
+        return await SimulatedBackend("b", self._world).open(task)
+
+    def file(self, path: str) -> str | None:
+        data = self._folders.folders[self.FOLDER].get(path)
+        return None if data is None else data.decode()
+
+    def left(self) -> list[Any]:
+        return sorted(self._world.sessions)
+
+
+@pytest.fixture(params=["acp", "command", "simulated"])
+def agents(request: pytest.FixtureRequest, stage: Stage) -> Agents:
+    return SimulatedAgents() if request.param == "simulated" else RealAgents(stage, request.param)
+
+
+ANSWER = ".oya/out/implementer.json"
+
+
+async def failure_of(agents: Agents, deed: str, **times: float) -> FailureClass | None:
+    """The class of a failure, in the turn or before it could begin."""
+    try:
+        session = await agents.open(deed)
+    except BackendRefused as refused:
+        return refused.failure
+    end = await ask(session, **times)
+    assert (end.failure is not None) is (end.reason != "")
+    await session.close()
+    return end.failure
+
+
+async def test_who_works_leaves_files_and_an_answer(agents: Agents) -> None:
+    session = await agents.open("good")
+    end = await ask(session)
+    assert (end.stop_reason, end.failure, end.reason) == ("end_turn", None, "")
+    assert end.text.strip().endswith("All done.")
+    assert agents.file("src/b-1.x") == "done-b-1\nstrict-b-1\n"
+    assert json.loads(agents.file(ANSWER) or "") == {"summary": "done"}
+
+
+@pytest.mark.parametrize(("deed", "works"), [("mute", True), ("empty", False)])
+async def test_a_missing_answer_is_no_failure_of_the_backend(
+    agents: Agents, deed: str, works: bool
+) -> None:
+    assert await failure_of(agents, deed) is None
+    assert (agents.file("src/b-1.x") is not None) is works
+    assert agents.file(ANSWER) is None
+
+
+@pytest.mark.parametrize(
+    ("deed", "failure"),
+    [
+        ("crash", FailureClass.AGENT_CRASH),
+        ("half", FailureClass.AGENT_CRASH),
+        ("limit", FailureClass.PROVIDER_LIMIT),
+        ("down", FailureClass.PROVIDER_DOWN),
+        ("auth", FailureClass.AUTH),
+    ],
+)
+async def test_a_failure_has_its_class(agents: Agents, deed: str, failure: FailureClass) -> None:
+    for _ in range(2):  # a program may die before there is a session, or in it
+        assert await failure_of(agents, deed) is failure
+    assert agents.file(ANSWER) is None
+    assert (agents.file("src/b-1.x") is not None) is (deed == "half")
+    assert agents.left() == []
+
+
+@pytest.mark.parametrize("times", [{"stall": STALL}, {"deadline": STALL}], ids=["stall", "over"])
+async def test_who_hangs_is_stuck(agents: Agents, times: dict[str, float]) -> None:
+    assert await failure_of(agents, "stuck", **times) is FailureClass.AGENT_STUCK
+    assert agents.left() == []
+
+
+async def test_after_a_refusal_the_session_goes_on(agents: Agents) -> None:
+    session = await agents.open("limit")
+    assert (await ask(session)).failure is FailureClass.PROVIDER_LIMIT
+    assert (await ask(session)).failure is None
+    assert json.loads(agents.file(ANSWER) or "") == {"summary": "done"}
+
+
+@pytest.mark.parametrize("prompted", [True, False])
+async def test_close_may_be_called_again_and_leaves_nothing(agents: Agents, prompted: bool) -> None:
+    session = await agents.open("good")
+    if prompted:
+        await ask(session)
+    first = await session.close()
+    assert await session.close() == first
+    assert agents.left() == []
+
+
+async def test_closing_in_a_turn_ends_it(agents: Agents) -> None:
+    session = await agents.open("stuck")
+    turn = asyncio.create_task(ask(session))
+    began = session.last_activity
+    await until(lambda: session.last_activity != began)
+    await session.close()
+    assert (await turn).failure is FailureClass.AGENT_CRASH
+    assert agents.left() == []
+
+
+async def test_cancelling_a_turn_ends_it(agents: Agents) -> None:
+    session = await agents.open("stuck")
+    turn = asyncio.create_task(ask(session))
+    began = session.last_activity
+    await until(lambda: session.last_activity != began)
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    await session.close()
+    assert agents.left() == []
+
+
+async def test_a_turn_is_a_sign_of_life(agents: Agents) -> None:
+    session = await agents.open("good")
+    before = session.last_activity
+    await ask(session)
+    assert session.last_activity > before
 
 
 # How a turn ends

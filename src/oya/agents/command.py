@@ -8,7 +8,7 @@ from oya.agents.acp import tail, task_env
 from oya.agents.answers import answer_path, make_room
 from oya.agents.classify import by_chat, by_text
 from oya.agents.port import AgentSession, Task, TurnEnd
-from oya.agents.watch import Stuck, Vital, watched
+from oya.agents.watch import UNWIND, Stuck, Vital, watched
 from oya.clock import Clock
 from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
@@ -66,6 +66,8 @@ class CommandSession:
         self._clock = clock
         self._task = task
         self._turn = 0
+        self._running: asyncio.Future[Ended] | None = None
+        self._closed = False
         self._seconds = self._cpu = 0.0
         # A run tells its CPU only at its end; what lives is seen by its output and its files.
         self._vital = Vital(clock, task.workspace, cpu=lambda: 0.0, log=task.logs / "output.log")
@@ -78,20 +80,27 @@ class CommandSession:
         """See `AgentSession.prompt`. The exit code is not judged."""
         self._turn += 1
         self._vital.log = self._task.logs / f"output-{self._turn}.log"
+        self._running = run = asyncio.ensure_future(self._run(text, deadline))
         try:
-            ended = await watched(
-                self._run(text, deadline), self._vital, self._clock, stall=stall, deadline=deadline
-            )
+            ended = await watched(run, self._vital, self._clock, stall=stall, deadline=deadline)
         except Stuck as stuck:
             return self._failed(FailureClass.AGENT_STUCK, str(stuck))
         except ProcessError as error:
             what = f"{self._name} could not be started: {error}"
             return self._failed(FailureClass.AGENT_CRASH, what)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if not self._closed or (caller and caller.cancelling()):
+                raise
+            return self._failed(FailureClass.AGENT_CRASH, "the session was closed in the turn")
         return self._end(ended)
 
     async def close(self) -> Ended:
-        """See `AgentSession.close`; each run has ended already, with all below it."""
-        await asyncio.sleep(0)
+        """See `AgentSession.close`; a run that has ended is gone with all below it."""
+        self._closed = True
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+            await asyncio.wait((self._running,), timeout=UNWIND)
         return Ended(0, None, timed_out=False, seconds=self._seconds, cpu_seconds=self._cpu)
 
     async def _run(self, text: str, deadline: float) -> Ended:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from oya.clock import Clock
 
@@ -101,7 +101,7 @@ def _changed(folder: Path) -> float:
 
 
 async def watched(
-    turn: Coroutine[Any, Any, T], vital: Vital, clock: Clock, *, stall: float, deadline: float
+    turn: Awaitable[T], vital: Vital, clock: Clock, *, stall: float, deadline: float
 ) -> T:
     """The turn's result; `Stuck` after `stall` seconds without life, or after `deadline`.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from oya.errors import RefusedError
 from oya.lifecycle import events as e
-from oya.lifecycle.failures import RULES, FailureClass, Measure
+from oya.lifecycle.failures import RULES, FailureClass
 from oya.lifecycle.model import (
     APPROVABLE,
     RETRYABLE,
@@ -32,24 +32,9 @@ class CancelAttempt:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class TellTracker:
-    """The tracker must learn that the bead has landed."""
-
-    commit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A measure that a failure class asks for."""
-
-    measure: Measure
-    reason: str
-
-
 _LANDS_WITH = APPROVABLE | {None}
 
-Effect = CancelAttempt | TellTracker | Take
+Effect = CancelAttempt
 Step = tuple[BeadState, tuple[Effect, ...]]
 
 
@@ -239,7 +224,7 @@ def _in_stack(s: BeadState, ev: e.Event) -> None:
 def _landed(s: BeadState, ev: e.Landed, _: Limits) -> Step:
     _in_stack(s, ev)
     after = _enter(s, Phase.LANDED, status=Status.COMPLETE, commit=ev.commit)
-    return after, (TellTracker(ev.commit),)
+    return after, ()
 
 
 def _landing_left(s: BeadState, ev: e.LandingLeft, _: Limits) -> Step:
@@ -263,14 +248,12 @@ def _attempt_failed(s: BeadState, ev: e.AttemptFailed, limits: Limits) -> Step:
     used = s.retry_count + rule.counts
     snapshot = None if rule.fresh else _kept(s, ev.snapshot)
     after = replace(s, retry_count=used, snapshot=snapshot, findings=_told(s, ev))
-    measure = rule.measure
-    effects: tuple[Effect, ...] = () if measure is Measure.NONE else (Take(measure, ev.reason),)
     if used < limits.max_attempts or not rule.counts:
-        return _pend(after), effects
+        return _pend(after), ()
     if s.checking:
-        return _unchecked(s, f"{used} attempts failed; the last: {ev.reason}"), effects
+        return _unchecked(s, f"{used} attempts failed; the last: {ev.reason}"), ()
     why = f"{used} attempts of {s.phase} failed; the last: {ev.reason} ({ev.failure})"
-    return _stop(after, Status.FAILED, why), effects
+    return _stop(after, Status.FAILED, why), ()
 
 
 def _kept(s: BeadState, snapshot: str | None) -> str | None:

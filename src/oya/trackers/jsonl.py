@@ -66,7 +66,7 @@ class JsonlTracker:
         fingerprint, mark = hashlib.sha256(data).hexdigest(), _mark(was)
         if known and known.fingerprint == fingerprint:
             return replace(known, mark=mark)
-        text = _decode(data)
+        text = _text(data)
         del data  # it may be large, and a parsed backlog is larger
         return Snapshot(parse(text, known.backlog if known else None), fingerprint, mark)
 
@@ -139,10 +139,10 @@ def _mark(was: os.stat_result) -> tuple[int, ...] | None:
 
 def decode(data: bytes, like: Backlog | None = None) -> Backlog:
     """The backlog in a file's bytes. `TrackerError` where they hold none."""
-    return parse(_decode(data), like)
+    return parse(_text(data), like)
 
 
-def _decode(data: bytes) -> str:
+def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from lifecycle_kit import (
     BLOCK,
     CHECK,
@@ -34,11 +35,10 @@ from lifecycle_kit import (
     new,
     step,
 )
-
 from oya.lifecycle import events as e
-from oya.lifecycle.failures import FailureClass, Measure
+from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Hold, Limits, Phase, Role, Status
-from oya.lifecycle.table import CancelAttempt, Take, TellTracker
+from oya.lifecycle.table import CancelAttempt
 
 NO_PLANNER = Limits(planner=False)
 NO_REVIEW = Limits(review=False)
@@ -146,11 +146,10 @@ class TestCheck:
         crash = failed(FailureClass.AGENT_CRASH, "died")
         twice = apply(new(), *TO_CHECK, CLAIM, crash, CLAIM, crash)
         assert twice.where == "contract:check/pending"
-        after, effects = step(apply(twice, CLAIM), crash)
+        after = apply(twice, CLAIM, crash)
         assert after.where == "implementation/pending"
         assert after.retry_count == 0
         assert "3 attempts failed; the last: died" in after.for_reviewer[0]
-        assert effects == (Take(Measure.RESTART_AGENT, "died"),)
 
     def test_failures_that_do_not_count_never_let_it_through(self) -> None:
         state = apply(new(), *TO_CHECK)
@@ -260,9 +259,8 @@ class TestLanding:
     def test_stacked_landed_complete(self) -> None:
         stacked = apply(new(), *TO_LANDING, STACKED)
         assert (stacked.where, stacked.base) == ("landing/in_progress", "base-2")
-        after, effects = step(stacked, LANDED)
+        after = apply(stacked, LANDED)
         assert (after.where, after.commit) == ("landed/complete", "line-1")
-        assert effects == (TellTracker("line-1"),)
 
     def test_leaving_the_stack_costs_nothing(self) -> None:
         after = apply(new(), *TO_LANDING, STACKED, e.LandingLeft("the base moved"))

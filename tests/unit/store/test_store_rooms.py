@@ -27,7 +27,7 @@ from oya.lifecycle.events import (
     Removed,
     Reopened,
 )
-from oya.lifecycle.failures import FailureClass, Measure
+from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import (
     BeadState,
     Check,
@@ -39,7 +39,7 @@ from oya.lifecycle.model import (
     state_to_json,
 )
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
-from oya.lifecycle.table import Take
+from oya.lifecycle.table import CancelAttempt
 from oya.store import Store
 from oya.store.beads import Applied
 from oya.store.engine import Delete, Put
@@ -147,7 +147,6 @@ class TestBeads:
         record = applied.record
         assert (record.class_, record.reason, record.agent) == ("agent_crash", "died", "tw-1")
         assert record.data == {"findings": ["f"], "snapshot": "snap", "used": 1, "extra": 1}
-        assert applied.effects == (Take(Measure.RESTART_AGENT, "died"),)
 
         await apply(store, "a", Claimed("tw-2", "codex", "base"))
         cannot = (await apply(store, "a", CannotDo(2, "unclear", "why so", "what?"))).record
@@ -225,6 +224,12 @@ class TestBeads:
         ]
         with pytest.raises(TypeError):
             view["c"] = view["a"]
+
+
+async def test_who_changes_a_bead_hears_what_must_be_done_about_it(store: Store) -> None:
+    await apply(store, "a", Added("first"))
+    await apply(store, "a", Claimed("tw-1", "codex", "base"))
+    assert (await apply(store, "a", HeldByPerson())).effects == (CancelAttempt(1),)
 
 
 class TestWatching:

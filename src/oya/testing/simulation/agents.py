@@ -16,7 +16,6 @@ from typing import Any
 
 from oya.agents.classify import BackendRefused
 from oya.agents.port import Task, TurnEnd
-from oya.errors import BackendError
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
 from oya.processes.port import Ended
@@ -49,7 +48,10 @@ def deed_of(plan: Plan, task: Task) -> str:
 
 @dataclass
 class AgentWorld:
-    """What agents need of the world. `refusing`: the class with which a provider refuses now."""
+    """What agents need of the world. `refusing`: the class with which a provider refuses now.
+
+    `deed` chooses what the agent of an attempt does, where it is not calm.
+    """
 
     plan: Plan
     folders: FolderDisk
@@ -57,6 +59,7 @@ class AgentWorld:
     calm: Callable[[], bool]
     refusing: Callable[[str], FailureClass | None]
     now: Callable[[], float]
+    deed: Callable[[Plan, Task], str] = deed_of
     sessions: dict[str, SimulatedSession] = field(default_factory=dict)
 
 
@@ -78,7 +81,7 @@ class SimulatedBackend:
             raise BackendRefused("the simulated login is over", refused)
         session = SimulatedSession(self.name, self._world, task)
         if session.deed == "crash" and life.random.random() < 0.3:
-            raise BackendError("the simulated program does not start")
+            raise BackendRefused("the simulated program does not start", FailureClass.AGENT_CRASH)
         self._world.sessions[f"{task.bead}/{task.epoch}"] = session
         return session
 
@@ -92,7 +95,7 @@ class SimulatedSession:
         self._task = task
         self._turns = 0
         self._died = asyncio.Event()
-        self.deed = "good" if world.calm() else deed_of(world.plan, task)
+        self.deed = "good" if world.calm() else world.deed(world.plan, task)
         self.last_activity = world.now()
 
     def die(self) -> None:
@@ -117,6 +120,7 @@ class SimulatedSession:
 
     async def close(self) -> Ended:
         """See `AgentSession.close`."""
+        self.die()
         try:
             await self._world.life.turn("agent closed", self._world.life.some(SLOWEST_END))
         finally:
@@ -172,7 +176,7 @@ _REFUSALS = {"limit": FailureClass.PROVIDER_LIMIT, "down": FailureClass.PROVIDER
 
 
 def _failed(failure: FailureClass, reason: str) -> TurnEnd:
-    return TurnEnd("failed", failure=failure, reason=reason)
+    return TurnEnd("error", failure=failure, reason=reason)
 
 
 @dataclass

@@ -196,6 +196,7 @@ def _step(
     if before is None and not isinstance(event, Added):
         raise _unknown(bead)
     after, effects = transition(before or BeadState(bead), event, limits)
+    class_, reason, told = _told(event, data, after)
     record = draft.record(
         name_of(event),
         swarm=swarm,
@@ -204,7 +205,9 @@ def _step(
         to=after.where,
         epoch=getattr(event, "epoch", after.epoch),  # of the attempt that it ends, if it ends one
         agent=agent or (before.agent if before else None) or after.agent,
-        **_told(event, data, after),
+        class_=class_,
+        reason=reason,
+        data=told,
     )
     details = draft.details(bead) or BeadDetails(record.seq, record.at, record.at)
     if isinstance(event, Added):
@@ -220,19 +223,24 @@ def _step(
     return Applied(after, effects, record)
 
 
-def _told(event: Event, data: Mapping[str, Any], after: BeadState) -> dict[str, Any]:
+def _told(
+    event: Event, data: Mapping[str, Any], after: BeadState
+) -> tuple[str | None, str | None, dict[str, Any]]:
     """Class, reason and data of a record, out of the event's fields. A failure says how many
     attempts are used with it."""
-    fields = fields_of(event)
-    failure = fields.get("failure")
-    name = next((name for name in _REASONS if fields.get(name)), None)
-    rest = {k: v for k, v in fields.items() if k not in _OWN_FIELDS and k != name}
-    used = {"used": after.retry_count} if failure else {}
-    return {
-        "class_": str(failure) if failure else None,
-        "reason": fields[name] if name else None,
-        "data": rest | used | dict(data),
-    }
+    told = fields_of(event)
+    failure = told.get("failure")
+    for name in _OWN_FIELDS:
+        told.pop(name, None)
+    reason = None
+    for name in _REASONS:
+        if told.get(name):
+            reason = told.pop(name)
+            break
+    if failure:
+        told["used"] = after.retry_count
+    told.update(data)
+    return str(failure) if failure else None, reason, told
 
 
 def _unknown(bead: str) -> RefusedError:

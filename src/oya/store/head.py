@@ -170,7 +170,8 @@ class Draft:
         record = EventRecord(
             seq, self.now, swarm, bead, event, from_, to, epoch, agent, class_, reason, told
         )
-        self._put("events", event_key(seq), record.to_json())
+        row, key = record.to_json(), event_key(seq)
+        self._set(self._writes, ("events", key), Put("events", key, row, to_text(row)))
         self.events.append(record)
         return record
 

@@ -63,7 +63,7 @@ class SurrealEngine:
     async def commit(self, writes: Sequence[Write]) -> None:
         from surrealdb import RecordID
 
-        latest = list({(write.table, write.key): write for write in writes}.values())
+        latest = list({(write.table, write.key): _whole(write) for write in writes}.values())
         puts: dict[str, Any] = {}
         for write in latest:
             if isinstance(write, Put):
@@ -165,7 +165,7 @@ class SurrealEngine:
 
 def _packed(writes: Sequence[Write]) -> bytes:
     """Table, key and row of each; no row is a deletion. JSON has no U+0000, and nor have keys."""
-    parts = [p for w in writes for p in (w.table, w.key, _text(w) if isinstance(w, Put) else "")]
+    parts = [p for w in writes for p in (w.table, w.key, w.text if isinstance(w, Put) else "")]
     return zlib.compress("\0".join(parts).encode(), 1)
 
 
@@ -179,12 +179,15 @@ def _unpacked(packed: bytes) -> list[Write]:
     return [Put(t, k, json.loads(row), row) if row else Delete(t, k) for t, k, row in every]
 
 
-def _text(put: Put) -> str:
-    return put.text or json.dumps(put.row)
+def _whole(write: Write) -> Write:
+    """With its text."""
+    if isinstance(write, Put) and not write.text:
+        return Put(write.table, write.key, write.row, json.dumps(write.row))
+    return write
 
 
 def _record(put: Put) -> dict[str, str]:
-    record = {"id": put.key, "row": _text(put)}
+    record = {"id": put.key, "row": put.text}
     column = _COLUMNS.get(put.table)
     value = put.row.get(column) if column else None
     if column and isinstance(value, str) and _storable(value):

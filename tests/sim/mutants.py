@@ -102,7 +102,7 @@ def patch(owner: Any, name: str, new: Any) -> Any:
 # Leases, epochs, attempts --------------------------------------------------------------------
 
 
-@mutant(seed=1)
+@mutant(seed=5)
 def epoch_is_ignored_on_finish() -> list[Any]:
     def check(state: BeadState, event: Any) -> None:
         if getattr(event, "epoch", None) is None:
@@ -124,12 +124,12 @@ def epoch_does_not_rise_at_a_second_claim() -> list[Any]:
     return [mock.patch.dict(table._ROWS, {table.e.Claimed: claimed})]
 
 
-@mutant(seed=1)
+@mutant(seed=12)
 def a_lease_is_not_renewed_by_its_owner() -> list[Any]:
     return [patch(Leases, "renew", lambda *_: False)]
 
 
-@mutant(seed=1)
+@mutant(seed=2)
 def a_lease_is_taken_over_by_whoever_was_there_before() -> list[Any]:
     """The end of an old attempt takes the lease of the new one with it."""
 
@@ -139,7 +139,7 @@ def a_lease_is_taken_over_by_whoever_was_there_before() -> list[Any]:
     return [patch(Leases, "end", end)]
 
 
-@mutant(seed=1)
+@mutant(seed=17)
 def orphans_are_not_looked_for() -> list[Any]:
     async def nothing(self: Claims) -> None:
         return
@@ -147,7 +147,7 @@ def orphans_are_not_looked_for() -> list[Any]:
     return [patch(Claims, "expire_orphans", nothing), patch(Claims, "expire_overdue", nothing)]
 
 
-@mutant(seed=1)
+@mutant(seed=4)
 def a_provider_limit_uses_an_attempt() -> list[Any]:
     rule = replace(failures.RULES[FailureClass.PROVIDER_LIMIT], counts=True)
     return [mock.patch.dict(failures.RULES, {FailureClass.PROVIDER_LIMIT: rule})]
@@ -217,7 +217,7 @@ async def _after(before: asyncio.Task[None] | None, engine: Any, writes: Any) ->
         await engine.commit(writes)
 
 
-@mutant(seed=1)
+@mutant(seed=4)
 def an_unknown_outcome_is_taken_for_a_failure() -> list[Any]:
     async def resolve(self: Writer, draft: Any, error: Any) -> None:
         await self._read_back()
@@ -228,7 +228,7 @@ def an_unknown_outcome_is_taken_for_a_failure() -> list[Any]:
     return [patch(Writer, "_resolve", resolve)]
 
 
-@mutant(seed=1)
+@mutant(seed=19)
 def state_and_event_are_two_commits() -> list[Any]:
     real = BeadStore.apply
 
@@ -266,7 +266,7 @@ def the_line_moves_before_the_intent_is_durable() -> list[Any]:
     return [patch(LanderActor, "_move", move)]
 
 
-@mutant(seed=1)
+@mutant(seed=39)
 def an_intent_is_forgotten_on_resume() -> list[Any]:
     async def moved(parts: Any, intent: Any) -> bool:
         return False
@@ -274,7 +274,7 @@ def an_intent_is_forgotten_on_resume() -> list[Any]:
     return [patch(resume, "_has_moved", moved)]
 
 
-@mutant(seed=1)
+@mutant(seed=4)
 def an_intent_is_always_taken_for_done() -> list[Any]:
     async def moved(parts: Any, intent: Any) -> bool:
         return True
@@ -309,7 +309,7 @@ def a_candidate_lands_without_its_gates() -> list[Any]:
     return [patch(LanderActor, "_judge", judge)]
 
 
-@mutant(seed=1)
+@mutant(seed=6)
 def a_flaky_test_is_taken_for_green() -> list[Any]:
     return [patch(lander_module, "_flickered", lambda *_: False)]
 
@@ -330,7 +330,7 @@ def evidence_of_another_gate_is_used_again() -> list[Any]:
     return [patch(gates_module, "evidence_key", key)]
 
 
-@mutant(seed=1)
+@mutant(seed=7)
 def one_more_than_the_target() -> list[Any]:
     more = property(lambda self: self.landed_beads > self.target_beads)
     real = Claims.room
@@ -372,7 +372,7 @@ def frozen_files_may_be_edited() -> list[Any]:
     return [patch(implementer_module, "_thawed", thawed)]
 
 
-@mutant(seed=1)
+@mutant(seed=3)
 def a_contract_need_not_be_red() -> list[Any]:
     real = writer_module.judge_contract
 
@@ -407,7 +407,7 @@ def dependencies_are_not_looked_at() -> list[Any]:
     return [patch(Board, "waits_for", lambda self, *_: ())]
 
 
-@mutant(seed=1)
+@mutant(seed=2)
 def work_is_handed_out_in_a_pause() -> list[Any]:
     real = SwarmOrchestratorActor._look
 
@@ -419,7 +419,7 @@ def work_is_handed_out_in_a_pause() -> list[Any]:
     return [patch(SwarmOrchestratorActor, "_look", look)]
 
 
-@mutant(seed=1)
+@mutant(seed=5)
 def a_held_bead_is_claimed() -> list[Any]:
     real = table._held_by_person
 
@@ -433,7 +433,7 @@ def a_held_bead_is_claimed() -> list[Any]:
 # The end, and the tracker --------------------------------------------------------------------
 
 
-@mutant(seed=1)
+@mutant(seed=3)
 def it_says_stopped_before_it_has() -> list[Any]:
     async def nothing(self: SwarmOrchestratorActor, grace: float) -> None:
         return

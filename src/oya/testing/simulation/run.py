@@ -44,6 +44,8 @@ MOST_LIVES = 60
 LONGEST_LIFE = 2 * 3600.0
 """Virtual seconds after which a life that has not ended is stuck."""
 MOST_STEPS = 3_000_000
+LOOKED = 3.0
+"""Virtual seconds between the last look at the branch and the move of the line, at most."""
 BETWEEN = 2.0
 """Virtual seconds between the end of a life and the next, unless a fault says otherwise."""
 
@@ -265,6 +267,17 @@ def _watch(world: World, name: str, old: str | None, new: str | None) -> None:
         intended = [row["candidate"] for row in map(json.loads, _intents(world))]
         if new not in intended and new != branch:
             world.breaches.append(f"the line moved to {new[:9]} without a durable intent")
+        if branch is not None and new != branch and _leaves_out(world, branch, old, new):
+            world.breaches.append(f"the line moved to {new[:9]} past {branch[:9]} of others")
+
+
+def _leaves_out(world: World, branch: str, old: str, new: str) -> bool:
+    """Whether what somebody committed well before, on top of the line, is not in it now."""
+    objects, since = world.git.objects, world.others.get(branch)
+    if since is None or world.now() - since < LOOKED or not objects.is_ancestor(old, branch):
+        return False
+    slept = any(fault.kind == "asleep" for fault in world.plan.faults)
+    return not slept and not objects.is_ancestor(branch, new)
 
 
 def _intents(world: World) -> list[str]:

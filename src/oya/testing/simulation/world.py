@@ -61,6 +61,7 @@ class World:
         self.fates: list[str] = []
         self.running: set[str] = set()
         self.added = 0
+        self.others: dict[str, float] = {}
         self.crash_in: Callable[[int], None] = lambda steps: None
         _settle(self)
 
@@ -128,6 +129,7 @@ class World:
         """The user commits on the branch, in their own worktree."""
         files = {path: None if data is None else File(data) for path, data in changes.items()}
         self.git.commit(files, message, f"{self.moment:%s}")
+        self.others[self.git.refs["refs/heads/main"]] = self.now()
 
 
 class MachineEngine(SimulatedEngine):

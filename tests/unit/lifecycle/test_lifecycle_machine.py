@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from lifecycle_kit import (
     CLAIM,
     HOLD,
@@ -23,7 +24,6 @@ from lifecycle_kit import (
     new,
     refused,
 )
-
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import RULES, FailureClass
 from oya.lifecycle.model import (

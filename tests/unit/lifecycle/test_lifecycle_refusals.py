@@ -9,8 +9,8 @@ import typing
 from dataclasses import replace
 
 import pytest
-from lifecycle_kit import LIMITS, defended, events_for, refused, states
 
+from lifecycle_kit import LIMITS, defended, events_for, refused, states
 from oya.errors import RefusedError
 from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState, Hold, Status

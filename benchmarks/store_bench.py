@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from oya.clock import SystemClock
+from oya.daemon.process import collect_less
 from oya.lifecycle.events import (
     Added,
     AttemptFailed,
@@ -61,6 +62,7 @@ async def opened() -> AsyncIterator[tuple[Store, SurrealEngine]]:
         store = await Store.open(Path(place) / "store", clock=SystemClock())
         engine = SurrealEngine(Path(place) / "raw")
         await engine.open()
+        collect_less()  # as a daemon does
         try:
             yield store, engine
         finally:

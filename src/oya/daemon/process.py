@@ -95,6 +95,16 @@ def error_to_json(error: OyaError) -> dict[str, Any]:
     }
 
 
+def collect_less() -> None:
+    """Let Python look for garbage less often, and not at what is there now.
+
+    That lives as long as the daemon, and to look through it takes half a second; and where
+    the threshold is 700 objects, a sixth of the time of deciding goes into looking.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
     arm(os.environ.get(VARIABLE))
     place = find_place(Path(request.cwd))
@@ -106,7 +116,7 @@ async def _daemon(request: Request, ready: Ready, clock: Clock) -> int:
     log_to(place.state / "logs" / "daemon.log")
     stderr_to(place.state / "logs" / "daemon.err")
     store = await open_store(place, clock, sync=settings.store.sync)
-    gc.freeze()  # it lives as long as the daemon, and to look through it takes half a second
+    collect_less()
     pid = place.state / "daemon.pid"
     try:
         pid.write_text(f"{os.getpid()}\n")

@@ -59,14 +59,15 @@ def test_a_stop_in_an_outage_of_the_store_comes_to_its_end(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_defect_of_ours_anywhere_neither_hangs_the_swarm_nor_loses_a_message(seed: int) -> None:
     """A crash of the orchestrator lost what it had in hand: Start, or the end of an attempt."""
-    defects = [(at / 4 + seed / 40, "defect", {}) for at in range(6)]
+    wheres = ("a port", "orchestrator", "supervisor", "lander", "tracker", "orchestrator")
+    defects = [(n / 2 + seed / 40, "defect", {"where": w}) for n, w in enumerate(wheres)]
     kept(plan(seed, *defects))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_broken_writer_ends_the_swarm_instead_of_letting_it_stand(seed: int) -> None:
     """A defect met in a commit leaves a writer that decides nothing more."""
-    ran = kept(plan(seed, *[(1.0 + n / 3, "defect", {}) for n in range(4)]))
+    ran = kept(plan(seed, *[(1.0 + n / 3, "defect", {"where": "a port"}) for n in range(4)]))
     assert landed(ran) == 3
 
 

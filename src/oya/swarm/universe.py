@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from oya.actors import ActorFailed, Backoff, Restart, SupervisionEvent, Supervisor
+from oya.actors import ActorFailed, ActorRef, Backoff, Restart, SupervisionEvent, Supervisor
 from oya.clock import stamp
 from oya.errors import ActorError, BaseRed, OyaError, UsageError
 from oya.lifecycle.events import Event
@@ -76,6 +76,7 @@ class Universe:
             settled=lambda: self.tracking.settled,
             work=Work(parts.store.beads, parts.board, self._only),
         )
+        self._root: dict[str, ActorRef[Any]] = {}
         self._orchestrator: Any = None
         self._lander: Any = None
 
@@ -153,6 +154,10 @@ class Universe:
         found: Live = await self._orchestrator.ask(GetStatus, timeout=ASK)
         return found
 
+    def actor(self, name: str) -> ActorRef[Any] | None:
+        """An actor of the root, by its name; None where it does not live."""
+        return self._root.get(name)
+
     @property
     def running(self) -> bool:
         """Whether it can be asked: its tree lives, and has not ended its swarm."""
@@ -186,8 +191,12 @@ class Universe:
                 ),
                 name="lander",
             )
-            await root.spawn(lambda: TrackerActor(self.tracking, orchestrator), name="tracker")
+            tracker = await root.spawn(
+                lambda: TrackerActor(self.tracking, orchestrator), name="tracker"
+            )
             self._orchestrator, self._lander = orchestrator, shared.lander
+            actors = (orchestrator, shared.supervisor, shared.lander, tracker)
+            self._root = {ref.name: ref for ref in actors}
             await orchestrator.tell(Start(), control=True)
             await self._until_done()
 

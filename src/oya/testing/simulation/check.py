@@ -132,6 +132,11 @@ def _landed_trees_are_green(ran: Ran, history: History) -> Iterator[str]:
             yield f"{commit.id[:9]} ({commit.bead}) is red: {suite.wrong(files)}"
         if f"done-{commit.bead}\n".encode() not in _work_of(files, commit.bead):
             yield f"{commit.id[:9]} does not have the work of {commit.bead}"
+        contract = history.beads.get(commit.bead, {}).get("contract")
+        accepted = objects.files(contract) if contract else {}
+        test = f"tests/{commit.bead}.t"
+        if test in accepted and files.get(test) != accepted[test]:
+            yield f"{commit.id[:9]} has another {test} than the contract of {commit.bead}"
 
 
 def _work_of(files: Any, bead: str) -> bytes:

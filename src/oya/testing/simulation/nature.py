@@ -34,6 +34,20 @@ SAID: dict[str, Callable[[], e.Event]] = {
 }
 
 
+class Poison:
+    """A message that crashes whoever looks at it, once: a defect of ours, met in a handler."""
+
+    def __init__(self) -> None:
+        self._spent = False
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        if self._spent:
+            return Poison
+        self._spent = True
+        raise RuntimeError("a planted defect, met in a handler")
+
+
 class Nature:
     """Lets the faults of a plan happen in one life of the daemon, each once over all lives."""
 
@@ -101,7 +115,12 @@ class Nature:
             self._follows(about["seconds"] + 1.0, "continue")
 
     def _defect(self, about: dict[str, Any]) -> None:
-        self._world.weather.defects += 1
+        actor = self.universe.actor(about["where"]) if self.universe is not None else None
+        if about["where"] == "a port" or actor is None:
+            self._world.weather.defects += 1
+        else:
+            with suppress(OyaError):
+                actor.try_tell(Poison(), control=True)
 
     def _agent_dies(self, about: dict[str, Any]) -> None:
         if self._agents.sessions:

@@ -69,7 +69,7 @@ WEIGHTS: dict[str, int] = {
     "dirty": 3,
     "rewrite": 1,
     "agent dies": 4,
-    "defect": 4,
+    "defect": 8,
     "person": 14,
     "pause": 3,
     "stop": 4,
@@ -79,6 +79,7 @@ WEIGHTS: dict[str, int] = {
 }
 """How often each kind of fault is drawn, against the others."""
 
+ACTORS = ("a port", "a port", "orchestrator", "orchestrator", "supervisor", "lander", "tracker")
 EDITS = ("text",) * 4 + ("close", "delete", "add", "defer", "block", "reopen", "close and reopen")
 VERBS = ("hold", "hold", "release", "approve", "reject", "retry")
 
@@ -204,6 +205,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
             return about | {"back": chance.random() < 0.8, "live": chance.random() < 0.6}
         case "stop":
             return {"now": chance.random() < 0.5, "down": down}
+        case "defect":
+            return {"where": chance.choice(ACTORS)}
         case "store out" if chance.random() < 0.2:
             return {"seconds": round(chance.uniform(60.0, 120.0), 3)}
         case "target":

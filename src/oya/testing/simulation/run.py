@@ -44,7 +44,7 @@ MOST_LIVES = 60
 LONGEST_LIFE = 2 * 3600.0
 """Virtual seconds after which a life that has not ended is stuck."""
 MOST_STEPS = 3_000_000
-LOOKED = 3.0
+LOOKED = 1.0
 """Virtual seconds between the last look at the branch and the move of the line, at most."""
 BETWEEN = 2.0
 """Virtual seconds between the end of a life and the next, unless a fault says otherwise."""

@@ -368,10 +368,13 @@ async def test_a_cancelled_run_leaves_nothing(make: Make) -> None:
     ):
         task = asyncio.ensure_future(begin())
         await until(lambda: bool(bench.running))
-        waits = asyncio.ensure_future(begin())
+        early, late = asyncio.ensure_future(begin()), asyncio.ensure_future(begin())
         await asyncio.sleep(0)
-        for gone in (waits, task):
-            gone.cancel()
+        early.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        asyncio.get_running_loop().call_soon(late.cancel)  # just as its turn comes
+        for gone in (early, task, late):
             with pytest.raises(asyncio.CancelledError):
                 await gone
         assert bench.left() == []

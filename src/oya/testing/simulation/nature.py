@@ -121,6 +121,8 @@ class Nature:
         else:
             with suppress(OyaError):
                 actor.try_tell(Poison(), control=True)
+        if about.get("again", 0) > 0:
+            self._follows(0.3, "defect", **(about | {"again": about["again"] - 1}))
 
     def _agent_dies(self, about: dict[str, Any]) -> None:
         if self._agents.sessions:

@@ -22,7 +22,7 @@ from oya.testing.simulation.plan import BeadPlan, Plan
 from oya.testing.simulation.workspaces import Folder, FolderDisk
 
 BEGAN = datetime(2026, 1, 1, 20, tzinfo=UTC)
-SLOWEST_COMMIT = 0.01
+SLOWEST_COMMIT = 0.05
 MOST_COMMITS = 6000
 """Commits of one run, some ten times what it needs, after which it will never end."""
 

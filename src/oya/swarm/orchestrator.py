@@ -8,6 +8,7 @@ head; what it needs to remember beyond that is `Shared`, and outlives a restart 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -164,6 +165,8 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
 
     async def _look(self) -> None:
         self._woken = False
+        if self._swarm.ended:
+            return  # its last word is said
         if self._shared.begun and not self._shared.started:
             await self._start()
         await self._align()
@@ -333,6 +336,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
                 await self._surely(SwarmStatus.STOPPING, reason)
             finally:  # whether or not it could be written down
                 await self._empty(grace)
+            await self._through_outage(self._claims.expire_orphans)
             if status is SwarmStatus.STOPPED and self._swarm.reached:
                 status, reason = SwarmStatus.COMPLETED, "target reached"
             await self._surely(
@@ -344,12 +348,16 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         self._shared.done.set()
 
     async def _surely(self, to: SwarmStatus, reason: str, **changes: Any) -> None:
-        """Move, waiting for a store that takes nothing now; where it never does, the universe
-        ends for that reason."""
+        if self._swarm.status is not to:
+            await self._through_outage(lambda: self._move(to, reason, **changes))
+
+    async def _through_outage(self, change: Callable[[], Awaitable[None]]) -> None:
+        """Make a change, waiting for a store that takes nothing now; where it never does, the
+        universe ends for that reason."""
         until = self.clock.monotonic() + OUTAGE
-        while self._swarm.status is not to:
+        while True:
             try:
-                await self._move(to, reason, **changes)
+                return await change()
             except StoreUnavailable as outage:
                 if self.clock.monotonic() >= until:
                     self._shared.silent = outage

@@ -25,6 +25,7 @@ from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Hold, Role, Status
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
 from oya.swarm.admission import Admission, seats_by_memory
+from oya.swarm.agents.base import PAUSE
 from oya.swarm.assembly import Parts
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
@@ -49,6 +50,8 @@ ROOT_RESTART = Restart(
     intensity=10, period=60.0, backoff=Backoff(first=0.05, factor=2.0, limit=5.0, jitter=0.5)
 )
 """An actor of the root that crashes more than 10 times a minute ends the swarm."""
+AGENTS_RESTART = replace(ROOT_RESTART, backoff=PAUSE)
+"""All agents begin anew with their supervisor: no sooner than one whose backend has died."""
 
 
 class Universe:
@@ -183,7 +186,9 @@ class Universe:
                 lambda: SwarmOrchestratorActor(self.parts, shared), name="orchestrator"
             )
             shared.supervisor = await root.spawn(
-                lambda: SwarmSupervisor(self.parts, shared.pool, orchestrator), name="supervisor"
+                lambda: SwarmSupervisor(self.parts, shared.pool, orchestrator),
+                name="supervisor",
+                restart=AGENTS_RESTART,
             )
             shared.lander = await root.spawn(
                 lambda: LanderActor(

@@ -46,6 +46,7 @@ LONGEST_LIFE = 2 * 3600.0
 MOST_STEPS = 3_000_000
 LOOKED = 1.0
 """Virtual seconds between the last look at the branch and the move of the line, at most."""
+AFTER_ERROR = 15.0
 BETWEEN = 2.0
 """Virtual seconds between the end of a life and the next, unless a fault says otherwise."""
 
@@ -93,8 +94,8 @@ def run(plan: Plan) -> Ran:
 def _is_done(world: World, swarm: SwarmState) -> bool:
     if swarm.status is not SwarmStatus.COMPLETED:
         return False
-    last = world.rows("events")[-1]
-    return swarm.reached or (world.calm and last["agent"] != "person")
+    last = world.rows("events")[-8:]  # a person may have spoken while it came to its end
+    return swarm.reached or (world.calm and all(row["agent"] != "person" for row in last))
 
 
 def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
@@ -109,7 +110,9 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
     down, ended, stuck = BETWEEN, None, ""
     try:
         ended = loop.run_until_complete(_daemon(world, life, clock, left))
-        if ended is not None and ended.status is SwarmStatus.COMPLETED:
+        if ended is None:
+            down = AFTER_ERROR
+        elif ended.status is SwarmStatus.COMPLETED:
             soon = left[0].at if left else world.plan.calm_from
             down = max(BETWEEN, soon - world.elapsed - loop.time())
     except Endless:

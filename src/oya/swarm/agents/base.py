@@ -26,6 +26,8 @@ from oya.swarm.messages import (
     Heartbeat,
 )
 
+A_LITTLE = 0.01
+"""Seconds after the end of a rest, so that a timer is never early."""
 PAUSE = Backoff(first=0.5, factor=2.0, limit=30.0, jitter=0.5)
 """How long an agent waits after its backend died or hung, one time after the other."""
 
@@ -51,6 +53,7 @@ class AgentActor(Actor[AgentMessage]):
         self._claim: Claim | None = None
         self._task: asyncio.Task[None] | None = None
         self._crashes = 0
+        self._rests_until = 0.0
 
     @abstractmethod
     async def work(self, attempt: Attempt) -> Result:
@@ -71,7 +74,8 @@ class AgentActor(Actor[AgentMessage]):
                 self._begin(message.claim)
 
     async def _ask_for_work(self) -> None:
-        if self._claim is None:
+        # An orchestrator that starts anew asks all who idle, and some of them rest.
+        if self._claim is None and self.clock.monotonic() >= self._rests_until:
             await self._orchestrator.tell(
                 ClaimBead(self.agent, self.role, self.backend, self.ref), control=True
             )
@@ -121,4 +125,6 @@ class AgentActor(Actor[AgentMessage]):
             self.ref.try_tell(GetNextBead())
             return
         self._crashes += 1
-        self.send_after(PAUSE.delay(self._crashes, self.clock.random), GetNextBead())
+        rest = PAUSE.delay(self._crashes, self.clock.random)
+        self._rests_until = self.clock.monotonic() + rest
+        self.send_after(rest + A_LITTLE, GetNextBead())

@@ -32,10 +32,15 @@ def said(path: Path, times: int) -> None:
     assert done.returncode == -signal.SIGABRT, done
 
 
+def kept(path: Path) -> bytes:
+    """What whoever keeps it, a process of its own, has written so far."""
+    return path.read_bytes() if path.exists() else b""
+
+
 def test_last_words_are_kept(tmp_path: Path) -> None:
     said(tmp_path / "err", 1)
     deadline = time.monotonic() + 20
-    while not (tmp_path / "err").read_bytes().endswith(b"last"):
+    while not kept(tmp_path / "err").endswith(b"last"):
         assert time.monotonic() < deadline
         os.sched_yield()
     assert (tmp_path / "err").stat().st_size == 6004
@@ -43,7 +48,7 @@ def test_last_words_are_kept(tmp_path: Path) -> None:
 
 def test_more_than_can_be_kept_is_no_error(tmp_path: Path) -> None:
     said(tmp_path / "err", 200)
-    assert (tmp_path / "err").stat().st_size <= 100_000
+    assert len(kept(tmp_path / "err")) <= 100_000
 
 
 def test_where_nothing_can_be_kept_it_is_none_either(tmp_path: Path) -> None:

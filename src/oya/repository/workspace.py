@@ -17,11 +17,12 @@ from pathlib import Path
 from oya.crashpoints import point
 from oya.errors import GitError, OyaError
 from oya.repository.checkout import Checkout, tags_of
+from oya.repository.earlier import merged, set_aside
 from oya.repository.encode import decode, encode
 from oya.repository.folders import is_real_folder, take_away
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
-from oya.repository.port import OYA, Harvested, Head, Workspace
+from oya.repository.port import Harvested, Head, Workspace
 from oya.repository.record import Record, fingerprint, load
 from oya.repository.run import both
 from oya.repository.snapshot import Snapshot
@@ -87,10 +88,10 @@ class GitWorkspaces:
         self, key: str, bead: str, epoch: int, start: str, merge: Sequence[str]
     ) -> Workspace:
         base_ref = self.base_ref(bead, epoch)
-        await self._set_aside(bead, epoch)
+        await set_aside(self._repo, self.attempt_ref(bead, epoch), self._name(bead))
         await self._repo.set_ref(base_ref, start)
         point("workspace.base_held")
-        commit, conflicts = await self._merged(start, merge)
+        commit, conflicts = await merged(self._repo, start, merge)
         if commit != start:
             await self._repo.set_ref(base_ref, commit)
         branch = f"oya/{self._name(bead)}"
@@ -110,28 +111,6 @@ class GitWorkspaces:
         Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
         point("workspace.ready")
         return workspace
-
-    async def _set_aside(self, bead: str, epoch: int) -> None:
-        """A state that was begun anew counts from 1 again; the work of before stays held."""
-        earlier = await self._repo.read_ref(self.attempt_ref(bead, epoch))
-        if earlier is not None:
-            await self._repo.set_ref(f"refs/oya/earlier/{self._name(bead)}/{earlier}", earlier)
-
-    async def _merged(self, start: str, merge: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-        commit, conflicts = start, dict[str, None]()
-        for theirs in merge:
-            base = await self._repo.merge_base(commit, theirs)
-            if base == theirs:
-                continue
-            if base == commit:
-                commit = theirs
-                continue
-            merged = await self._repo.merge_tree(commit, theirs)
-            conflicts |= dict.fromkeys(merged.conflicts)
-            commit = await self._repo.commit_tree(
-                merged.tree, (commit, theirs), "Merge earlier work on this bead", author=OYA
-            )
-        return commit, tuple(conflicts)
 
     async def _fill(self, checkout: Checkout, record: Record) -> None:
         """A clean checkout of the newest head, where there was nothing."""

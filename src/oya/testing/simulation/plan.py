@@ -148,8 +148,7 @@ def draw(seed: int, beads: int = BEADS) -> Plan:
     kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
     count = chance.randrange(1, MOST_FAULTS + 1)
     drawn = sorted(
-        (chance.uniform(0.0, HORIZON) ** 1.0, kind)
-        for kind in chance.choices(kinds, weights, k=count)
+        (chance.uniform(0.0, HORIZON), kind) for kind in chance.choices(kinds, weights, k=count)
     )
     faults = tuple(
         Fault(number, round(at, 3), kind, _about(chance, kind, names))

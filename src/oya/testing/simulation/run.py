@@ -43,7 +43,6 @@ from oya.testing.simulation.world import MOST_COMMITS, MachineEngine, World
 MOST_LIVES = 60
 LONGEST_LIFE = 2 * 3600.0
 """Virtual seconds after which a life that has not ended is stuck."""
-MOST_STEPS = 3_000_000
 LOOKED = 1.0
 """Virtual seconds between the last look at the branch and the move of the line, at most."""
 AFTER_ERROR = 15.0

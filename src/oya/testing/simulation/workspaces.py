@@ -12,6 +12,7 @@ from pathlib import Path
 from oya.agents.answers import MAX_BYTES, OUT, answer_path
 from oya.errors import GitError
 from oya.lifecycle.model import Role
+from oya.repository.earlier import merged, set_aside
 from oya.repository.encode import decode, encode
 from oya.repository.port import OYA, Harvested, Head, Workspace
 from oya.testing.simulation.git import SimulatedGit
@@ -85,9 +86,9 @@ class SimulatedWorkspaces:
     async def _create(
         self, key: str, bead: str, epoch: int, start: str, merge: Sequence[str]
     ) -> Workspace:
-        await self._set_aside(bead, epoch)
+        await set_aside(self._repo, self.attempt_ref(bead, epoch), encode(bead))
         await self._repo.set_ref(self.base_ref(bead, epoch), start)
-        commit, conflicts = await self._merged(start, merge)
+        commit, conflicts = await merged(self._repo, start, merge)
         if commit != start:
             await self._repo.set_ref(self.base_ref(bead, epoch), commit)
         await self._life.turn("workspace record")
@@ -97,27 +98,6 @@ class SimulatedWorkspaces:
         await self._life.turn("workspace ready", self._life.some(0.05))
         record.ready = True
         return Workspace(bead, epoch, WORK / key, f"oya/{encode(bead)}", commit, conflicts)
-
-    async def _set_aside(self, bead: str, epoch: int) -> None:
-        earlier = await self._repo.read_ref(self.attempt_ref(bead, epoch))
-        if earlier is not None:
-            await self._repo.set_ref(f"refs/oya/earlier/{encode(bead)}/{earlier}", earlier)
-
-    async def _merged(self, start: str, merge: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-        commit, conflicts = start, dict[str, None]()
-        for theirs in merge:
-            base = await self._repo.merge_base(commit, theirs)
-            if base == theirs:
-                continue
-            if base == commit:
-                commit = theirs
-                continue
-            merged = await self._repo.merge_tree(commit, theirs)
-            conflicts |= dict.fromkeys(merged.conflicts)
-            commit = await self._repo.commit_tree(
-                merged.tree, (commit, theirs), "Merge earlier work on this bead", author=OYA
-            )
-        return commit, tuple(conflicts)
 
     def _fill(self, path: Path, commit: str) -> None:
         files = self._objects.files(commit)

@@ -292,22 +292,6 @@ async def test_removed_is_removed_and_the_work_stays(
     assert await repo.list_refs("refs/oya") == {spaces.attempt_ref("b-1", 1): head.commit}
 
 
-async def test_what_is_kept_lies_elsewhere_as_it_was(
-    repo: Repository, spaces: Workspaces, agent: Agent
-) -> None:
-    kept = {}
-    for text in ("first", "second"):
-        ws = await make(repo, spaces)
-        agent.write(ws.path, {"n": text, ".beads/x": "x"})
-        kept[await spaces.keep(ws)] = text
-        assert agent.files(ws.path) == {}
-        assert await spaces.leftovers(every=True) == []
-        assert await repo.list_refs("refs/oya") == {}
-    assert len(kept) == 2
-    for path, text in kept.items():
-        assert agent.files(path) == {**FIRST, "n": text, ".beads/x": "x"}
-
-
 async def test_leftovers_are_those_of_others_or_all(
     repo: Repository, spaces: Workspaces, place: Place
 ) -> None:
@@ -399,19 +383,25 @@ async def test_what_oya_knew_of_it_may_be_lost(
     assert await repo.parents(found.head.commit) == (ws.start,)
 
 
-async def test_what_nobody_knows_the_start_of_is_kept_and_named(
+async def test_what_nobody_knows_the_start_of_is_moved_aside_as_it_was(
     repo: Repository, spaces: Workspaces, agent: Agent, place: Place
 ) -> None:
-    ws = await make(repo, spaces)
-    agent.write(ws.path, {"n": "1"})
-    place.forget(ws.path)
-    await repo.delete_ref(spaces.base_ref("b-1", 1))
-    later = place.open()
-    found = await later.harvest(ws.path)
-    assert found.head is None
-    assert found.kept
-    assert agent.files(found.kept)["n"] == "1"
-    assert await later.leftovers() == []
+    kept = {}
+    for text in ("first", "second"):
+        ws = await make(repo, spaces)
+        agent.write(ws.path, {"n": text, ".beads/x": "x"})
+        place.forget(ws.path)
+        await repo.delete_ref(spaces.base_ref("b-1", 1))
+        found = await spaces.harvest(ws.path)
+        assert found.head is None
+        assert found.kept
+        kept[found.kept] = text
+        assert agent.files(ws.path) == {}
+        assert await spaces.leftovers(every=True) == []
+        assert await repo.list_refs("refs/oya") == {}
+    assert len(kept) == 2
+    for path, text in kept.items():
+        assert agent.files(path) == {**FIRST, "n": text, ".beads/x": "x"}
 
 
 # Answers

@@ -262,7 +262,7 @@ class Workspaces(Protocol):
 
         The head's tree is what lies there, apart from what `Head.left_out` names; `.beads/`
         and `.oya/out/` are as at the start. May be called again and again. `GitError` if it
-        cannot be read; then nothing was changed, and `keep` saves it.
+        cannot be read; then nothing was changed, and `harvest` saves it.
         """
         ...
 
@@ -275,10 +275,6 @@ class Workspaces(Protocol):
 
         Call `commit` first: what is not committed is gone.
         """
-        ...
-
-    async def keep(self, ws: Workspace) -> Path:
-        """Move the folder aside as it is, for a person to look at; returns where it is now."""
         ...
 
     async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:

@@ -130,7 +130,7 @@ class GitWorkspaces:
         itself, on whatever branch it stands, are the head's history. Afterwards the
         folder's `.git` is new and clean, at that head. May be called again and again.
 
-        `GitError` if it cannot be read; then nothing was changed, and `keep` saves it.
+        `GitError` if it cannot be read; then nothing was changed, and `harvest` saves it.
         """
         key = self._key(ws)
         record = load(self._admin / key)
@@ -181,10 +181,6 @@ class GitWorkspaces:
         Call `commit` first: what is not committed is gone.
         """
         await self._discard(self._key(ws), ws.bead, ws.epoch)
-
-    async def keep(self, ws: Workspace) -> Path:
-        """Move the folder aside as it is, for a person to look at; returns where it is now."""
-        return await self._move_aside(self._key(ws), ws.bead, ws.epoch)
 
     async def leftovers(self, *, every: bool = False) -> list[tuple[str, int, Path]]:
         """Bead, epoch and folder of workspaces that are not of this object."""

@@ -328,17 +328,14 @@ async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
 
 async def _put_away(attempt: Attempt) -> None:
     """The folder goes; what lies in it is under the attempt's ref by then, a reviewer's and a
-    planner's files too. One that cannot be read is moved aside."""
+    planner's files too. One that cannot be read stays: it may be for a full disk, which has
+    room again when the swarm ends or oya starts anew, and what is left is harvested."""
     if attempt._workspace is None:
         return
-    workspaces = attempt.parts.workspaces
     try:
         if await _kept(attempt) is not None:
-            await workspaces.remove(attempt.workspace)
-        else:
-            path = await workspaces.keep(attempt.workspace)
-            log.error("workspace kept", bead=attempt.claim.bead, path=str(path))
-    except OyaError as error:  # a disk that refuses: what is left is put away later
+            await attempt.parts.workspaces.remove(attempt.workspace)
+    except (OyaError, OSError) as error:
         log.error("workspace left", bead=attempt.claim.bead, error=str(error))
 
 
@@ -346,6 +343,6 @@ async def _kept(attempt: Attempt) -> str | None:
     """The attempt's head with everything that lies there; None where that cannot be read."""
     try:
         return (await attempt.head()).commit
-    except OyaError as error:
+    except (OyaError, OSError) as error:
         log.warning("no snapshot", bead=attempt.claim.bead, why=str(error))
         return None

@@ -144,10 +144,6 @@ class SimulatedWorkspaces:
         """See `Workspaces.remove`."""
         await self._discard(ws.path.name, ws.bead, ws.epoch)
 
-    async def keep(self, ws: Workspace) -> Path:
-        """See `Workspaces.keep`."""
-        return await self._move_aside(ws.path.name, ws.bead, ws.epoch)
-
     async def _move_aside(self, key: str, bead: str, epoch: int) -> Path:
         await self._life.turn("workspace keep")
         if WORK / key not in self._disk.folders:

@@ -10,7 +10,7 @@ from crash_rounds import Kill, Run, Tally
 RUNS = {
     "tracked": (
         "store.sequence_written store.migrated tracker.added store.committed:14 "
-        "workspace.set_out resume.harvested gate.counted landing.intended resume.dropped "
+        "workspace.set_out resume.harvested gate.recorded landing.intended resume.dropped "
         "landing.line_moved resume.completed"
     ),
     "untracked": "line.begun guards@1.50 attempt.ending landing.landed tracker.renamed "

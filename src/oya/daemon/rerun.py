@@ -48,7 +48,7 @@ class _Nothing:
     async def get(self, key: str) -> dict[str, Any] | None:
         return None
 
-    async def put(self, key: str, row: dict[str, Any]) -> None:
+    async def record(self, evidence: Evidence, row: dict[str, Any] | None) -> None:
         return None
 
 

@@ -5,7 +5,7 @@ real one); everything else here is pure and judges what that brought back:
 `red` a contract, `green` an implementation, `frozen` edits, `checks` commands.
 
     runner = ProcessRunner(config, processes=processes, checkout=slots, logs=folder, clock=clock)
-    gates = Gates(config, runner=runner, trees=trees, book=book, on_run=record)
+    gates = Gates(config, runner=runner, trees=trees, book=book)
     base, contract = await gates.tests(base_commit), await gates.tests(commit)
     verdict = judge_contract(planned, base.report, contract.report, test_files, names)
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -22,9 +22,9 @@ class Gates:
     Evidence that is found is handed out again (`reused`), unless that run was cut short by
     a timeout or a signal, which says something about the host and not about the tree. Two
     callers who want the same at the same time run it once. `runs` counts every execution
-    of a gate that came to its end; `on_run` hears of each. A cancelled run leaves nothing.
+    of a gate that came to its end; the book hears of each. A cancelled run leaves nothing.
 
-    Raises what runner, trees, book and `on_run` raise; never for what a gate does.
+    Raises what runner, trees and book raise; never for what a gate does.
     """
 
     def __init__(
@@ -34,14 +34,12 @@ class Gates:
         runner: Runner,
         trees: Trees,
         book: EvidenceBook,
-        on_run: Callable[[Evidence], Awaitable[None]] | None = None,
     ) -> None:
         self.config = config
         self.runs = 0
         self._runner = runner
         self._trees = trees
         self._book = book
-        self._on_run = on_run
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def tests(
@@ -118,12 +116,8 @@ class Gates:
         evidence = await self._runner.run(commit, tree, job, key, urgent=urgent)
         point("gate.ran")
         self.runs += 1
-        if self._on_run is not None:  # first: there is no evidence that the log does not know
-            await self._on_run(evidence)
-            point("gate.counted")
-        if keep:
-            await self._book.put(key, to_row(evidence))
-            point("gate.kept")
+        await self._book.record(evidence, to_row(evidence) if keep else None)
+        point("gate.recorded")
         return evidence
 
 

@@ -66,12 +66,17 @@ class Checkout(Protocol):
 
 
 class EvidenceBook(Protocol):
-    """Where evidence is kept; rows are JSON values."""
+    """Where runs are noted and evidence is kept; rows are JSON values."""
 
-    async def get(self, key: str) -> dict[str, Any] | None: ...
+    async def get(self, key: str) -> dict[str, Any] | None:
+        """What was kept under a key."""
+        ...
 
-    async def put(self, key: str, row: dict[str, Any]) -> None:
-        """Keep `row` under `key`, in place of an earlier one."""
+    async def record(self, evidence: Evidence, row: dict[str, Any] | None) -> None:
+        """A gate has run: note it, and keep `row` under its key, in place of an earlier one.
+
+        Both or neither; without a row the run is noted only.
+        """
         ...
 
 

@@ -248,6 +248,10 @@ class Workspaces(Protocol):
         """What holds the start of an attempt while its workspace exists."""
         ...
 
+    def folder(self, bead: str, epoch: int) -> Path:
+        """Where the workspace of an attempt is, while there is one."""
+        ...
+
     async def create(
         self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
     ) -> Workspace:

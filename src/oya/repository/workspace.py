@@ -67,6 +67,10 @@ class GitWorkspaces:
         """What holds the start of an attempt while its workspace exists."""
         return f"refs/oya/base/{self._name(bead)}/{epoch}"
 
+    def folder(self, bead: str, epoch: int) -> Path:
+        """Where the workspace of an attempt is, while there is one."""
+        return self._work / f"{self._name(bead)}.{epoch}"
+
     async def create(
         self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
     ) -> Workspace:
@@ -74,7 +78,7 @@ class GitWorkspaces:
 
         `GitError` if it cannot be made; nothing is left of it then.
         """
-        key = f"{self._name(bead)}.{epoch}"
+        key = self.folder(bead, epoch).name
         if key in await asyncio.to_thread(_names, self._work):
             raise GitError(f"there already is a workspace for {bead}, epoch {epoch}")
         self._live.add(key)

@@ -11,11 +11,10 @@ from oya.errors import RefusedError, StoreUnavailable
 from oya.lifecycle.events import Added, Event, name_of
 from oya.lifecycle.model import BeadState, Limits, state_to_json
 from oya.lifecycle.record import EventRecord
-from oya.lifecycle.swarm import SwarmState
 from oya.lifecycle.table import Effect, transition
 from oya.store.engine import Put, Row, Write
 from oya.store.head import BeadDetails, Draft, Shed, bead_row, fields_of, plain
-from oya.store.swarms import known_swarm
+from oya.store.swarms import OnSwarm, known_swarm
 from oya.store.writer import Writer
 
 SIDE_TABLES = ("contracts", "checkpoints", "evidence", "intents")
@@ -27,7 +26,6 @@ _KEEP: Any = object()
 TRIES = 10
 T = TypeVar("T")
 
-OnSwarm = Callable[[SwarmState], SwarmState]
 Watcher = Callable[[BeadState | None, BeadState], None]
 """Hears of a bead's state as it was acknowledged before, and as it is now."""
 
@@ -102,17 +100,19 @@ class BeadStore:
         data: Mapping[str, Any] = MappingProxyType({}),
         also: Sequence[Write] = (),
         on_swarm: OnSwarm | None = None,
+        workspace: str | None = None,
     ) -> Applied:
         """Change a bead by the table. State, record, `also` and the swarm go in one commit.
 
         `also` may write the tables contracts, checkpoints, evidence and intents; a contract
-        put under the bead's id shows in the bead's row. `on_swarm` changes the row of
-        `swarm`. `RefusedError`: nothing was changed; also for an unknown bead, unless the
-        event is `Added`. `StoreUnavailable`: nothing was changed.
+        put under the bead's id shows in the bead's row, and so does `workspace`, the folder
+        of its attempt. `on_swarm` changes the row of `swarm`. `RefusedError`: nothing was
+        changed; also for an unknown bead, unless the event is `Added`. `StoreUnavailable`:
+        nothing was changed.
         """
 
         def decide(draft: Draft) -> Applied:
-            applied = _step(draft, bead, event, swarm, limits, agent, data, also)
+            applied = _step(draft, bead, event, swarm, limits, agent, data, also, workspace)
             if on_swarm is not None:
                 draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
             return applied
@@ -125,7 +125,7 @@ class BeadStore:
         """Several changes in one commit, in order: all of them, or the first refusal and none."""
 
         def decide(draft: Draft) -> list[Applied]:
-            return [_step(draft, b, e, swarm, limits, None, {}, ()) for b, e in items]
+            return [_step(draft, b, e, swarm, limits) for b, e in items]
 
         return await self._submit([bead for bead, _ in items], decide)
 
@@ -134,14 +134,12 @@ class BeadStore:
         bead: str,
         *,
         title: str | None = _KEEP,
-        workspace: str | None = _KEEP,
         test_results: Any = _KEEP,
         contract: Any = _KEEP,
     ) -> None:
         """Set what the row holds beside the state; no event. `RefusedError`: unknown bead."""
         given = {
             "title": title,
-            "workspace": workspace,
             "test_results": test_results,
             "contract": contract,
         }
@@ -188,9 +186,10 @@ def _step(
     event: Event,
     swarm: str | None,
     limits: Limits,
-    agent: str | None,
-    data: Mapping[str, Any],
-    also: Sequence[Write],
+    agent: str | None = None,
+    data: Mapping[str, Any] = MappingProxyType({}),
+    also: Sequence[Write] = (),
+    workspace: str | None = None,
 ) -> Applied:
     before = draft.bead(bead)
     if before is None and not isinstance(event, Added):
@@ -212,6 +211,8 @@ def _step(
     details = draft.details(bead) or BeadDetails(record.seq, record.at, record.at)
     if isinstance(event, Added):
         details = replace(details, title=event.title)
+    if workspace is not None:
+        details = replace(details, workspace=workspace)
     for write in also:
         if write.table not in SIDE_TABLES:
             raise ValueError(f"{write.table} is written by its own store only")

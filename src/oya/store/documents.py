@@ -9,6 +9,7 @@ from typing import Any
 
 from oya.store.engine import Delete, Put, Row, Write
 from oya.store.head import Draft, to_text
+from oya.store.swarms import OnSwarm, known_swarm
 from oya.store.writer import Writer
 
 CACHED = 500
@@ -50,14 +51,20 @@ class Documents:
         bead: str | None = None,
         reason: str | None = None,
         data: Mapping[str, Any] | None = None,
+        on_swarm: OnSwarm | None = None,
     ) -> None:
-        """Set the row, whole; with `event`, an event record in the same commit."""
+        """Set the row, whole; with `event`, an event record in the same commit.
+
+        `on_swarm` changes the row of `swarm` in it, too. `RefusedError`: there is no such swarm.
+        """
 
         def decide(draft: Draft) -> None:
             about = {"at": draft.now} if self._timed else {}
             draft.write(Put(self._table, key, {**row, **about}))
             if event is not None:
                 draft.record(event, swarm=swarm, bead=bead, reason=reason, data=data or {})
+            if on_swarm is not None:
+                draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
 
         await self._writer.submit(decide)
 

@@ -14,6 +14,9 @@ from oya.store.writer import Writer
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+OnSwarm = Callable[[SwarmState], SwarmState]
+"""A swarm's next state by its newest one; it must do nothing else."""
+
 
 class SwarmStore:
     """The swarms of a repository. Reads come from the head; changes are durable on return."""
@@ -48,13 +51,13 @@ class SwarmStore:
     async def update(
         self,
         swarm: str,
-        change: Callable[[SwarmState], SwarmState],
+        change: OnSwarm,
         *,
         event: str | None,
         reason: str | None = None,
         data: Mapping[str, Any] = _NOTHING,
     ) -> SwarmState:
-        """Change a swarm by a function of its newest state, which must do nothing else.
+        """Change a swarm.
 
         Without `event` no record is written: for counters. `RefusedError`: there is no such
         swarm, or `change` refused; nothing was changed.

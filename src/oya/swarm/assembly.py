@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from oya.agents.answers import AnswerFiles, FolderAnswers
 from oya.agents.backends import make_backend
-from oya.agents.port import Backend, Usage
+from oya.agents.port import Backend
 from oya.agents.prompts import Prompts
 from oya.clock import Clock
 from oya.errors import OyaError
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig
 from oya.gates.gates import Gates
-from oya.gates.model import Evidence
 from oya.gates.port import EvidenceBook
 from oya.gates.runner import ProcessRunner
 from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Role
-from oya.lifecycle.swarm import SwarmState
 from oya.processes.port import Command, Processes, shell
 from oya.processes.real import GuardedProcesses
 from oya.repository.follow import follow
@@ -38,60 +35,18 @@ from oya.repository.workspace import GitWorkspaces
 from oya.store.beads import Applied
 from oya.store.engine import Write
 from oya.store.store import Store
+from oya.store.swarms import OnSwarm
 from oya.swarm.board import Board
+from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
 from oya.swarm.messages import WORK, Claim
+from oya.swarm.meter import Meter
 from oya.trackers import Tracker, detect
 
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
-RED_LISTED = 20
-"""Red tests that the event of a gate's run names, at most."""
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
-
-
-@dataclass
-class Meter:
-    """Where the seconds went: wall and CPU by kind of work, and what backends say they used."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    cpu: dict[str, float] = field(default_factory=dict)
-    used: dict[str, Usage] = field(default_factory=dict)
-
-    def add(self, kind: str, seconds: float, cpu: float) -> None:
-        """Seconds of wall and CPU time spent on `kind` (agents, gates)."""
-        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
-        self.cpu[kind] = self.cpu.get(kind, 0.0) + cpu
-
-    def usage(self, backend: str, usage: Usage) -> None:
-        """Add what one turn used; a backend that says nothing stays unknown."""
-        before = self.used.get(backend, Usage())
-        self.used[backend] = Usage(
-            _sum(before.tokens, usage.tokens), _sum(before.cost_usd, usage.cost_usd)
-        )
-
-    def totals(self, store_seconds: float) -> dict[str, Any]:
-        """CPU seconds by kind, oya's own and git's among them, and oya's peak memory in MB.
-
-        `wall` has seconds by kind too; kinds overlap, since much runs side by side.
-        """
-        own = resource.getrusage(resource.RUSAGE_SELF)
-        below = resource.getrusage(resource.RUSAGE_CHILDREN)
-        rest = below.ru_utime + below.ru_stime - sum(self.cpu.values())
-        cpu = self.cpu | {"oya": own.ru_utime + own.ru_stime, "git": max(rest, 0.0)}
-        return {
-            "cpu": {kind: round(seconds, 2) for kind, seconds in cpu.items()},
-            "wall": {
-                kind: round(seconds, 2)
-                for kind, seconds in (self.seconds | {"store": store_seconds}).items()
-            },
-            "peak_mb": own.ru_maxrss / 1024,
-        }
-
-
-def _sum(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a + b
 
 
 @dataclass
@@ -152,7 +107,8 @@ class Parts:
         agent: str | None = None,
         also: Sequence[Write] = (),
         data: Mapping[str, Any] | None = None,
-        on_swarm: Any = None,
+        on_swarm: OnSwarm | None = None,
+        workspace: Path | None = None,
     ) -> Applied:
         """Change a bead by the table, durably. `RefusedError` where the table has no such row."""
         return await self.store.beads.apply(
@@ -164,6 +120,7 @@ class Parts:
             also=also,
             data=data or {},
             on_swarm=on_swarm,
+            workspace=str(workspace) if workspace else None,
         )
 
     async def note(self, event: str, claim: Claim, *, reason: str, **data: Any) -> None:
@@ -177,10 +134,6 @@ class Parts:
             reason=reason,
             data=data,
         )
-
-    async def describe(self, bead: str, **fields: Any) -> None:
-        """Keep what people ask about a bead beside its state (title, workspace, results)."""
-        await self.store.beads.describe(bead, **fields)
 
     async def contract(self, bead: str) -> Contract:
         """The accepted contract of a bead."""
@@ -254,10 +207,9 @@ def build_gates(
 ) -> Gates:
     """The gate runner over oya's own slots, with its evidence in the store.
 
-    Every execution is an event, counted for `swarm` in the same commit. With a `book` of the
-    caller's the store learns nothing, neither evidence nor event.
+    Every execution is an event, counted for `swarm`. With a `book` of the caller's the store
+    learns nothing.
     """
-    meter = meter or Meter()
     repo = GitRepository(place)
     processes = GuardedProcesses(place.repo_id)
     config = gates_config(settings)
@@ -270,9 +222,8 @@ def build_gates(
     )
     logs = place.state / "logs" / "gates"
     runner = ProcessRunner(config, processes=processes, checkout=slots, logs=logs, clock=clock)
-    on_run = None if book else counting(store, meter, swarm)
-    book = book or store.evidence
-    return Gates(config, runner=runner, trees=JudgedTrees(repo), book=book, on_run=on_run)
+    book = book or StoreBook(store, meter or Meter(), swarm)
+    return Gates(config, runner=runner, trees=JudgedTrees(repo), book=book)
 
 
 def gates_config(settings: Settings) -> GatesConfig:
@@ -288,37 +239,6 @@ def gates_config(settings: Settings) -> GatesConfig:
         repeat=settings.contract.repeat,
         fingerprint=fingerprint(settings),
     )
-
-
-def counting(
-    store: Store, meter: Meter, swarm: str | None
-) -> Callable[[Evidence], Awaitable[None]]:
-    """Makes an event of every run of a gate, counted for `swarm` in the same commit."""
-
-    async def count(evidence: Evidence) -> None:
-        meter.add("gates", evidence.seconds, evidence.cpu_seconds)
-        ran = run_to_json(evidence)
-        if swarm is None:
-            await store.events.append("gate_ran", reason=evidence.gate, data=ran)
-        else:
-            await store.swarms.update(
-                swarm, _one_more_run, event="gate_ran", reason=evidence.gate, data=ran
-            )
-
-    return count
-
-
-def run_to_json(evidence: Evidence) -> dict[str, Any]:
-    """A run of a gate as its event carries it; of red tests the first 20."""
-    ran = {"key": evidence.key, "tree": evidence.tree, "ok": evidence.ok}
-    red = evidence.report.red[:RED_LISTED] if evidence.report else ()
-    more: dict[str, Any] = {"red": list(red)} if red else {}
-    more |= {"empty": True} if evidence.empty else {}
-    return {**ran, "seconds": round(evidence.seconds, 3), **more}
-
-
-def _one_more_run(swarm: SwarmState) -> SwarmState:
-    return replace(swarm, gate_runs=swarm.gate_runs + 1)
 
 
 def slots_of(settings: Settings) -> int:

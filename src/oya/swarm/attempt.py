@@ -132,7 +132,6 @@ class Attempt:
         self._workspace = await self.parts.workspaces.create(
             self.claim.bead, self.claim.epoch, start=start, merge=merge
         )
-        await self.parts.describe(self.claim.bead, workspace=str(self._workspace.path))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -77,12 +77,14 @@ class Claims:
 
     async def _claim(self, asker: ClaimBead, bead: str) -> None:
         base, given = self._shared.line.base, False
+        epoch = self._state(bead).epoch + 1  # nobody else claims
         try:
             applied = await self._parts.apply(
                 bead,
                 Claimed(asker.agent, asker.backend, base),
                 agent=asker.agent,
                 data={"role": str(asker.role)},
+                workspace=self._parts.workspaces.folder(bead, epoch),
             )
             given = self._give(asker, applied.state, base)
             if not given:

@@ -237,7 +237,7 @@ class Tracking:
             if isinstance(effect, CancelAttempt):
                 self.on_cancel(bead, effect.epoch, f"{e.name_of(event)} in the tracker")
         if isinstance(event, e.Edited):
-            await self._parts.describe(bead, title=self._parts.board.bead(bead).title)
+            await self._parts.store.beads.describe(bead, title=self._parts.board.bead(bead).title)
         return True
 
     # Closing ------------------------------------------------------------------------------

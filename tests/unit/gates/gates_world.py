@@ -64,11 +64,10 @@ class World:
     async def get(self, key: str) -> dict[str, Any] | None:
         return self.rows.get(key)
 
-    async def put(self, key: str, row: dict[str, Any]) -> None:
-        self.rows[key] = json.loads(json.dumps(row))
-
-    async def hear(self, evidence: Evidence) -> None:
+    async def record(self, evidence: Evidence, row: dict[str, Any] | None) -> None:
         self.heard.append(evidence)
+        if row is not None:
+            self.rows[evidence.key] = json.loads(json.dumps(row))
 
     def gates(self, processes: Processes | None = None, **config: Any) -> Gates:
         made = GatesConfig(**{"env": ENV, "timeout": 60.0, **config})
@@ -79,4 +78,4 @@ class World:
             logs=self.logs,
             clock=SystemClock(seed=1),
         )
-        return Gates(made, runner=runner, trees=self, book=self, on_run=self.hear)
+        return Gates(made, runner=runner, trees=self, book=self)

@@ -350,7 +350,7 @@ async def test_a_command_is_run_in_a_slot_and_leaves_no_file(world: World) -> No
     assert (list(world.logs.iterdir()), gates.runs, world.heard) == ([], 0, [])
 
 
-async def test_on_run_hears_what_was_recorded(world: World) -> None:
+async def test_the_book_hears_of_a_run_with_its_evidence(world: World) -> None:
     evidence = await world.gates(ci=("exit 1",)).ci("a")
     assert world.heard == [evidence]
     assert list(world.rows) == [evidence.key]

@@ -95,8 +95,8 @@ class TestBeads:
         self, store: Store, disk: Disk
     ) -> None:
         await apply(store, "a", Added("A title"))
-        await apply(store, "a", Claimed("tw-1", "codex", "base"))
-        await store.beads.describe("a", workspace="/w", test_results={"passed": 3})
+        await apply(store, "a", Claimed("tw-1", "codex", "base"), workspace="/w")
+        await store.beads.describe("a", test_results={"passed": 3})
         contract = {"error_variants": ["E"], "preconditions": [], "other": 1}
         await apply(
             store,
@@ -434,6 +434,20 @@ class TestDocuments:
         (record,) = await store.events.since(0)
         assert (record.event, record.bead, record.reason) == ("gate_ran", "a", "ci")
         assert disk.commits == before + 1
+
+    async def test_a_row_can_come_with_the_count_of_a_swarm(self, store: Store, disk: Disk) -> None:
+        def counted(swarm: SwarmState) -> SwarmState:
+            return replace(swarm, gate_runs=swarm.gate_runs + 1)
+
+        with pytest.raises(RefusedError, match="no swarm s"):
+            await store.evidence.put("k", {}, event="gate_ran", swarm="s", on_swarm=counted)
+        assert (store.events.last, await store.evidence.get("k")) == (0, None)
+        await store.swarms.put(SwarmState("s"), event="swarm_starting")
+        before = disk.commits
+        await store.evidence.put("k", {}, event="gate_ran", swarm="s", on_swarm=counted)
+        found = store.swarms.get("s")
+        assert found and found.gate_runs == 1
+        assert (store.events.last, disk.commits) == (2, before + 1)
 
     async def test_a_swarm_has_one_checkpoint_the_newest(self, store: Store) -> None:
         assert await store.checkpoints.latest("s") is None

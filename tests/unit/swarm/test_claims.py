@@ -98,6 +98,9 @@ async def test_all_who_ask_are_served_in_order_in_one_commit(desk: Desk) -> None
     assert desk.world.disk.commits == before + 1
     assert desk.sessions == 4
     assert desk.shared.leases.holds("b-0") is not None
+    made = await desk.world.parts.workspaces.create("b-0", 1, start=desk.world.line.base)
+    row = desk.world.store.beads.row("b-0")
+    assert row and row["workspace"] == str(made.path)
 
 
 async def test_no_more_new_contracts_begin_than_the_target_leaves_room_for(desk: Desk) -> None:

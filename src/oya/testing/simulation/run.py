@@ -23,9 +23,11 @@ from oya.gates.gates import Gates
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.repository.places import Place
 from oya.store.store import Store
-from oya.swarm.assembly import JudgedTrees, Meter, Parts, counting, gates_config
+from oya.swarm.assembly import JudgedTrees, Parts, gates_config
 from oya.swarm.board import Board
+from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
+from oya.swarm.meter import Meter
 from oya.swarm.universe import Universe
 from oya.testing.beside import SimulatedBeside
 from oya.testing.loop import Deadlock, VirtualLoop
@@ -237,8 +239,7 @@ def _parts(
         gates_config(settings),
         runner=runner,
         trees=JudgedTrees(repo),
-        book=store.evidence,
-        on_run=counting(store, meter, swarm),
+        book=StoreBook(store, meter, swarm),
     )
     return Parts(
         settings=settings,

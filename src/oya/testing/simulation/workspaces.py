@@ -69,11 +69,15 @@ class SimulatedWorkspaces:
         """See `Workspaces.base_ref`."""
         return f"refs/oya/base/{encode(bead)}/{epoch}"
 
+    def folder(self, bead: str, epoch: int) -> Path:
+        """See `Workspaces.folder`."""
+        return WORK / f"{encode(bead)}.{epoch}"
+
     async def create(
         self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
     ) -> Workspace:
         """See `Workspaces.create`."""
-        key = f"{encode(bead)}.{epoch}"
+        key = self.folder(bead, epoch).name
         if WORK / key in self._disk.folders:
             raise GitError(f"there already is a workspace for {bead}, epoch {epoch}")
         self._live.add(key)

@@ -187,7 +187,7 @@ def _state(b: Briefing) -> str:
 def _contract(contract: Mapping[str, Any] | None) -> str:
     if contract is None:
         return ""
-    text = json.dumps(contract, indent=1, ensure_ascii=False)
+    text = json.dumps(contract, ensure_ascii=False, separators=(",\n", ": "))
     return _part("The contract (P1…Pn are its postconditions)", _fence(text, "json"))
 
 

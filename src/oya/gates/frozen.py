@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from oya.gates.model import Report, file_of
@@ -53,16 +52,20 @@ def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Repo
     is frozen with them (helpers and data are part of what a test says); beside tests that
     lie among the sources, only folders of snapshots and fixtures are.
     """
-    paths = [PurePosixPath(file) for file in files]
+    paths = list(files)
     names = {file_of(case.id) for case in report.cases} | {b.file for b in report.broken}
     wanted = frozenset(name for name in names if not report.exit_only) | frozenset(test_files)
     tests = {path for path in paths if _named(path, wanted)}
     roots = {root for path in tests if (root := _test_root(path)) is not None}
-    beside = {path.parent for path in tests}
-    frozen = {path for path in paths if path in tests or path.name in _RUNNER_FILES}
-    frozen |= {path for path in paths if not roots.isdisjoint(path.parents)}
-    frozen |= {path for path in paths if _serves(path, beside)}
-    return {str(path) for path in frozen}
+    beside = {path.rpartition("/")[0] for path in tests}
+    return {
+        path
+        for path in paths
+        if path in tests
+        or _last(path) in _RUNNER_FILES
+        or not roots.isdisjoint(_above(path))
+        or _serves(path, beside)
+    }
 
 
 def frozen_text(path: str, data: bytes) -> bytes:
@@ -70,7 +73,7 @@ def frozen_text(path: str, data: bytes) -> bytes:
 
     A `pyproject.toml` that cannot be read is frozen whole.
     """
-    if PurePosixPath(path).name != PARTLY_FROZEN:
+    if _last(path) != PARTLY_FROZEN:
         return data
     try:
         tool = tomllib.loads(data.decode()).get("tool", {})
@@ -97,9 +100,7 @@ def changed(frozen: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...
     added = {
         path
         for path in now
-        if path not in frozen
-        and PurePosixPath(path).name in _RUNNER_FILES
-        and now[path] != _nothing(path)
+        if path not in frozen and _last(path) in _RUNNER_FILES and now[path] != _nothing(path)
     }
     return tuple(sorted(edited | added))
 
@@ -109,22 +110,35 @@ def _now(path: str, now: Mapping[str, str]) -> str | None:
 
 
 def _nothing(path: str) -> str | None:
-    return digest(path, b"") if PurePosixPath(path).name == PARTLY_FROZEN else None
+    return digest(path, b"") if _last(path) == PARTLY_FROZEN else None
 
 
-def _named(path: PurePosixPath, wanted: Collection[str]) -> bool:
-    return any("/".join(path.parts[start:]) in wanted for start in range(len(path.parts)))
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
-def _test_root(path: PurePosixPath) -> PurePosixPath | None:
+def _above(path: str) -> Iterator[str]:
+    """The folders around a path, the nearest first and the top, "", last."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _named(path: str, wanted: Collection[str]) -> bool:
+    while path not in wanted:
+        path = path.partition("/")[2]
+        if not path:
+            return False
+    return True
+
+
+def _test_root(path: str) -> str | None:
     """The outermost folder of tests around a test."""
-    for parent in reversed(path.parents):
-        if parent.name in _TEST_FOLDERS:
-            return parent
-    return None
+    return next((f for f in reversed([*_above(path)]) if _last(f) in _TEST_FOLDERS), None)
 
 
-def _serves(path: PurePosixPath, beside: Collection[PurePosixPath]) -> bool:
+def _serves(path: str, beside: Collection[str]) -> bool:
     return any(
-        parent.name in _SERVING_FOLDERS and parent.parent in beside for parent in path.parents
+        _last(folder) in _SERVING_FOLDERS and folder.rpartition("/")[0] in beside
+        for folder in _above(path)
     )

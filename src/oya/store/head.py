@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from operator import attrgetter
 from sys import intern
 from typing import Any, TypeVar
@@ -283,7 +284,7 @@ def plain(value: Any) -> Any:
     `ValueError`, `TypeError` where JSON has nothing for it.
     """
     kind = type(value)
-    if kind in _ATOMS:
+    if kind in _ATOMS or (kind is float and isfinite(value)):
         return value
     if kind is tuple or kind is list:
         return [plain(item) for item in value]

@@ -24,7 +24,7 @@ from oya.lifecycle.record import EventRecord
 from oya.store.beside import Position, SequenceMark
 from oya.store.engine import Engine, Put, Row, Write
 from oya.store.group import Group, Request
-from oya.store.head import Draft, Head
+from oya.store.head import Draft, Head, to_text
 
 T = TypeVar("T")
 Listener = Callable[[Sequence[EventRecord], Sequence[Write]], None]
@@ -202,7 +202,7 @@ class Writer:
 
     async def _commit(self, draft: Draft) -> None:
         group = {"seq": draft.seq, "group": draft.group}
-        writes = [*draft.writes, Put("meta", "group", group)]
+        writes = [*draft.writes, Put("meta", "group", group, to_text(group))]
         began = self._clock.monotonic()
         point("store.committing")
         try:

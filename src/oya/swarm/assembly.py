@@ -93,7 +93,7 @@ class Parts:
 
     def attempt_logs(self, claim: Claim) -> Path:
         """A folder for the output of one attempt alone."""
-        return self.place.state / "logs" / "attempts" / f"{_safe(claim.bead)}-{claim.epoch}"
+        return self.place.state / f"logs/attempts/{_safe(claim.bead)}-{claim.epoch}"
 
     def approval(self) -> Hold | None:
         """What reviewed work waits for, if anything."""

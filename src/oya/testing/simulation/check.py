@@ -46,7 +46,7 @@ def history_of(ran: Ran) -> History:
                 held.add(at)
                 line += objects.commits[at].parents
     return History(
-        events=[json.loads(row) for row in ran.events.splitlines()],
+        events=[json.loads(row) for row in ran.events.decode().splitlines()],
         beads={row["id"]: _NEW | row["state"] for row in world.rows("beads")},
         swarms={row["id"]: row for row in world.rows("swarm_state")},
         commits=list(_landed(world)),

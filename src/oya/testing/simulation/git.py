@@ -137,11 +137,12 @@ class SimulatedGit:
 
     def _require_room(self, name: str) -> None:
         """A ref is a file to git, and what is above another one a folder."""
-        refs, parts = self._disk.refs, name.split("/")
-        above = ("/".join(parts[:count]) for count in range(1, len(parts)))
-        for other in (*above, *(ref for ref in refs if ref.startswith(f"{name}/"))):
-            if other in refs:
-                raise GitError(f"{name} cannot be made: there is {other}")
+        refs, above = self._disk.refs, name
+        while (above := above.rpartition("/")[0]) and above not in refs:
+            pass
+        below = f"\n{name}/" in "\n".join(("", *refs))
+        if above or below:
+            raise GitError(f"{name} cannot be made: there is {above or f'{name}/…'}")
 
     async def clear_locks(self) -> tuple[str, ...]:
         return ()
@@ -348,7 +349,7 @@ class SimulatedGit:
             raise GitError("the simulated disk is full")
 
     async def _written(self, step: str) -> None:
-        await self._life.turn(f"git {step} done", self._life.some(SLOWEST))
+        await self._life.turn(f"git {step} done", self._life.moment(SLOWEST))
 
 
 def root_of(objects: Objects, files: Files) -> dict[str, str]:

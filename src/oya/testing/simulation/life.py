@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
+from types import coroutine
 
 GLANCES = 0.2
 """How often others get a turn while a port only looks at something."""
@@ -31,6 +32,12 @@ class Gone(BaseException):
     """A port was used by a daemon that is dead; no `except` of the product takes this."""
 
 
+@coroutine
+def _others() -> Generator[None, None, None]:
+    """A turn for all others that can run: `asyncio.sleep(0)` without a second coroutine."""
+    yield
+
+
 class Life:
     """What the ports of one daemon have in common.
 
@@ -45,15 +52,19 @@ class Life:
 
     async def turn(self, step: str = "", seconds: float = 0.0) -> None:
         """Let others run and time go by; then, if the daemon still lives, `step` may be taken."""
-        await asyncio.sleep(seconds)
-        self.require()
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+        else:
+            await _others()
+        if self.over:
+            raise Gone
         if step:
             self.step(step)
 
     async def glance(self) -> None:
         """A turn for what only looks: often it takes no time at all."""
         if self.random.random() < GLANCES:
-            await asyncio.sleep(0)
+            await _others()
         self.require()
 
     def step(self, name: str) -> None:
@@ -73,22 +84,30 @@ class Life:
         """A time between nothing and `most` seconds."""
         return self.random.random() * most
 
+    def moment(self, most: float) -> float:
+        """What a disk takes: up to `most` seconds, and every other time nothing worth a timer."""
+        return max(0.0, 2.0 * self.random.random() - 1.0) * most
+
 
 class MachineClock:
-    """The clock of one life: wall time goes on from `began`, and may jump; timers do not."""
+    """The clock of one life: wall time goes on from `began`, and may jump; timers do not.
 
-    def __init__(self, began: datetime, chance: random.Random) -> None:
+    `time` is that of the loop, in seconds since then.
+    """
+
+    def __init__(self, began: datetime, chance: random.Random, time: Callable[[], float]) -> None:
         self.random = chance
+        self._time = time
         self.jumped = 0.0
         self._began = began
 
     def now(self) -> datetime:
         """See `Clock.now`."""
-        return self._began + timedelta(seconds=self.monotonic() + self.jumped)
+        return self._began + timedelta(seconds=self._time() + self.jumped)
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
-        return asyncio.get_running_loop().time()
+        return self._time()
 
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,16 +18,19 @@ FILE = "100644"
 EMPTY_ID = "0" * 40
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """What a path has in a tree."""
 
     data: bytes
     mode: str = FILE
 
-    @property
+    @cached_property
     def blob(self) -> str:
-        return blob_id(self.data)
+        """The id of its content."""
+        return hashlib.sha1(
+            b"blob %d\0%s" % (len(self.data), self.data), usedforsecurity=False
+        ).hexdigest()
 
     @property
     def kind(self) -> str:
@@ -170,12 +173,6 @@ def _marked(mine: File | None, other: File | None) -> File:
 
 def _ended(data: bytes) -> bytes:
     return data if not data or data.endswith(b"\n") else data + b"\n"
-
-
-@lru_cache(maxsize=20_000)
-def blob_id(data: bytes) -> str:
-    """The id of a file's content."""
-    return hashlib.sha1(b"blob %d\0%s" % (len(data), data), usedforsecurity=False).hexdigest()
 
 
 def _hash(kind: str, said: str) -> str:

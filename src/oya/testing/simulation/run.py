@@ -95,7 +95,7 @@ def run(plan: Plan) -> Ran:
 def _is_done(world: World, swarm: SwarmState) -> bool:
     if swarm.status is not SwarmStatus.COMPLETED:
         return False
-    last = world.rows("events")[-8:]  # a person may have spoken while it came to its end
+    last = world.rows("events", 8)  # a person may have spoken while it came to its end
     return swarm.reached or (world.calm and all(row["agent"] != "person" for row in last))
 
 
@@ -105,7 +105,9 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
     chance = random.Random(f"life {world.plan.seed} {world.lives}")  # noqa: S311
     loop = VirtualLoop(chance.randrange(2**32))
     life = Life(chance, world.passing)
-    clock = MachineClock(world.wall, random.Random(chance.randrange(2**32)))  # noqa: S311
+    jumps = random.Random(chance.randrange(2**32))  # noqa: S311
+    clock = MachineClock(world.wall, jumps, loop.time)
+    world.time = loop.time
     world.crash_in = lambda steps: loop.interrupt(steps, Crash())
     crashpoints.action = lambda name: life.step(f"point {name}")
     down, ended, stuck = BETWEEN, None, ""

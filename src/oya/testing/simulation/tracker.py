@@ -29,7 +29,7 @@ class SimulatedTracker:
 
     async def read(self, known: Snapshot | None = None) -> Snapshot:
         """See `Tracker.read`."""
-        await self._life.turn("", self._life.some(0.05))
+        await self._life.turn("", self._life.moment(0.05))
         data = self._data()
         fingerprint = hashlib.sha256(data).hexdigest()
         if known is not None and known.fingerprint == fingerprint:
@@ -43,7 +43,7 @@ class SimulatedTracker:
         after = before.close(bead_id, reason, at)
         if after is not before:
             self._disk.working[PATH] = dumps(after).encode()
-        await self._life.turn("tracker close done", self._life.some(0.05))
+        await self._life.turn("tracker close done", self._life.moment(0.05))
 
     def _data(self) -> bytes:
         if self._failing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from oya.repository.encode import decode, encode
 from oya.repository.port import OYA, Harvested, Head, Workspace
 from oya.testing.simulation.git import SimulatedGit
 from oya.testing.simulation.life import Life
-from oya.testing.simulation.objects import File, Objects, lay, take_away
+from oya.testing.simulation.objects import FILE, File, Objects, lay, take_away
 
 WORK = Path("/simulated/work")
 KEPT = Path("/simulated/kept")
@@ -71,14 +71,14 @@ class SimulatedWorkspaces:
 
     def folder(self, bead: str, epoch: int) -> Path:
         """See `Workspaces.folder`."""
-        return WORK / f"{encode(bead)}.{epoch}"
+        return _folder(f"{encode(bead)}.{epoch}")
 
     async def create(
         self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
     ) -> Workspace:
         """See `Workspaces.create`."""
         key = self.folder(bead, epoch).name
-        if WORK / key in self._disk.folders:
+        if _folder(key) in self._disk.folders:
             raise GitError(f"there already is a workspace for {bead}, epoch {epoch}")
         self._live.add(key)
         try:
@@ -98,10 +98,10 @@ class SimulatedWorkspaces:
         await self._life.turn("workspace record")
         self._disk.records[key] = record = Record(bead, epoch, commit, commit)
         await self._life.turn("workspace fill")
-        self._fill(WORK / key, commit)
-        await self._life.turn("workspace ready", self._life.some(0.05))
+        self._fill(_folder(key), commit)
+        await self._life.turn("workspace ready", self._life.moment(0.05))
         record.ready = True
-        return Workspace(bead, epoch, WORK / key, f"oya/{encode(bead)}", commit, conflicts)
+        return Workspace(bead, epoch, _folder(key), f"oya/{encode(bead)}", commit, conflicts)
 
     def _fill(self, path: Path, commit: str) -> None:
         files = self._objects.files(commit)
@@ -126,10 +126,11 @@ class SimulatedWorkspaces:
 
     def _tree(self, path: Path, start: str) -> str:
         before = self._objects.files(start)
-        files = {
-            name: File(data, before[name].mode if name in before else "100644")
-            for name, data in self._disk.work_in(path).items()
-        }
+        files = {}
+        for name, data in self._disk.work_in(path).items():
+            was = before.get(name)
+            same = was is not None and was.data == data
+            files[name] = was if was and same else File(data, was.mode if was else FILE)
         files |= {name: file for name, file in before.items() if name.startswith(NEVER_TAKEN)}
         return self._objects.add_tree(files)
 
@@ -150,11 +151,11 @@ class SimulatedWorkspaces:
 
     async def _move_aside(self, key: str, bead: str, epoch: int) -> Path:
         await self._life.turn("workspace keep")
-        if WORK / key not in self._disk.folders:
-            raise FileNotFoundError(WORK / key)
+        if _folder(key) not in self._disk.folders:
+            raise FileNotFoundError(_folder(key))
         free = (KEPT / (f"{key}-{number}" if number else key) for number in count())
         kept = next(path for path in free if path not in self._disk.kept)
-        self._disk.kept[kept] = self._disk.folders.pop(WORK / key)
+        self._disk.kept[kept] = self._disk.folders.pop(_folder(key))
         await self._discard(key, bead, epoch)
         return kept
 
@@ -163,7 +164,7 @@ class SimulatedWorkspaces:
         await self._life.turn()
         names = {path.name for path in self._disk.folders} | set(self._disk.records)
         found = [
-            (*self._whose(key), WORK / key)
+            (*self._whose(key), _folder(key))
             for key in sorted(names - (set() if every else self._live))
         ]
         return [(bead, epoch, path) for bead, epoch, path in found]
@@ -198,7 +199,7 @@ class SimulatedWorkspaces:
     async def _discard(self, key: str, bead: str, epoch: int) -> None:
         self._live.discard(key)
         await self._life.turn("workspace folder away")
-        self._disk.folders.pop(WORK / key, None)
+        self._disk.folders.pop(_folder(key), None)
         await self._life.turn("workspace record away")
         self._disk.records.pop(key, None)
         await self._repo.delete_ref(self.base_ref(bead, epoch))
@@ -226,6 +227,11 @@ class SimulatedAnswers:
         self._life.require()
         data = self._disk.folders.get(workspace, {}).get(answer_name(role))
         return None if data is None else data[: MAX_BYTES + 1]
+
+
+@lru_cache(maxsize=1000)
+def _folder(key: str) -> Path:
+    return WORK / key
 
 
 @cache

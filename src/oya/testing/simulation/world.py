@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -63,11 +62,12 @@ class World:
         self.added = 0
         self.others: dict[str, float] = {}
         self.crash_in: Callable[[int], None] = lambda steps: None
+        self.time: Callable[[], float] = lambda: 0.0
         _settle(self)
 
     def now(self) -> float:
         """Virtual seconds since the beginning, over all lives."""
-        return self.elapsed + asyncio.get_running_loop().time()
+        return self.elapsed + self.time()
 
     @property
     def wall(self) -> datetime:
@@ -115,10 +115,10 @@ class World:
             if record.ready and work is not None:
                 self.stakes[record.bead, record.epoch] = self.folders.work_in(work)
 
-    def rows(self, table: str) -> list[Row]:
-        """The rows of a table as they are on the disk, by key."""
+    def rows(self, table: str, last: int = 0) -> list[Row]:
+        """The rows of a table as they are on the disk, by key; only the `last` ones, if given."""
         rows = self.disk.volatile[table]
-        return [json.loads(rows[key]) for key in sorted(rows)]
+        return [json.loads(rows[key]) for key in sorted(rows)[-last:]]
 
     def row(self, table: str, key: str) -> Row | None:
         """One row as it is on the disk."""
@@ -141,7 +141,7 @@ class MachineEngine(SimulatedEngine):
         self._world = world
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        await self._life.turn("commit", self._life.some(SLOWEST_COMMIT))
+        await self._life.turn("commit", self._life.moment(SLOWEST_COMMIT))
         if self._disk.commits > MOST_COMMITS:
             raise Endless
         if self._world.now() < self._world.weather.store:

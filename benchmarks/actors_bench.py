@@ -141,8 +141,3 @@ def _pykka() -> tuple[float, float]:
     finally:
         ref.stop()
     return PYKKA_TELLS / (told - begin), PYKKA_ASKS / (asked - told)
-
-
-if __name__ == "__main__":
-    for name, value, unit, baseline, figure in measures():
-        print(f"{name} {value:,.0f} {unit} {baseline} {figure:,.0f} {value / figure:.2f}")

@@ -7,7 +7,6 @@ real ones, and the store is on disk with sync on; a null lander lands what was r
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,8 +16,8 @@ from typing import Any
 from scale_kit import (
     COMMIT,
     NullAgent,
+    filled_repository,
     in_child,
-    make_repository,
     memory,
     percentile,
     running,
@@ -45,10 +44,7 @@ Measure = tuple[str, float, str, str, float]
 
 def measures() -> Iterator[Measure]:
     """Memory and lag beside their limits, and what was accepted meanwhile."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "repository"
-        make_repository(folder, BEADS, 1)
-        in_child("scale_kit", "fill", folder)
+    with filled_repository(BEADS, 1) as folder:
         found = in_child("agents_bench", "agents", folder)
     agents = sum(AGENTS.values())
     wanted = agents / THINK * (2 + 2 / 3)  # a claim and an end each, and two for each landing
@@ -117,8 +113,3 @@ class NullLander(Actor[Any]):
             e.Landed(COMMIT),
             on_swarm=lambda s: replace(s, landed_beads=s.landed_beads + 1),
         )
-
-
-if __name__ == "__main__":
-    for name, value, unit, baseline, other in measures():
-        print(f"{name}: {value:,.1f} {unit}; {baseline}: {other:,.1f}; {value / other:.2f}")

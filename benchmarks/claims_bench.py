@@ -10,7 +10,6 @@ store has let go of them.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,8 @@ from typing import Any
 from scale_kit import (
     Idle,
     NullAgent,
-    fill,
+    filled_repository,
     in_child,
-    make_repository,
     memory,
     percentile,
     running,
@@ -45,10 +43,7 @@ Measure = tuple[str, float, str, str, float]
 
 def measures() -> Iterator[Measure]:
     """Claim p50 and p99 beside the raw commit's, claims per second, memory beside its limit."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "repository"
-        make_repository(folder, BEADS, AGENTS)
-        in_child("scale_kit", "fill", folder)
+    with filled_repository(BEADS, AGENTS) as folder:
         found = in_child("claims_bench", "claims", folder)
     for percent in (50, 99):
         yield (
@@ -113,10 +108,3 @@ async def _raw(place: Path, bead: dict[str, Any], event: dict[str, Any]) -> list
         took.append(time.perf_counter() - began)
     await engine.close()
     return took
-
-
-__all__ = ["claims", "fill", "measures"]
-
-if __name__ == "__main__":
-    for name, value, unit, baseline, other in measures():
-        print(f"{name}: {value:,.1f} {unit}; {baseline}: {other:,.1f}; {value / other:.2f}")

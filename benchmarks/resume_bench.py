@@ -11,13 +11,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scale_kit import environment, in_child, make_repository
+from scale_kit import environment, filled_repository
 
 BEADS = 10_000
 ATTEMPTS = 13
@@ -30,10 +29,7 @@ Measure = tuple[str, float, str, str, float]
 
 def measures() -> Iterator[Measure]:
     """The best and the worst of three rounds, beside the limit; the command alone beside both."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "repository"
-        make_repository(folder, BEADS, ATTEMPTS)
-        in_child("scale_kit", "fill", folder)
+    with filled_repository(BEADS, ATTEMPTS) as folder:
         try:
             took = list(_rounds(folder))
         finally:
@@ -108,8 +104,3 @@ def _seconds_of_a_command(folder: Path) -> float:
         check=True,
     )
     return time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    for name, value, unit, baseline, other in measures():
-        print(f"{name}: {value:,.2f} {unit}; {baseline}: {other:,.2f}; {value / other:.2f}")

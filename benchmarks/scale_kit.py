@@ -15,9 +15,10 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,7 +57,17 @@ grace = "1s"
 """
 
 
-def make_repository(folder: Path, beads: int, agents: int) -> None:
+@contextmanager
+def filled_repository(beads: int, agents: int) -> Iterator[Path]:
+    """A repository with a backlog of so many beads, all of them known to the store."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "repository"
+        _make_repository(folder, beads, agents)
+        in_child("scale_kit", "fill", folder)
+        yield folder
+
+
+def _make_repository(folder: Path, beads: int, agents: int) -> None:
     """A git repository that tracks a backlog of so many beads, of about 400 bytes each."""
     (folder / ".beads").mkdir(parents=True)
     (folder / ".oya").mkdir()

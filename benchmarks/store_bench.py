@@ -170,8 +170,3 @@ class _Raw:
             await self._engine.commit(writes)
             self.done += self._batch
         self.seconds += time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    for name, value, unit, baseline, other in measures():
-        print(f"{name}: {value:,.0f} {unit}; {baseline}: {other:,.0f}; {value / other:.2f}")

@@ -82,10 +82,6 @@ class AttemptEnded:
     reason: str
 
 
-TestWriterMessage = GetNextBead | WriteContract | CancelBead | AttemptEnded
-PlannerMessage = GetNextBead | CheckContract | CancelBead | AttemptEnded
-ImplementerMessage = GetNextBead | Implement | CancelBead | AttemptEnded
-ReviewerMessage = GetNextBead | Review | CancelBead | AttemptEnded
 Work = WriteContract | CheckContract | Implement | Review
 AgentMessage = GetNextBead | Work | CancelBead | AttemptEnded
 
@@ -284,6 +280,3 @@ LanderMessage = LookForReviewed | Sync
 @dataclass(frozen=True, slots=True)
 class ReadTracker:
     """Read the backlog again if it changed."""
-
-
-TrackerMessage = ReadTracker

@@ -6,16 +6,15 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_kit import Oya
 
 from oya.cli import attached
-from oya.cli.main import run
 from oya.daemon import state
 from oya.repository.places import find_place
-from repository_kit import commit, git, isolate, make_repository, write
+from repository_kit import commit, git, write
 
 CONFIG = """\
 [defaults]
@@ -32,27 +31,11 @@ FILES = {
     "scenario.json": '{"version": 1, "entries": []}',
     ".beads/issues.jsonl": BEAD,
 }
-Oya = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A repository that a swarm could run in."""
-    isolate(monkeypatch, tmp_path / "home")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "home"))
-    made = make_repository(tmp_path / "repo", FILES)
-    monkeypatch.chdir(made)
-    return made
-
-
-@pytest.fixture
-def oya(capsys: pytest.CaptureFixture[str]) -> Oya:
-    def ran(*args: str) -> tuple[int, str, str]:
-        code = run(list(args))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return ran
+def files() -> dict[str, str]:
+    return FILES
 
 
 def everything(folder: Path) -> str:

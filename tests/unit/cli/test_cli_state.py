@@ -5,39 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cli_kit import Oya
 
-from oya.cli.main import run
 from oya.clock import SystemClock
 from oya.lifecycle.events import Added
 from oya.lifecycle.model import Limits
 from oya.store import Store
-from repository_kit import isolate, make_repository
-
-Oya = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    isolate(monkeypatch, tmp_path / "home")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "home"))
-    made = make_repository(tmp_path / "repo")
-    monkeypatch.chdir(made)
-    return made
-
-
-@pytest.fixture
-def oya(capsys: pytest.CaptureFixture[str]) -> Oya:
-    def ran(*args: str) -> tuple[int, str, str]:
-        code = run(list(args))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return ran
 
 
 def fill(folder: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_kit import Oya
 
-from oya.cli.main import run
 from oya.clock import SystemClock
 from oya.lifecycle.events import Added, Claimed, LeaseExpired
 from oya.lifecycle.model import Limits
@@ -17,31 +16,15 @@ from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
 from oya.repository.places import find_place
 from oya.store import Store
 from oya.verify import PROMISES
-from repository_kit import git, isolate, make_repository
+from repository_kit import git
 
 BACKLOG = '{"id": "a-1", "title": "One", "status": "open", "issue_type": "task", "priority": 1}\n'
 LIMITS = Limits()
-Oya = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A repository in which a swarm has claimed a bead, and was stopped."""
-    isolate(monkeypatch, tmp_path / "home")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "home"))
-    made = make_repository(tmp_path / "repo", {".beads/issues.jsonl": BACKLOG})
-    monkeypatch.chdir(made)
-    return made
-
-
-@pytest.fixture
-def oya(capsys: pytest.CaptureFixture[str]) -> Oya:
-    def ran(*args: str) -> tuple[int, str, str]:
-        code = run(list(args))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return ran
+def files() -> dict[str, str]:
+    return {".beads/issues.jsonl": BACKLOG}
 
 
 def a_stopped_swarm(folder: Path) -> None:

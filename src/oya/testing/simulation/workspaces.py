@@ -84,7 +84,8 @@ class SimulatedWorkspaces:
         try:
             return await self._create(key, bead, epoch, start, merge)
         except BaseException:
-            await asyncio.shield(self._discard(key, bead, epoch))
+            if not self._life.over:
+                await asyncio.shield(self._discard(key, bead, epoch))
             raise
 
     async def _create(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from swarm_kit import NEVER
 
-from oya.actors import Actor, Supervisor
+from oya.actors import Actor, Backoff, Restart, Supervisor
 from oya.clock import LoopClock
 from oya.errors import MailboxFull
 from oya.lifecycle.model import BeadState, Role
+from oya.swarm.agents import base
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, Result
-from oya.swarm.messages import Claim, Heartbeat
+from oya.swarm.messages import Claim, ClaimBead, Heartbeat, Implement
 from oya.testing.loop import run_virtual
 
 
@@ -64,5 +66,45 @@ def test_an_orchestrator_that_waits_for_the_store_costs_no_attempt() -> None:
                 await asyncio.sleep(1)
         beats = [message.active() for message in got if isinstance(message, Heartbeat)]
         assert beats == [7.0, 9.0]
+
+    run_virtual(live)
+
+
+class Hears(Actor[Any]):
+    """Keeps what it is told."""
+
+    def __init__(self, got: list[Any]) -> None:
+        self._got = got
+
+    async def handle(self, message: Any) -> None:
+        self._got.append(message)
+
+
+def test_an_agent_that_crashes_of_its_attempt_asks_for_no_other_before_it_starts_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It said that its attempt was cancelled, asked, and crashed with the next bead in hand."""
+
+    async def defect(*_: object) -> tuple[None, str]:
+        await asyncio.sleep(1)
+        raise RuntimeError("a defect of ours")
+
+    monkeypatch.setattr(base, "run_attempt", defect)
+
+    async def live() -> None:
+        got: list[Any] = []
+        restart = Restart(3, 60.0, Backoff(first=5.0, jitter=0.0))
+        async with Supervisor(clock=LoopClock(), restart=restart, name="test") as root:
+            other = await root.spawn(lambda: Hears(got), name="other")
+            parts: Any = None
+            agent = await root.spawn(
+                lambda: Agent(parts, "implementer-1", "codex", other, other), name="implementer-1"
+            )
+            await asyncio.sleep(0.5)
+            agent.try_tell(Implement(CLAIM))
+            await asyncio.sleep(4)
+            assert [type(message) for message in got] == [ClaimBead]
+            await asyncio.sleep(5)
+            assert [type(message) for message in got] == [ClaimBead, ClaimBead]
 
     run_virtual(live)

@@ -92,13 +92,18 @@ class AgentActor(Actor[AgentMessage]):
 
     async def _attempt(self, claim: Claim) -> None:
         beat = self._beat(claim)
-        failure: FailureClass | None = FailureClass.CANCELLED
-        reason = "cancelled"
         try:
             failure, reason = await run_attempt(self.parts, claim, self.work, beat)
-        finally:
-            with suppress(ActorDead):  # it is being stopped, and nobody waits for the report
-                self.ref.try_tell(AttemptEnded(claim, failure, reason), control=True)
+        except asyncio.CancelledError:
+            self._over(AttemptEnded(claim, FailureClass.CANCELLED, "cancelled"))
+            raise
+        # Of anything else this agent crashes, and its supervisor tells of that: an agent that
+        # said that its attempt is over would be given another one on its way down.
+        self._over(AttemptEnded(claim, failure, reason))
+
+    def _over(self, end: AttemptEnded) -> None:
+        with suppress(ActorDead):  # it is being stopped, and nobody waits for the report
+            self.ref.try_tell(end, control=True)
 
     def _beat(self, claim: Claim) -> Beat:
         async def beat(active: Callable[[], float]) -> None:

@@ -256,11 +256,11 @@ class GitRepository:
     async def read_file(self, rev: str, path: str) -> bytes | None:
         asked = f"{rev}:{path}\0".encode("utf-8", "surrogateescape")
         out = await self.git("cat-file", "-z", "--batch", stdin=asked)
-        about, _, content = out.stdout.partition(b"\n")
-        words = about.split(b" ")
+        begin = out.stdout.index(b"\n") + 1  # a file may be large: it is copied once
+        words = out.stdout[:begin].split()
         if len(words) != 3 or words[1] != b"blob":
             return None
-        return content[: int(words[2])]
+        return out.stdout[begin : begin + int(words[2])]
 
     async def list_root(self, rev: str) -> dict[str, str]:
         out = await self.git("ls-tree", "-z", "--full-tree", rev)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from oya.errors import RefusedError
+from oya.lifecycle.copies import replacer
 from oya.lifecycle.failures import FailureClass
 
 
@@ -68,6 +69,10 @@ class SwarmState:
     def reached(self) -> bool:
         """Whether as many beads landed as were asked for."""
         return self.landed_beads >= self.target_beads
+
+
+replace = replacer(SwarmState)
+"""A changed copy of a swarm's state."""
 
 
 def move(state: SwarmState, to: SwarmStatus, reason: str | None = None) -> SwarmState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from oya.lifecycle.model import BeadState, Limits, state_to_json
 from oya.lifecycle.record import EventRecord
 from oya.lifecycle.table import Effect, transition
 from oya.store.engine import Put, Row, Write
-from oya.store.head import BeadDetails, Draft, Shed, bead_row, fields_of, plain
+from oya.store.head import BeadDetails, Draft, Shed, bead_row, fields_of, plain, with_details
 from oya.store.swarms import OnSwarm, known_swarm
 from oya.store.writer import Writer
 
@@ -149,7 +149,7 @@ class BeadStore:
             state, details = draft.bead(bead), draft.details(bead)
             if state is None or details is None:
                 raise _unknown(bead)
-            draft.put_bead(state, replace(details, **changes))
+            draft.put_bead(state, with_details(details, **changes))
 
         await self._submit([bead], decide)
 
@@ -210,16 +210,16 @@ def _step(
     )
     details = draft.details(bead) or BeadDetails(record.seq, record.at, record.at)
     if isinstance(event, Added):
-        details = replace(details, title=event.title)
+        details = with_details(details, title=event.title)
     if workspace is not None:
-        details = replace(details, workspace=workspace)
+        details = with_details(details, workspace=workspace)
     for write in also:
         if write.table not in SIDE_TABLES:
             raise ValueError(f"{write.table} is written by its own store only")
         draft.write(write)
         if isinstance(write, Put) and (write.table, write.key) == ("contracts", bead):
             contract = {name: write.row[name] for name in CONTRACT_FIELDS if name in write.row}
-            details = replace(details, contract=plain(contract))
+            details = with_details(details, contract=plain(contract))
     draft.put_bead(after, details)
     return Applied(after, effects, record)
 

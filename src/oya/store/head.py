@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from operator import attrgetter
 from sys import intern
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from oya.clock import Clock, stamp
 from oya.errors import StoreDamaged
+from oya.lifecycle.copies import replacer
 from oya.lifecycle.model import BeadState, Status, state_from_json
 from oya.lifecycle.record import EventRecord
 from oya.lifecycle.swarm import SwarmState, swarm_from_json, swarm_to_json
@@ -46,18 +47,9 @@ class BeadDetails:
     contract: Any = None
     shed: bool = False
 
-    def at(self, now: str) -> BeadDetails:
-        """The same, updated now."""
-        return BeadDetails(
-            self.first,
-            self.created_at,
-            now,
-            self.title,
-            self.workspace,
-            self.test_results,
-            self.contract,
-            self.shed,
-        )
+
+with_details = replacer(BeadDetails)
+"""A changed copy of a bead's details."""
 
 
 class Shed(Exception):
@@ -180,7 +172,7 @@ class Draft:
         """The bead's new state, with its row. `Shed`: what it shed must be given back first."""
         if details.shed:
             raise Shed
-        details = details.at(self.now)
+        details = with_details(details, updated_at=self.now)
         self._set(self._beads, state.id, state)
         self._set(self._details, state.id, details)
         self._put("beads", state.id, bead_row(state, details))
@@ -337,4 +329,4 @@ def _lean(state: BeadState, details: BeadDetails) -> BeadDetails:
     """Nobody asks for the contract of a bead that is over, and memory is for the others."""
     if state.status not in _OVER or details.contract is details.test_results is None:
         return details
-    return replace(details, contract=None, test_results=None, shed=True)
+    return with_details(details, contract=None, test_results=None, shed=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from oya.gates.model import Evidence
-from oya.lifecycle.swarm import SwarmState
+from oya.lifecycle.swarm import SwarmState, replace
 from oya.store.store import Store
 from oya.swarm.meter import Meter
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from oya.crashpoints import point
 from oya.errors import OyaError
 from oya.lifecycle.events import Landed, LandingLeft, LeaseExpired
 from oya.lifecycle.model import BeadState, Phase, Status
-from oya.lifecycle.swarm import SwarmState
+from oya.lifecycle.swarm import SwarmState, replace
 from oya.repository.prune import prune
 from oya.store.engine import Delete, Put, Write
 from oya.swarm.assembly import Parts

@@ -21,7 +21,8 @@ class Clock(Protocol):
     random: random.Random
 
     def now(self) -> datetime:
-        """Wall time, UTC, for records and people; never for deciding within one process."""
+        """Wall time, UTC, for records and people, and for moments that others name; never else
+        for deciding within one process."""
         ...
 
     def monotonic(self) -> float:

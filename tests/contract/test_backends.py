@@ -390,6 +390,22 @@ async def test_a_refusal_of_the_provider_has_its_class(
     assert str(status) in end.reason
 
 
+@pytest.mark.parametrize("form", [{}, {"as": "end_turn"}], ids=["error", "chat"])
+@pytest.mark.parametrize(
+    ("status", "says", "seconds"),
+    [
+        (429, "Please try again in 7m12s.", 432.0),
+        (429, "Please try again later.", None),
+        (500, "Please try again in 7m12s.", None),
+    ],
+)
+async def test_a_limit_that_tells_its_end_is_known_to_last_that_long(
+    play: Open, form: Step, status: int, says: str, seconds: float | None
+) -> None:
+    end = await ask(await play({"error": {"status": status, "message": says, **form}}))
+    assert end.resets_in == seconds
+
+
 async def test_talk_about_limits_is_no_refusal(play: Open) -> None:
     text = "I made the client retry on 429 Too Many Requests, with the usage limit in the error."
     end = await ask(await play({"say": text}))
@@ -770,6 +786,13 @@ async def test_a_session_that_does_not_begin(
         await agent(body)
     assert caught.value.failure is failure
     assert survivors(stage.marker) == []
+
+
+async def test_a_session_that_a_limit_keeps_from_beginning_tells_its_end(agent: Open) -> None:
+    data = '{"status": 429, "headers": {"retry-after": "20"}}'
+    with pytest.raises(BackendRefused) as caught:
+        await agent(f'ERRORS["session/new"] = {{"code": 1, "message": "x", "data": {data}}}')
+    assert (caught.value.failure, caught.value.resets_in) == (FailureClass.PROVIDER_LIMIT, 20.0)
 
 
 async def test_opening_can_be_cancelled(stage: Stage, agent: Open) -> None:

@@ -15,6 +15,7 @@ import oya
 from oya.agents.classify import BackendRefused, by_chat, by_error, by_text, last_paragraph, words
 from oya.agents.listen import Listener, tokens_of
 from oya.agents.port import AgentSession, Task, TurnEnd, Usage
+from oya.agents.resets import resets_in
 from oya.agents.transport import LineTransport
 from oya.agents.watch import Stuck, Vital, watched
 from oya.clock import Clock
@@ -72,20 +73,21 @@ class AcpBackend:
                 await session.begin()
         except Exception as error:
             await session.close()
-            raise _not_begun(self.name, error, tail(stderr, TAIL)) from error
+            raise _not_begun(self.name, error, tail(stderr, TAIL), self._clock) from error
         except BaseException:
             await session.close()
             raise
         return session
 
 
-def _not_begun(name: str, error: Exception, said: str) -> BackendRefused:
+def _not_begun(name: str, error: Exception, said: str, clock: Clock) -> BackendRefused:
     data = getattr(error, "data", None)
     code = getattr(error, "code", None)
     failure = by_error(str(error), data, code) or by_text(said) or FailureClass.AGENT_CRASH
     why = " · ".join(part for part in (str(error), words(data), said) if part)
     what = f"{name} did not begin a session: {why or type(error).__name__}"
-    return BackendRefused(what[:MAX_REASON], failure)
+    what = what[:MAX_REASON]
+    return BackendRefused(what, failure, resets_in=resets_in(failure, what, clock.now()))
 
 
 def task_env(task: Task) -> dict[str, str]:
@@ -220,7 +222,9 @@ class AcpSession:
         return Usage(tokens_of(answer), cost)
 
     def _failed(self, failure: FailureClass, why: str, usage: Usage | None = None) -> TurnEnd:
-        return TurnEnd("error", self._listener.text, failure, why[:MAX_REASON], usage or Usage())
+        why = why[:MAX_REASON]
+        told = resets_in(failure, why, self._clock.now())
+        return TurnEnd("error", self._listener.text, failure, why, usage or Usage(), told)
 
     async def _last_words(self) -> str:
         ended = await self._process.close(grace=GRACE)

@@ -60,11 +60,20 @@ _PREFIX = re.compile(r"^(?:\W|error:|warning:)*", re.IGNORECASE)
 
 
 class BackendRefused(BackendError):
-    """The backend did not begin a session; `failure` is the class of the reason."""
+    """The backend did not begin a session; `failure` is the class of the reason, `resets_in`
+    as in `TurnEnd`."""
 
-    def __init__(self, what: str, failure: FailureClass, *, hint: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        failure: FailureClass,
+        *,
+        hint: str = "",
+        resets_in: float | None = None,
+    ) -> None:
         super().__init__(what, hint=hint)
         self.failure = failure
+        self.resets_in = resets_in
 
 
 def by_status(status: int) -> FailureClass | None:

@@ -8,6 +8,7 @@ from oya.agents.acp import tail, task_env
 from oya.agents.answers import answer_path, make_room
 from oya.agents.classify import by_chat, by_text
 from oya.agents.port import AgentSession, Task, TurnEnd
+from oya.agents.resets import resets_in
 from oya.agents.watch import UNWIND, Stuck, Vital, watched
 from oya.clock import Clock
 from oya.errors import ProcessError
@@ -136,4 +137,5 @@ class CommandSession:
         return TurnEnd("end_turn", tail(self._vital.log, TAIL))
 
     def _failed(self, failure: FailureClass, why: str) -> TurnEnd:
-        return TurnEnd("error", tail(self._vital.log, TAIL), failure, why)
+        told = resets_in(failure, why, self._clock.now())
+        return TurnEnd("error", tail(self._vital.log, TAIL), failure, why, resets_in=told)

@@ -38,13 +38,18 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnd:
-    """How a turn ended. `failure` is None where nothing is known to have gone wrong."""
+    """How a turn ended. `failure` is None where nothing is known to have gone wrong.
+
+    `resets_in`: seconds until the provider's limit is over, where `failure` is one and its
+    end was told.
+    """
 
     stop_reason: str
     text: str = ""
     failure: FailureClass | None = None
     reason: str = ""
     usage: Usage = Usage()
+    resets_in: float | None = None
 
 
 class AgentSession(Protocol):

@@ -12,6 +12,8 @@ from oya.lifecycle.failures import RULES, FailureClass, Measure
 SESSION_MEMORY = 1 << 30
 PARK_FIRST = 2.0
 PARK_LIMIT = 900.0
+RESET_JITTER = 1.0
+"""Seconds after a reset, at most, until the first session tries."""
 
 
 @dataclass
@@ -63,15 +65,24 @@ class Admission:
         access.sessions -= 1
         access.probing = False
 
-    def ended(self, backend: str, failure: FailureClass | None, reason: str) -> bool:
-        """A session is over; True if the backend's state changed."""
+    def ended(
+        self,
+        backend: str,
+        failure: FailureClass | None,
+        reason: str,
+        resets_at: float | None = None,
+    ) -> bool:
+        """A session is over; True if the backend's state changed.
+
+        `resets_at`: the monotonic moment before which the provider refuses, where it says so.
+        """
         access = self.backends[backend]
         access.sessions -= 1
         access.probing &= access.sessions > 0  # which one was the probe is not known
         measure = RULES[failure].measure if failure else Measure.NONE
         if measure in (Measure.PARK_BACKEND, Measure.OPEN_CIRCUIT):
             state = "parked" if measure is Measure.PARK_BACKEND else "down"
-            return self._park(access, state, reason)
+            return self._park(access, state, reason, resets_at)
         if measure is Measure.DISABLE_BACKEND:
             return self.disable(backend, reason)
         if failure is FailureClass.CANCELLED or access.state == "disabled":
@@ -94,17 +105,24 @@ class Admission:
         for access in self.backends.values():
             _works(access)
 
-    def _park(self, access: Access, state: str, reason: str) -> bool:
+    def _park(self, access: Access, state: str, reason: str, resets_at: float | None) -> bool:
         if access.state == "disabled":
             return False
-        now = self._clock.monotonic()
-        if access.state == state and access.until is not None and access.until > now:
+        now, until = self._clock.monotonic(), access.until or 0.0
+        if until <= now:
+            until = now + self._backoff(access)
+        elif until >= (resets_at or 0.0):
             return False  # one outage, however many sessions it ends
-        wait = min(PARK_FIRST * 2**access.refusals, PARK_LIMIT)
-        access.refusals += 1
-        access.state, access.reason, access.probing = state, reason, False
-        access.until = now + wait * self._clock.random.uniform(0.75, 1.25)
+        if resets_at is not None:
+            # Not before the backoff is over: who always says "in a second" is not to be believed.
+            until = max(until, resets_at + self._clock.random.uniform(0.0, RESET_JITTER))
+        access.state, access.until, access.reason, access.probing = state, until, reason, False
         return True
+
+    def _backoff(self, access: Access) -> float:
+        wait: float = min(PARK_FIRST * 2**access.refusals, PARK_LIMIT)
+        access.refusals += 1
+        return wait * self._clock.random.uniform(0.75, 1.25)
 
 
 def _works(access: Access) -> None:

@@ -42,13 +42,22 @@ OUTAGE = 60.0
 
 
 class AttemptOver(Exception):
-    """The attempt ends here without a result; the class decides what follows."""
+    """The attempt ends here without a result; the class decides what follows. `resets_at` is
+    when the provider's limit is over, in monotonic seconds; None: not known, or there is none."""
 
-    def __init__(self, failure: FailureClass, reason: str, findings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        failure: FailureClass,
+        reason: str,
+        findings: Sequence[str] = (),
+        *,
+        resets_at: float | None = None,
+    ) -> None:
         super().__init__(reason)
         self.failure = failure
         self.reason = reason
         self.findings = tuple(findings)
+        self.resets_at = resets_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,7 @@ class Attempt:
         self._turn_seconds += self.parts.clock.monotonic() - began
         self.parts.meter.usage(self.claim.backend, end.usage)
         if end.failure is not None:
-            raise AttemptOver(end.failure, end.reason)
+            raise AttemptOver(end.failure, end.reason, resets_at=self._moment(end.resets_in))
 
     async def fix(self, findings: Sequence[str], failure: FailureClass) -> None:
         """Say what is wrong in the same session; over `fix_rounds` the attempt has failed."""
@@ -216,21 +225,25 @@ class Attempt:
         try:
             self._session = await self.parts.backends[claim.backend].open(task)
         except BackendRefused as refused:
-            raise AttemptOver(refused.failure, str(refused)) from refused
+            moment = self._moment(refused.resets_in)
+            raise AttemptOver(refused.failure, str(refused), resets_at=moment) from refused
         except BackendError as error:
             raise AttemptOver(FailureClass.AGENT_CRASH, str(error)) from error
         point("attempt.opened")
         return self._session
 
+    def _moment(self, seconds: float | None) -> float | None:
+        return None if seconds is None else self.parts.clock.monotonic() + seconds
+
 
 Working = Callable[[Attempt], Awaitable[Result]]
 Beat = Callable[[Callable[[], float]], Awaitable[None]]
+Ending = tuple[FailureClass | None, str, float | None]
+"""The class of a failure (None: a result), why, and when the provider's limit is over."""
 
 
-async def run_attempt(
-    parts: Parts, claim: Claim, work: Working, beat: Beat
-) -> tuple[FailureClass | None, str]:
-    """Run one attempt to its recorded end; the class of its failure (None: a result), and why.
+async def run_attempt(parts: Parts, claim: Claim, work: Working, beat: Beat) -> Ending:
+    """Run one attempt to its recorded end, and say which it was.
 
     The result, or the failure with its snapshot, is in the store when this returns; the
     workspace is gone. Cancelled, it does the same with class `cancelled` before it goes.
@@ -272,13 +285,11 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
         return AttemptOver(FailureClass.INTERNAL, f"{type(error).__name__}: {error}")
 
 
-async def _settle(
-    attempt: Attempt, outcome: Result | AttemptOver, beat: Beat
-) -> tuple[FailureClass | None, str]:
+async def _settle(attempt: Attempt, outcome: Result | AttemptOver, beat: Beat) -> Ending:
     """Record the end. The snapshot of a failure comes before its event, the folder goes last."""
-    failure, reason = None, ""
+    failure, reason, resets_at = None, "", None
     if isinstance(outcome, AttemptOver):
-        failure, reason = outcome.failure, outcome.reason
+        failure, reason, resets_at = outcome.failure, outcome.reason, outcome.resets_at
         outcome = await _failed(attempt, outcome)
     parts, until = attempt.parts, attempt.parts.clock.monotonic() + OUTAGE
     point("attempt.ending")
@@ -294,7 +305,7 @@ async def _settle(
         await parts.clock.sleep(AGAIN)
     point("attempt.ended")
     await _put_away(attempt)
-    return failure, reason
+    return failure, reason, resets_at
 
 
 async def _record(attempt: Attempt, outcome: Result, failure: FailureClass | None) -> None:

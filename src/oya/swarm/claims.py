@@ -160,14 +160,16 @@ class Claims:
             if handle.bead == bead and handle.epoch == epoch and handle.ref is not None:
                 handle.ref.try_tell(CancelBead(bead, epoch, why), control=True)
 
-    def ended(self, claim: Claim, failure: FailureClass | None, reason: str) -> bool:
+    def ended(
+        self, claim: Claim, failure: FailureClass | None, reason: str, resets_at: float | None
+    ) -> bool:
         """An attempt is over; True if that changed the state of its backend. Twice is once."""
         self._shared.leases.end(claim.bead, claim.epoch)
         handle = self._shared.pool.get(claim.agent)
         if handle is None or (handle.bead, handle.epoch) != (claim.bead, claim.epoch):
             return False
         handle.idles(self._clock.monotonic())
-        return self._shared.admission.ended(claim.backend, failure, reason)
+        return self._shared.admission.ended(claim.backend, failure, reason, resets_at)
 
     async def crashed(self, agent: str, reason: str) -> None:
         """An actor crashed with a bead in hand: the lease ends now, not when it runs out."""

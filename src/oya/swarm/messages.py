@@ -75,11 +75,15 @@ class CancelBead:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """To itself: the child task that worked has ended. `failure` is None for a result."""
+    """To itself: the child task that worked has ended. `failure` is None for a result.
+
+    `resets_at`, here and below: when the provider's limit is over, in monotonic seconds.
+    """
 
     claim: Claim
     failure: FailureClass | None
     reason: str
+    resets_at: float | None = None
 
 
 Work = WriteContract | CheckContract | Implement | Review
@@ -112,6 +116,7 @@ class AgentFailed:
     claim: Claim
     failure: FailureClass
     reason: str
+    resets_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +218,7 @@ class ReleaseBead:
     claim: Claim | None
     failure: FailureClass | None
     reason: str
+    resets_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from oya.swarm.messages import (
     Stop,
     Wake,
 )
-from oya.swarm.report import live
+from oya.swarm.report import live, wall_time
 from oya.swarm.shared import Shared
 
 log = structlog.get_logger()
@@ -183,14 +183,14 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         if message.claim is None:
             await self._claims.crashed(message.agent, message.reason)
         else:
-            await self._ended(message.claim, message.failure, message.reason)
+            await self._ended(message.claim, message)
         await self._soon()
 
-    async def _ended(self, claim: Claim, failure: FailureClass | None, reason: str) -> None:
-        if self._claims.ended(claim, failure, reason):
+    async def _ended(self, claim: Claim, end: ReleaseBead) -> None:
+        if self._claims.ended(claim, end.failure, end.reason, end.resets_at):
             await self._backend_changed(claim.backend)
-        if failure is FailureClass.BASE_RED:
-            await self._base_is_red(claim.base, reason)
+        if end.failure is FailureClass.BASE_RED:
+            await self._base_is_red(claim.base, end.reason)
         state = self._parts.store.beads.get(claim.bead)
         if state is not None and state.phase is Phase.LANDING:
             self._tell_lander()
@@ -202,11 +202,12 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     async def _backend_changed(self, name: str) -> None:
         access = self._shared.admission.backends[name]
         self._look_when_open(access)
+        until = wall_time(self.clock, access.until)
         await self._parts.store.events.append(
             f"backend_{access.state}",
             swarm=self._parts.swarm,
             reason=access.reason,
-            data={"backend": name},
+            data={"backend": name} | ({"until": until} if until else {}),
         )
 
     def _look_when_open(self, access: Access) -> None:

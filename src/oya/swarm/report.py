@@ -94,8 +94,8 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
             bead=h.bead,
             backend=h.backend,
             epoch=h.epoch,
-            since=_wall(clock, h.since),
-            last_activity=_wall(clock, h.last_activity),
+            since=wall_time(clock, h.since),
+            last_activity=wall_time(clock, h.last_activity),
             restarts=h.restarts,
         )
         for h in pool.all()
@@ -107,7 +107,7 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
             BackendLine(
                 name=access.name,
                 state=access.state,
-                until=_wall(clock, access.until),
+                until=wall_time(clock, access.until),
                 reason=access.reason,
                 tokens=used.tokens if used else None,
                 cost_usd=used.cost_usd if used else None,
@@ -123,7 +123,7 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
     return Live(agents, tuple(backends), landing)
 
 
-def _wall(clock: Clock, moment: float | None) -> str | None:
+def wall_time(clock: Clock, moment: float | None) -> str | None:
     """The wall time of a monotonic moment."""
     if moment is None:
         return None

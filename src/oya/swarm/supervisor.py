@@ -85,7 +85,7 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
             case AgentFailed():
                 await self._failed(message)
             case BeadComplete(agent=agent, claim=claim):
-                await self._ended(agent, claim, None, "")
+                await self._ended(ReleaseBead(agent, claim, None, ""), claim)
             case Shutdown(reply=reply):
                 await self._shutdown()
                 reply.send(None)
@@ -116,15 +116,15 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
         handle = self._pool.get(message.agent)
         if handle is not None and RULES[message.failure].measure is Measure.RESTART_AGENT:
             handle.restarts += 1
-        await self._ended(message.agent, message.claim, message.failure, message.reason)
+        agent, claim, failure = message.agent, message.claim, message.failure
+        end = ReleaseBead(agent, claim, failure, message.reason, message.resets_at)
+        await self._ended(end, claim)
 
-    async def _ended(
-        self, agent: str, claim: Claim, failure: FailureClass | None, reason: str
-    ) -> None:
+    async def _ended(self, end: ReleaseBead, claim: Claim) -> None:
         """Judge first, then let the orchestrator go on: a meltdown is never overtaken by an end."""
-        self._judge(claim, failure)
-        await self._orchestrator.tell(ReleaseBead(agent, claim, failure, reason), control=True)
-        handle = self._pool.get(agent)
+        self._judge(claim, end.failure)
+        await self._orchestrator.tell(end, control=True)
+        handle = self._pool.get(end.agent)
         if handle is not None and handle.state is AgentState.SHUTTING_DOWN:
             await self._end(handle)
 

@@ -6,7 +6,13 @@ import pytest
 
 from oya.clock import SystemClock
 from oya.lifecycle.failures import FailureClass
-from oya.swarm.admission import PARK_FIRST, PARK_LIMIT, Admission, seats_by_memory
+from oya.swarm.admission import (
+    PARK_FIRST,
+    PARK_LIMIT,
+    RESET_JITTER,
+    Admission,
+    seats_by_memory,
+)
 
 LIMIT, DOWN, AUTH = FailureClass.PROVIDER_LIMIT, FailureClass.PROVIDER_DOWN, FailureClass.AUTH
 
@@ -28,10 +34,12 @@ def admission(clock: Clock) -> Admission:
     return Admission({"x": 3, "y": 3}, clock)
 
 
-def refused(admission: Admission, failure: FailureClass = LIMIT) -> bool:
+def refused(
+    admission: Admission, failure: FailureClass = LIMIT, *, resets_at: float | None = None
+) -> bool:
     """A session is given out, and the provider refuses it."""
     admission.took("x")
-    return admission.ended("x", failure, "429")
+    return admission.ended("x", failure, "429", resets_at)
 
 
 def over(admission: Admission, clock: Clock) -> float:
@@ -121,6 +129,45 @@ def test_the_wait_doubles_up_to_a_limit_with_jitter(admission: Admission, clock:
     expected = [min(PARK_FIRST * 2**n, PARK_LIMIT) for n in range(14)]
     assert all(0.75 * e <= w <= 1.25 * e for e, w in zip(expected, waits, strict=True))
     assert len({w / e for e, w in zip(expected, waits, strict=True)}) > 1
+
+
+def test_a_limit_that_tells_its_end_is_waited_out(admission: Admission, clock: Clock) -> None:
+    ends = []
+    for wait in (3600.0, 20.0, 86400.0):
+        assert refused(admission, resets_at=clock.at + wait)
+        clock.at += wait - 0.01
+        assert not admission.admits("x")
+        clock.at += 0.01 + RESET_JITTER
+        assert admission.admits("x")
+        ends.append((admission.backends["x"].until or 0.0) - clock.at)
+        admission.took("x")
+        admission.ended("x", None, "")
+    assert len(set(ends)) == 3, "with jitter"
+
+
+@pytest.mark.parametrize("told", [0.0, -5.0, 0.5])
+def test_an_end_that_is_told_again_and_again_is_not_believed(
+    admission: Admission, clock: Clock, told: float
+) -> None:
+    for n in range(14):
+        refused(admission, resets_at=clock.at + told)
+        expected = min(PARK_FIRST * 2**n, PARK_LIMIT)
+        assert 0.75 * expected <= over(admission, clock) <= 1.25 * expected
+
+
+def test_who_tells_a_later_end_is_heard_while_it_is_parked(
+    admission: Admission, clock: Clock
+) -> None:
+    for _ in range(5):
+        admission.took("x")
+    assert admission.ended("x", DOWN, "503")
+    assert admission.ended("x", LIMIT, "429", clock.at + 600)
+    assert not admission.ended("x", LIMIT, "429", clock.at + 600)
+    assert not admission.ended("x", LIMIT, "429", clock.at + 30)
+    assert not admission.ended("x", DOWN, "503"), "it would be tried too soon"
+    access = admission.backends["x"]
+    assert (access.state, access.refusals) == ("parked", 1)
+    assert 600 <= over(admission, clock) <= 600 + RESET_JITTER
 
 
 def test_without_a_login_it_stays_out_until_a_person_says_so(

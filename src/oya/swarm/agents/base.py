@@ -93,13 +93,13 @@ class AgentActor(Actor[AgentMessage]):
     async def _attempt(self, claim: Claim) -> None:
         beat = self._beat(claim)
         try:
-            failure, reason = await run_attempt(self.parts, claim, self.work, beat)
+            ending = await run_attempt(self.parts, claim, self.work, beat)
         except asyncio.CancelledError:
             self._over(AttemptEnded(claim, FailureClass.CANCELLED, "cancelled"))
             raise
         # Of anything else this agent crashes, and its supervisor tells of that: an agent that
         # said that its attempt is over would be given another one on its way down.
-        self._over(AttemptEnded(claim, failure, reason))
+        self._over(AttemptEnded(claim, *ending))
 
     def _over(self, end: AttemptEnded) -> None:
         with suppress(ActorDead):  # it is being stopped, and nobody waits for the report
@@ -121,7 +121,8 @@ class AgentActor(Actor[AgentMessage]):
             await self._supervisor.tell(BeadComplete(self.agent, claim), control=True)
         else:
             await self._supervisor.tell(
-                AgentFailed(self.agent, claim, end.failure, end.reason), control=True
+                AgentFailed(self.agent, claim, end.failure, end.reason, end.resets_at),
+                control=True,
             )
         self._next(end.failure)
 

@@ -172,7 +172,7 @@ class SimulatedAgents:
             folders=self._folders,
             life=Prompt(),
             calm=lambda: False,
-            refusing=lambda _: FailureClass.AUTH if self._deed == "auth" else None,
+            refusing=lambda _: (FailureClass.AUTH, None) if self._deed == "auth" else None,
             now=time.monotonic,
             deed=lambda plan, task: self._deed,
         )

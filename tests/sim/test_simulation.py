@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 
 import pytest
 
+from oya.clock import stamp
 from oya.testing.simulation.check import breaches
 from oya.testing.simulation.many import Found, some
-from oya.testing.simulation.plan import draw
+from oya.testing.simulation.plan import BeadPlan, Fault, Plan, draw
 from oya.testing.simulation.run import run
+from oya.testing.simulation.world import BEGAN
 
 SEEDS = int(os.environ.get("OYA_SIM_SEEDS", "300"))
 PARTS = 12
@@ -79,6 +83,34 @@ def test_seeds_differ_and_faults_happen() -> None:
     assert found.counts["attempt_failed"] > 100
     assert found.counts["landing_conflicted"] > 20
     assert found.counts["lease_expired"] > 20
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("told", [True, False])
+def test_a_limit_that_tells_its_end_is_waited_out_and_costs_no_attempt(
+    seed: int, told: bool
+) -> None:
+    about = {"backend": "beta", "class": "provider_limit", "seconds": 60.0, "told": told}
+    beads = tuple(BeadPlan(f"b-{n:02}", "plain") for n in range(1, 6))
+    ran = run(Plan(seed, beads, (Fault(0, 4.0, "provider", about),), target=5, harsh=0.0))
+    assert breaches(ran) == []
+    assert ran.world.rows("swarm_state")[-1]["landed_beads"] == 5
+
+    events = [json.loads(row) for row in ran.events.splitlines()]
+    refused = [row for row in events if row["class"] == "provider_limit"]
+    assert refused
+    assert [row["data"]["used"] for row in refused] == [0] * len(refused)
+    parked = next(row for row in events if row["event"] == "backend_parked")
+    over = stamp(BEGAN + timedelta(seconds=64.0))
+    tries = [
+        row["at"]
+        for row in events
+        if row["event"] == "claimed" and row["data"]["backend"] == "beta"
+        if row["at"] > parked["at"]
+    ]
+    assert tries, "it is used again"
+    assert (min(tries) >= over) is told
+    assert (parked["data"]["until"] >= over) is told
 
 
 def some_counts(ran: object) -> object:

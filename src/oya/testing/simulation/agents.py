@@ -48,7 +48,8 @@ def deed_of(plan: Plan, task: Task) -> str:
 
 @dataclass
 class AgentWorld:
-    """What agents need of the world. `refusing`: the class with which a provider refuses now.
+    """What agents need of the world. `refusing`: the class with which a provider refuses now,
+    and the seconds until it ceases to, where it tells them.
 
     `deed` chooses what the agent of an attempt does, where it is not calm.
     """
@@ -57,7 +58,7 @@ class AgentWorld:
     folders: FolderDisk
     life: Life
     calm: Callable[[], bool]
-    refusing: Callable[[str], FailureClass | None]
+    refusing: Callable[[str], tuple[FailureClass, float | None] | None]
     now: Callable[[], float]
     deed: Callable[[Plan, Task], str] = deed_of
     sessions: dict[str, SimulatedSession] = field(default_factory=dict)
@@ -77,8 +78,9 @@ class SimulatedBackend:
         life = self._world.life
         await life.turn("agent open", life.some(0.2))
         refused = self._world.refusing(self.name)
-        if refused is FailureClass.AUTH:
-            raise BackendRefused("the simulated login is over", refused)
+        if refused is not None and (refused[0] is FailureClass.AUTH or life.random.random() < 0.3):
+            what = f"the simulated provider says {refused[0]}"
+            raise BackendRefused(what, refused[0], resets_in=refused[1])
         session = SimulatedSession(self.name, self._world, task)
         if session.deed == "crash" and life.random.random() < 0.3:
             raise BackendRefused("the simulated program does not start", FailureClass.AGENT_CRASH)
@@ -131,10 +133,10 @@ class SimulatedSession:
         life, deed = self._world.life, self.deed
         await life.turn("agent", life.some(SLOWEST * (5.0 if deed == "slow" else 1.0)))
         refused = self._world.refusing(self._backend)
-        if refused is None and self._turns == 1:
-            refused = _REFUSALS.get(deed)
+        if refused is None and self._turns == 1 and deed in _REFUSALS:
+            refused = _REFUSALS[deed], None
         if refused is not None:
-            return _failed(refused, f"the simulated provider says {refused}")
+            return _failed(refused[0], f"the simulated provider says {refused[0]}", refused[1])
         if deed == "crash":
             return _failed(FailureClass.AGENT_CRASH, "the simulated program died")
         if deed == "stuck":
@@ -175,8 +177,8 @@ class SimulatedSession:
 _REFUSALS = {"limit": FailureClass.PROVIDER_LIMIT, "down": FailureClass.PROVIDER_DOWN}
 
 
-def _failed(failure: FailureClass, reason: str) -> TurnEnd:
-    return TurnEnd("error", failure=failure, reason=reason)
+def _failed(failure: FailureClass, reason: str, resets_in: float | None = None) -> TurnEnd:
+    return TurnEnd("error", failure=failure, reason=reason, resets_in=resets_in)
 
 
 @dataclass

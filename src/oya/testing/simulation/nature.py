@@ -20,7 +20,7 @@ from oya.testing.engine import Outcome
 from oya.testing.simulation.agents import AgentWorld
 from oya.testing.simulation.life import Life, MachineClock
 from oya.testing.simulation.plan import BeadPlan, Fault
-from oya.testing.simulation.world import Weather, World, issue
+from oya.testing.simulation.world import Refusal, Weather, World, issue
 
 PATROL = 5.0
 """Virtual seconds between two looks of a person at what waits for them."""
@@ -110,7 +110,8 @@ class Nature:
     def _provider(self, about: dict[str, Any]) -> None:
         until = self._world.now() + about["seconds"]
         refuses = FailureClass(about["class"])
-        self._world.weather.providers[about["backend"]] = (refuses, until)
+        told = about["told"] and refuses is FailureClass.PROVIDER_LIMIT
+        self._world.weather.providers[about["backend"]] = Refusal(refuses, until, told)
         if refuses is FailureClass.AUTH:
             self._follows(about["seconds"] + 1.0, "continue")
 

@@ -192,7 +192,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
         case "provider":
             classes = ("provider_limit", "provider_down", "auth")
             backend = chance.choice(("alpha", "beta"))
-            return {"backend": backend, "class": chance.choice(classes), "seconds": seconds}
+            about = {"backend": backend, "class": chance.choice(classes), "seconds": seconds}
+            return about | {"told": down < 10.0}  # drawn anyway: other seeds stay as they are
         case "foreign":
             return {"path": chance.choice(("src/list.x", "src/foreign.x", f"src/{bead}.x"))}
         case "edit":

@@ -26,6 +26,15 @@ MOST_COMMITS = 6000
 """Commits of one run, some ten times what it needs, after which it will never end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A provider refuses until a moment in virtual time; `told`: it says which."""
+
+    failure: FailureClass
+    until: float
+    told: bool
+
+
 @dataclass
 class Weather:
     """What goes wrong now: each until a moment in virtual time, 0 for not at all."""
@@ -35,7 +44,7 @@ class Weather:
     git: float = 0.0
     flips: float = 0.0
     killed: float = 0.0
-    providers: dict[str, tuple[FailureClass, float]] = field(default_factory=dict)
+    providers: dict[str, Refusal] = field(default_factory=dict)
     defects: int = 0
 
 
@@ -101,10 +110,12 @@ class World:
             return "flip"
         return "killed" if self.now() < self.weather.killed and self.chance.random() < 0.3 else ""
 
-    def refusing(self, backend: str) -> FailureClass | None:
-        """With which class a provider refuses now, if it does."""
-        failure, until = self.weather.providers.get(backend, (None, 0.0))
-        return failure if self.now() < until else None
+    def refusing(self, backend: str) -> tuple[FailureClass, float | None] | None:
+        """With which class a provider refuses now, if it does, and for how long, if it says so."""
+        refusal = self.weather.providers.get(backend)
+        if refusal is None or self.now() >= refusal.until:
+            return None
+        return refusal.failure, refusal.until - self.now() if refusal.told else None
 
     # What outlives a daemon
 

@@ -42,7 +42,8 @@ _SAID_STATUS = re.compile(
 _SAID = (
     (
         FailureClass.PROVIDER_LIMIT,
-        r"you(?:'ve| have) (?:hit|reached|exceeded) your .{0,30}limit|.{0,30}usage limit reached"
+        r"you(?:.ve| have)? (?:hit|reached|exceeded) your .{0,30}(?:limit|quota)"
+        r"|.{0,30}usage limit reached"
         r"|.{0,30}limit reached .{0,5}resets? |429 too many|rate limit (?:reached|exceeded)"
         r"|quota exceeded|you have exhausted your (?:capacity|quota)",
     ),

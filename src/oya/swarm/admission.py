@@ -12,6 +12,8 @@ from oya.lifecycle.failures import RULES, FailureClass, Measure
 SESSION_MEMORY = 1 << 30
 PARK_FIRST = 2.0
 PARK_LIMIT = 900.0
+DOUBLED = 20
+"""Times that a rest is doubled, at most."""
 RESET_JITTER = 1.0
 """Seconds after a reset, at most, until the first session tries."""
 
@@ -120,7 +122,7 @@ class Admission:
         return True
 
     def _backoff(self, access: Access) -> float:
-        wait: float = min(PARK_FIRST * 2**access.refusals, PARK_LIMIT)
+        wait: float = min(PARK_FIRST * 2 ** min(access.refusals, DOUBLED), PARK_LIMIT)
         access.refusals += 1
         return wait * self._clock.random.uniform(0.75, 1.25)
 

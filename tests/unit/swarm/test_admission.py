@@ -131,6 +131,15 @@ def test_the_wait_doubles_up_to_a_limit_with_jitter(admission: Admission, clock:
     assert len({w / e for e, w in zip(expected, waits, strict=True)}) > 1
 
 
+def test_a_provider_that_refuses_for_weeks_is_still_asked(
+    admission: Admission, clock: Clock
+) -> None:
+    """2 to the power of 1,100 is no float."""
+    admission.backends["x"].refusals = 1100
+    refused(admission)
+    assert over(admission, clock) <= 1.25 * PARK_LIMIT
+
+
 def test_a_limit_that_tells_its_end_is_waited_out(admission: Admission, clock: Clock) -> None:
     ends = []
     for wait in (3600.0, 20.0, 86400.0):

@@ -2,7 +2,8 @@
 
 `oya verify` holds the log, git and the tracker against what is promised, by code that shares
 nothing with the swarm. Here is what only this scenario can know: what lay in the workspaces at
-each kill, what every landed commit must do when it is checked out, that nothing runs or is left.
+each kill, what every landed commit must do when it is checked out, what somebody outside was
+told, that nothing runs or is left.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Ground(Protocol):
     repository: Path
     home: Path
     at_stake: dict[str, dict[str, bytes]]
+    heard: list[Row]
     tracked: bool
 
     @property
@@ -169,6 +171,14 @@ def snapshots_are_what_refs_hold(found: Evidence) -> Iterator[str]:
             yield f"{ref} is not the snapshot {snapshot} of event {row['seq']}"
 
 
+def what_was_heard_is_there(found: Evidence) -> Iterator[str]:
+    """An event that a daemon has told somebody outside is in the log, as it was told."""
+    there = {row["seq"]: row for row in found.events}
+    for row in found.ground.heard:
+        if there.get(row["seq"]) != row:
+            yield f"heard as {row}, in the log as {there.get(row['seq'])}"
+
+
 def nothing_runs(found: Evidence) -> Iterator[str]:
     """No process carries what belongs to this ground."""
     yield from (f"still runs: {process}" for process in found.running)
@@ -201,6 +211,7 @@ PROMISES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     every_commit_is_green,
     what_lay_there_is_kept,
     snapshots_are_what_refs_hold,
+    what_was_heard_is_there,
     nothing_runs,
     nothing_lies_about,
 )

@@ -30,6 +30,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crash_follower import Follower
+
 from oya import crashpoints
 from oya.daemon.client import Client, NoDaemon
 from oya.daemon.request import Request
@@ -168,11 +170,13 @@ class Ground:
     at_stake: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """Attempt ("bead/epoch") → uncommitted files that lay in its workspace at a kill."""
     heard: list[dict[str, Any]] = field(default_factory=list)
-    """Every event that `wait_for` has passed: what was acknowledged before a kill."""
+    """Every event that `wait_for` has passed, or a follower: what was acknowledged to somebody
+    outside. None of it may be lost."""
     kills: int = 0
     _seen: int = 0
     _pid: int = 0
     _ended: bool = False
+    _follower: Follower | None = None
 
     @classmethod
     def make(
@@ -331,6 +335,16 @@ class Ground:
                 return True
         return False
 
+    def listen(self) -> None:
+        """From now on everything is heard that a daemon here says, until `hear_no_more`."""
+        self._follower = Follower(lambda: self.client)
+        self.heard = self._follower.heard
+
+    def hear_no_more(self) -> None:
+        """Once nothing runs: what was heard is whole."""
+        assert self._follower is not None
+        self._follower.stop()
+
     def _follow(self) -> Iterator[dict[str, Any]]:
         until(lambda: self.answers() or not self._lives(), "the daemon's socket")
         try:
@@ -420,10 +434,9 @@ class Ground:
     def close(self) -> None:
         """Whatever a failing test has left is ended, and the socket's folder goes."""
         for pid in self.pids():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            _signal(pid, signal.SIGKILL)
+        if self._follower is not None:
+            self._follower.leave()
         shutil.rmtree(self.run, ignore_errors=True)
 
 

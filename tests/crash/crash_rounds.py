@@ -97,6 +97,8 @@ class Tally:
     breaches: list[tuple[str, str, str]] = field(default_factory=list)
     """(promise, words, the command that does the run again)."""
     runs: int = 0
+    heard: int = 0
+    """Events that followers were told."""
     lock: Lock = field(default_factory=Lock)
 
     @property
@@ -152,6 +154,7 @@ class Run:
         """To its end; whatever is wrong is in the tally."""
         self.folder.mkdir(parents=True)
         self._ground = Ground.make(self.folder, tracked=self.tracked)
+        self._ground.listen()
         try:
             for kill in self._kills():
                 self._done.append(kill)
@@ -165,6 +168,7 @@ class Run:
             self._ground.close()
         with self.tally.lock:
             self.tally.runs += 1
+            self.tally.heard += len(self._ground.heard)
             self.tally.breaches += [(*wrong, self.command) for wrong in self.wrong]
 
     # Choosing -----------------------------------------------------------------------------
@@ -261,6 +265,9 @@ class Run:
             if (final["id"], final["landed_beads"]) != ("swarm-1", 4):
                 self.wrong.append(("went_on", f"it ended with {final}"))
         until(lambda: not ground.living(), "nothing left", GONE, ground.living)
+        ground.hear_no_more()
+        if not ground.heard:
+            self.wrong.append(("went_on", "no daemon has said anything to the follower"))
         found, breaches = crash_checker.look(ground)
         self.wrong += breaches
         swarms = {row["swarm"] for row in found.events}

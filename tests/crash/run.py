@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "lost": (
         *("attempts_are_kept", "named_work_is_held"),
         *("what_lay_there_is_kept", "snapshots_are_what_refs_hold"),
+        crash_checker.what_was_heard_is_there.__name__,
     ),
     "doubled": ("each_bead_lands_once", "accepted_at_most_once", "leases_never_overlap"),
     "orphan processes": (crash_checker.nothing_runs.__name__,),
@@ -97,6 +98,7 @@ def report(tally: Tally, seconds: float) -> Iterable[str]:
     if tally.runs > 1:
         yield f"the least hit    {min(tally.hits[name] for name in HERE)} times"
     yield f"from outside     {outside}, of these {guards} with all guards, {everything} with all"
+    yield f"heard outside    {tally.heard} events, before and after kills"
     known = {name for names in KINDS.values() for name in names}
     for kind, names in KINDS.items():
         yield f"{kind:<16} {sum(name in names for name, _, _ in tally.breaches)}"

@@ -67,7 +67,7 @@ class Evidence:
             ground,
             running,
             _asked(ground, "events"),
-            _asked(ground, "verify", codes=(0, 1))[0],
+            _verified(ground),
             [(commit, bead.strip()) for commit, bead in commits if bead.strip()],
             dict(line.split(" ") for line in refs),
         )
@@ -83,17 +83,27 @@ def check(ground: Ground, landed: int = 4) -> Evidence:
 def look(ground: Ground, landed: int = 4) -> tuple[Evidence, list[tuple[str, str]]]:
     """The evidence, and every breach: the promise's name, and what is wrong."""
     found = Evidence.read(ground)
-    breaches = [
-        (promise["name"], breach["what"])
-        for promise in found.verified["promises"]
-        for breach in promise["breaches"]
-    ]
+    breaches = _breaches(found.verified)
     for promise in PROMISES:
         breaches += [(promise.__name__, breach) for breach in promise(found)]
     if len(found.commits) != landed or found.verified["commits"] != landed:
         words = f"{len(found.commits)} commits landed, not {landed}: {found.commits}"
         breaches.append((everything_landed.__name__, words))
     return found, breaches
+
+
+def broken(ground: Ground) -> list[tuple[str, str]]:
+    """The breaches that `oya verify` finds, as above."""
+    return _breaches(_verified(ground))
+
+
+def _verified(ground: Ground) -> Row:
+    return _asked(ground, "verify", codes=(0, 1))[0]
+
+
+def _breaches(verified: Row) -> list[tuple[str, str]]:
+    promises = verified["promises"]
+    return [(one["name"], breach["what"]) for one in promises for breach in one["breaches"]]
 
 
 def _asked(ground: Ground, *command: str, codes: tuple[int, ...] = (0,)) -> list[Row]:

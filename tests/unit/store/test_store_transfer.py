@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oya.clock import SystemClock
+from oya.crashpoints import POINTS
 from oya.errors import StoreLocked, UsageError
 from oya.lifecycle.events import Added, HeldByPerson
 from oya.lifecycle.model import Limits
@@ -244,7 +245,7 @@ async def test_what_a_killed_import_left_does_not_matter(tmp_path: Path) -> None
     assert not BesideFiles(home / "importing").is_used()
 
 
-@pytest.mark.parametrize("name", ["built", "data_there", "adopted"])
+@pytest.mark.parametrize("name", [name for name in POINTS if name.startswith("store.import_")])
 async def test_an_import_that_is_killed_is_there_whole_or_can_be_made_again(
     tmp_path: Path, name: str
 ) -> None:
@@ -254,7 +255,7 @@ async def test_an_import_that_is_killed_is_there_whole_or_can_be_made_again(
         "import asyncio, pathlib, sys\n"
         "from oya import clock, crashpoints\n"
         "from oya.store.transfer import import_state\n"
-        f"crashpoints.arm('store.import_{name}')\n"
+        f"crashpoints.arm({name!r})\n"
         "home, source = pathlib.Path(sys.argv[1]), sys.stdin.buffer\n"
         "asyncio.run(import_state(home, source, clock=clock.SystemClock(), wait=0))\n"
     )
@@ -267,7 +268,7 @@ async def test_an_import_that_is_killed_is_there_whole_or_can_be_made_again(
     )
     assert done.returncode == -signal.SIGKILL
 
-    if name == "built":
+    if name == "store.import_built":
         await restored(home, lines)
     else:
         with pytest.raises(UsageError, match="There is a state"):

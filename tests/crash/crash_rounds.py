@@ -32,6 +32,7 @@ EARLY = 2.5
 FIRST = (
     "store.sequence_written",
     "store.sequence_created",
+    "store.batch_migrated",
     "store.migrating",
     "store.migrated",
     "line.begun",

@@ -17,7 +17,9 @@ import asyncio, json, sys
 from pathlib import Path
 from oya import crashpoints
 from oya.clock import SystemClock
-from oya.store import Store
+from oya.store import Store, migrations
+
+migrations.BATCH = 1  # three records of evidence, so that a step has batches to die between
 
 async def main(state, at):
     if at:
@@ -48,7 +50,10 @@ def test_a_migration_is_gone_on_with_wherever_it_died(tmp_path: Path) -> None:
             died = opened(state, f"{name}:{passages[name]}")
             assert died.returncode == -signal.SIGKILL, died
             assert opened(state).stdout == whole.stdout, name
-    assert {"store.clean_mark_gone", "store.opened"} <= {*passages}
+    assert passages["store.batch_migrated"] >= 3
+    assert {"store.clean_mark_gone", "store.opened", "store.migrating", "store.migrated"} <= {
+        *passages
+    }
 
 
 def unpacked(folder: Path) -> Path:

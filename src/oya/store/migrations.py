@@ -58,6 +58,7 @@ async def migrate(engine: Engine, steps: Sequence[Step] = STEPS) -> int:
     for step in steps[version:]:
         async for writes in step(engine):
             await engine.commit(writes)
+            point("store.batch_migrated")
         version += 1
         point("store.migrating")
         await engine.commit([Put("meta", "schema", {"version": version})])

@@ -128,6 +128,46 @@ async def test_no_more_sessions_than_seats(own_git: None, tmp_path: Path) -> Non
         assert given(*agents) == ["b-0", "b-3", None, None]
 
 
+async def test_the_only_seat_goes_to_what_is_nearest_to_landing(
+    own_git: None, tmp_path: Path
+) -> None:
+    """However the beads rank, and whoever asked first."""
+    async with World.at(tmp_path, issues=ISSUES) as world:
+        await contracted(world, "b-4", "b-5")
+        head = await world.made(world.line.base, {"x": "done"})
+        limits, world.parts.limits = world.parts.limits, replace(world.parts.limits, review=True)
+        epoch = await world.claimed("b-5")
+        await world.parts.apply("b-5", e.ImplementationAccepted(epoch, head, world.line.base))
+        world.parts.limits = replace(limits, planner=True)
+        await contracted(world, "b-1")
+        wheres = [world.state(f"b-{n}").where for n in (0, 1, 4, 5)]
+        assert wheres == [
+            "contract/pending",
+            "contract:check/pending",
+            "implementation/pending",
+            "review/pending",
+        ]
+
+        desk = Desk(world, seats=1)
+        roles = (Role.TEST_WRITER, Role.PLANNER, Role.IMPLEMENTER, Role.REVIEWER)
+        agents = {role: desk.ask(str(role), role) for role in roles}
+        order = []
+        for _ in roles:
+            await desk.hand_out()
+            (role,) = (r for r, agent in agents.items() if agent.got and r not in order)
+            order.append(role)
+            desk.claims.ended(agents[role].got[0].claim, None, "")
+        assert order == [Role.REVIEWER, Role.IMPLEMENTER, Role.PLANNER, Role.TEST_WRITER]
+        assert given(*(agents[role] for role in order)) == ["b-5", "b-4", "b-1", "b-0"]
+
+
+async def contracted(world: World, *beads: str) -> None:
+    """Their contracts are accepted; where a planner is to check them, it has not yet."""
+    for bead in beads:
+        epoch, base = await world.claimed(bead), world.line.base
+        await world.parts.apply(bead, e.ContractAccepted(epoch, base, base, "check"))
+
+
 async def test_a_claim_that_is_refused_takes_no_seat_and_its_agent_is_served_next(
     desk: Desk,
 ) -> None:

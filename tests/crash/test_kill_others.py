@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
-import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from crash_checker import Evidence, check
 from crash_kit import CHILD, Ground, pause, until
 
 Make = Callable[..., Ground]
-ACCEPTED = ("contract_accepted", "implementation_accepted")
 SLEEPER = "sleep 3217"
 """What the slow gate of the kit is."""
 
@@ -91,50 +88,6 @@ def test_two_started_at_once_are_one_and_a_stop_ends_it_whole(make_ground: Make)
     found = check(ground)
     assert _named(found, "lease_expired") == []
     assert {row["swarm"] for row in found.events} == {"swarm-1"}
-
-
-def test_a_damaged_store_is_refused_and_kept_and_there_is_a_way_back(ground: Ground) -> None:
-    ground.start()
-    assert ground.wait_for("landed")
-    ground.kill()
-    whole = ground.home / "whole"
-    shutil.copytree(ground.state, whole)
-    for harm in (_zero_a_block, _cut_the_tail):  # both times what was acknowledged is not there
-        shutil.rmtree(ground.state)
-        shutil.copytree(whole, ground.state)
-        log = max((ground.state / "data" / "clog").iterdir())
-        harm(log)
-        harmed = log.read_bytes()
-
-        refused = ground.oya("swarm", code=None)
-        assert refused.returncode == 1, refused
-        assert "was acknowledged" in refused.stderr, refused
-        copy = ground.state / "copies" / "000001"
-        assert str(copy) in refused.stderr
-        assert (copy / "data" / "clog" / log.name).read_bytes() == harmed, "evidence has changed"
-        assert ground.oya("beads", code=1).stderr.count("was acknowledged") == 1
-        assert [path.name for path in copy.parent.iterdir()] == ["000001"], "each makes a copy"
-
-    hint = refused.stderr.partition("mv ")[2].splitlines()[0]
-    subprocess.run(f"mv {hint}", shell=True, check=True, env=ground.env)
-    final = ground.finish()
-    assert final["status"] == "completed"
-    main = ground.git("log", "--format=%(trailers:key=Bead,valueonly)", "main").split()
-    assert sorted(main) == ["alpha", "beta", "delta", "gamma"]
-    heads = [row["data"]["commit"] for row in ground.heard if row["event"] in ACCEPTED]
-    lost = [head for head in heads if not ground.git("for-each-ref", f"--contains={head}")]
-    assert heads
-    assert lost == [], "work of before the damage is not held by any ref"
-
-
-def _zero_a_block(log: Path) -> None:
-    with log.open("r+b") as file:
-        file.seek(log.stat().st_size // 2)
-        file.write(bytes(64))
-
-
-def _cut_the_tail(log: Path) -> None:
-    os.truncate(log, log.stat().st_size * 2 // 3)  # a torn last commit alone is made whole
 
 
 def _own_terminal() -> None:

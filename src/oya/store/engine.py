@@ -54,7 +54,8 @@ class Engine(Protocol):
     """Atomic batches in, ordered scans out."""
 
     async def open(self) -> None:
-        """Open or create. `StoreError` in one of its forms when that cannot be."""
+        """Open or create. `StoreUnavailable` when that cannot be now, `StoreDamaged` when what
+        lies there cannot be read."""
         ...
 
     async def commit(self, writes: Sequence[Write]) -> None:

@@ -65,8 +65,8 @@ class Store:
         survives power loss too. `engine` makes the engine over a directory (default:
         SurrealDB); it is called again whenever the engine must be opened anew. Raises
         `StoreLocked`, which names the holder; `StoreNewer`, with nothing touched;
-        `StoreDamaged`, when less is there than was acknowledged, with the files as they were
-        kept aside; `StoreUnavailable`, when the disk refuses.
+        `StoreDamaged`, when less is there than was acknowledged, or what is there cannot be
+        read, with the files as they were kept aside; `StoreUnavailable`, when the disk refuses.
         """
         beside = BesideFiles(place) if isinstance(place, Path) else place
         make = engine or (lambda path: SurrealEngine(path, sync=sync))

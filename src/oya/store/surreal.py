@@ -21,12 +21,14 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from oya.errors import StoreUnavailable
+from oya.errors import StoreDamaged, StoreUnavailable
 from oya.store.engine import TABLES, Delete, Put, Row, Write
 
 PAGE = 500
 _SHOWN = 500
 _ABORTED = "The query was not executed due to a failed transaction"
+_OF_FILES = "problem with the underlying datastore"
+_OF_THE_SYSTEM = ("(os error ", "failed to write")
 _COLUMNS = {"events": "bead"}
 """The one field of a table that scans may ask for; elsewhere rows are read and then chosen."""
 _REDO = "UPSERT redo:last CONTENT { packed: $redo } RETURN NONE;"
@@ -55,7 +57,7 @@ class SurrealEngine:
             await self._db.connect()
             await self._db.use("oya", "oya")
         except BaseException as error:
-            raise _translated(error, "cannot be opened") from error
+            raise _unopened(error, self._directory) from error
         tables = (*TABLES, "redo")
         await self._query("".join(f"DEFINE TABLE IF NOT EXISTS {table};" for table in tables))
         await self._finish()
@@ -201,6 +203,18 @@ def _storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\0" not in text
+
+
+def _unopened(error: BaseException, directory: Path) -> BaseException:
+    """`StoreDamaged` where the engine cannot make sense of its files.
+
+    What the system refuses (no space, no permission) has a number in the engine's words.
+    """
+    told, words = _translated(error, "cannot be opened"), str(error)
+    refused = any(sign in words for sign in _OF_THE_SYSTEM)
+    if not isinstance(told, StoreUnavailable) or _OF_FILES not in words or refused:
+        return told
+    return StoreDamaged(f"the files in {directory} cannot be read: {words[:_SHOWN]}")
 
 
 def _translated(error: BaseException, what: str) -> BaseException:

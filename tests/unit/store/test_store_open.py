@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -141,6 +141,48 @@ async def test_damage_is_noticed_and_refused_with_a_copy_kept(home: Path, harm: 
     assert "backup-7" in refusal.safe
     assert f"mv {home} {home}.damaged" in refusal.hint
     assert f"oya state import {home}.damaged/backups/backup-7" in refusal.hint
+
+
+MANIFEST: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "cut by a byte": lambda whole: whole[:-1],
+    "head changed": lambda whole: b"?" * 8 + whole[8:],
+    "middle zeroed": lambda whole: whole[:100] + bytes(10) + whole[110:],
+    "nonsense": lambda whole: bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("harm", MANIFEST)
+async def test_files_that_the_engine_cannot_read_are_damage_too(home: Path, harm: str) -> None:
+    await filled(home)
+    (manifest,) = (home / "data" / "manifest").iterdir()
+    manifest.write_bytes(MANIFEST[harm](manifest.read_bytes()))
+    damaged = files(home / "data")
+
+    refusal = await unchanged_refusal(home)
+
+    (copy,) = (home / "copies").iterdir()
+    assert files(copy / "data") == damaged
+    assert "cannot be read" in str(refusal)
+    assert str(copy) in refusal.safe
+    assert f"mv {home} {home}.damaged" in refusal.hint
+
+
+async def test_files_that_the_system_keeps_from_the_engine_are_no_damage(home: Path) -> None:
+    """A folder where a file is expected stands for no permission, no space: all have a number."""
+    await filled(home)
+    (manifest,) = (home / "data" / "manifest").iterdir()
+    whole = manifest.read_bytes()
+    manifest.unlink()
+    manifest.mkdir()
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        await Store.open(home, clock=SystemClock())
+
+    manifest.rmdir()
+    manifest.write_bytes(whole)
+    async with opened(home) as store:
+        assert store.events.last == EVENTS
 
 
 async def test_a_commit_that_is_torn_at_the_end_of_the_log_is_made_whole(home: Path) -> None:

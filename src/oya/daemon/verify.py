@@ -22,6 +22,7 @@ from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.verify import Commit, Dependency, History
 from oya.verify.history import Row
+from oya.verify.landings import named_trees
 from oya.verify.slim import slim
 from oya.verify.work import named_work
 
@@ -103,6 +104,7 @@ async def read_history(place: Place, source: Source, *, running: bool) -> Histor
         beads=stored.beads,
         swarms=stored.swarms,
         commits=commits,
+        judged=await reading.judged(_named_trees(stored)),
         attempts=_kept(place, names) | await _attempts(reading, names),
         held=lambda commit: commit not in lost,
         intents=stored.intents,
@@ -141,6 +143,10 @@ async def _commits(
         found.append(line.pop(0))
     judged = await reading.judged([commit.id for commit in found])
     return [Commit(c.id, names.get(c.bead, c.bead), c.parent, judged[c.id], c.swarm) for c in found]
+
+
+def _named_trees(stored: Stored) -> list[str]:
+    return list(dict.fromkeys(commit for row in stored.events for commit in named_trees(row)))
 
 
 async def _attempts(reading: Reading, names: Mapping[str, str]) -> dict[tuple[str, int], str]:

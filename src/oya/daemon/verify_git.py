@@ -69,7 +69,7 @@ class Reading:
 
     async def judged(self, commits: Sequence[str]) -> dict[str, str]:
         """The digest of each commit's tree as gates judge it: the root without the tracker's
-        folder."""
+        folder. Commits that are not there are left out."""
         found = {}
         for start in range(0, len(commits), _AT_ONCE):
             some = commits[start : start + _AT_ONCE]
@@ -77,6 +77,8 @@ class Reading:
             out = (await self._repo.git("cat-file", "--batch", stdin=asked)).stdout
             for commit in some:
                 header, _, out = out.partition(b"\n")
+                if header.endswith(b" missing"):
+                    continue
                 size = int(header.rsplit(b" ", 1)[1])
                 length = len(header.split(b" ")[0]) // 2
                 found[commit] = _digest(out[:size], length)

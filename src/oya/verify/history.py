@@ -38,6 +38,8 @@ class History:
     `events`: records as `oya events --format json` prints them, ascending.
     `beads`, `swarms`: the final states as JSON, by id.
     `commits`: those of the line that oya made since the log began, oldest first.
+    `judged`: the same digest as a `Commit` has, of every base and contract that a
+    `contract_accepted` names; those that git does not have are not in it.
     `attempts`: (bead, epoch) -> head under refs/oya/attempts, or the folder that could not be
     read and was moved aside.
     `held`: whether a commit is reachable from any ref.
@@ -54,6 +56,7 @@ class History:
     beads: Mapping[str, Row]
     swarms: Mapping[str, Row]
     commits: Sequence[Commit] = ()
+    judged: Mapping[str, str] = field(default_factory=dict)
     attempts: Mapping[tuple[str, int], str] = field(default_factory=dict)
     held: Callable[[str], bool] = lambda commit: True
     intents: Collection[str] = ()

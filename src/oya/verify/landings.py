@@ -129,16 +129,21 @@ def _not_green(run: Row | None, tree: str | None) -> str:
 @promise
 def contracts_were_red(log: Log) -> Iterator[Found]:
     """A landed bead's contract was red on its recorded base, for one of its own tests or checks."""
-    judged = {commit.id: commit.judged for commit in log.history.commits}
     for landing in landings(log):
         accepted = landing.contract
         if accepted is None:
             yield f"{landing.bead} landed without a contract", landing.bead, landing.landed["seq"]
-        elif wrong := _not_red(log, accepted, judged.get(accepted["data"]["base"])):
+        elif wrong := _not_red(log, accepted):
             yield f"{landing.bead}: the contract of {told(accepted)} {wrong}", landing.bead, None
 
 
-def _not_red(log: Log, accepted: Row, base: str | None) -> str:
+def named_trees(row: Row) -> list[str]:
+    """The base and the contract that an event accepts: what its evidence must be of."""
+    data = row["data"]
+    return [data["base"], data["commit"]] if row["event"] == "contract_accepted" else []
+
+
+def _not_red(log: Log, accepted: Row) -> str:
     red = accepted["data"].get("red")
     if red is None:
         return "" if accepted["seq"] < log.told_since else "has no evidence"
@@ -149,9 +154,19 @@ def _not_red(log: Log, accepted: Row, base: str | None) -> str:
     if len(runs) != 2 or None in runs:
         return "names evidence that is of no run"
     before, after = (run["data"] for run in runs if run is not None)
-    if base is not None and before["tree"] != base:
-        return f"was held against {text(before['tree'])}, not its base {text(base)}"
+    for commit, run in zip(named_trees(accepted), (before, after), strict=True):
+        if wrong := _of_another_tree(log, accepted, commit, run["tree"]):
+            return wrong
     return _own_red(after, accepted["data"].get("fail_to_pass") or ())
+
+
+def _of_another_tree(log: Log, accepted: Row, commit: str, tree: str) -> str:
+    """A contract stands on its base: as long as a ref holds it, git has both."""
+    judged = log.history.judged.get(commit)
+    if judged is None:
+        held = log.history.held(accepted["data"]["commit"])
+        return f"names {text(commit)}, which git does not have" if held else ""
+    return "" if tree == judged else f"was held against {text(tree)}, not {text(judged)}"
 
 
 def _own_red(run: Row, planned: Sequence[str]) -> str:

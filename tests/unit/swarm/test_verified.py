@@ -12,8 +12,11 @@ from swarm_kit import World, issue, jsonl
 from oya.daemon.desk import StoreDesk
 from oya.daemon.rerun import prove
 from oya.daemon.verify import read_history
+from oya.daemon.verify_git import Reading
 from oya.lifecycle.swarm import SwarmStatus, move
+from oya.repository.git import GitRepository
 from oya.store.engine import Delete, Put
+from oya.swarm.assembly import JudgedTrees
 from oya.verify import History, check
 
 Tamper = Callable[[World], Awaitable[object] | object]
@@ -54,6 +57,17 @@ async def test_what_landed_is_as_promised(world: World) -> None:
     assert {commit.judged for commit in found.commits} <= ran
     assert found.tracker is not None
     assert [row["status"] for row in found.tracker.values()] == ["closed", "closed"]
+
+
+async def test_bases_of_contracts_are_known_by_their_trees_and_what_is_gone_is_left_out(
+    world: World,
+) -> None:
+    base = world.line.base
+    await landed(world, "a")
+    expected = await JudgedTrees(world.repo).judged_tree(base)
+    assert (await read(world)).judged == {base: expected}
+    reading = Reading(GitRepository(world.repo.place))
+    assert await reading.judged(["9" * 40, base]) == {base: expected}
 
 
 async def test_and_where_git_does_not_track_the_backlog(untracked: World) -> None:

@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 from verify_kit import (
     BASE,
+    CONTRACT,
+    CRASHED,
     KEPT,
     LANDED,
+    WORK,
     Row,
     bead_of,
     changed,
@@ -186,6 +189,14 @@ def retention_took_some() -> History:
     return replace(history, events=events, pruned=pruned, attempts=attempts)
 
 
+def a_contract_that_went_with_its_base() -> History:
+    """Retention let the attempts go, the line was written anew, and git cleaned up."""
+    gone = ("a", 1), ("a", 3), ("a", 4)
+    attempts = {key: head for key, head in kept().attempts.items() if key not in gone}
+    history = replace(retention_took_some(), attempts=attempts, judged={})
+    return replace(history, held=lambda commit: commit not in (CONTRACT, WORK, CRASHED))
+
+
 def a_dependency_that_was_taken_out() -> History:
     needs = [Dependency("c", until="2026-01-01T00:00:00.000Z"), Dependency("gone")]
     return replace(kept(), depends={"a": needs}, tracker={**(kept().tracker or {}), "c": _OPEN})
@@ -216,6 +227,7 @@ CASES = (
     lowered_meanwhile,
     written_by_an_older_oya,
     retention_took_some,
+    a_contract_that_went_with_its_base,
     a_dependency_that_was_taken_out,
     a_dependency_that_was_closed_before,
 )

@@ -213,16 +213,16 @@ def red_elsewhere() -> History:
 
 
 def red_on_another_base() -> History:
-    before = Commit(BASE, "z", "0" * 40, "t-base-of-z")
-    first = event("landed", "z", "landing/in_progress", "landed/complete", 0)
-    history = kept()
-    rows = [
-        *KEPT[:6],
-        event("added", "z", None, "contract/pending", 0),
-        *(first | {"data": {"commit": BASE, "evidence": []}},),
-        *KEPT[6:],
-    ]
-    return with_events(rows, history, commits=[before, *history.commits])
+    """The base is no landed commit, as in every first wave."""
+    return replace(kept(), judged={**kept().judged, BASE: "t-other"})
+
+
+def red_for_another_contract() -> History:
+    return replace(kept(), judged={**kept().judged, CONTRACT: "t-other"})
+
+
+def a_base_that_nobody_knows() -> History:
+    return replace(kept(), judged={CONTRACT: "t-red"})
 
 
 def checks_were_green() -> History:
@@ -343,6 +343,8 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
         red_elsewhere,
         checks_were_green,
         red_on_another_base,
+        red_for_another_contract,
+        a_base_that_nobody_knows,
     ),
     "landed_trees_were_green": (
         evidence_of_another_tree,
@@ -370,9 +372,6 @@ ALSO = {
     "two_results": {"steps_are_in_the_table", "leases_never_overlap"},
     "failed_without_a_reason": {"steps_are_in_the_table"},
     "two_commits": {"nothing_is_left"},
-    "red_on_another_base": {
-        *("steps_join", "steps_are_in_the_table", "accepted_at_most_once", "counters_equal_events"),
-    },
 }
 CASES = [(name, make) for name, makes in BREACHES.items() for make in makes]
 

@@ -181,6 +181,7 @@ def kept() -> History:
         beads={"a": a, "b": b},
         swarms={"s-1": swarm | {"failures": {"agent_crash": 1}}},
         commits=[Commit(LANDED, "a", BASE, "t-land", "s-1")],
+        judged={BASE: "t-base", CONTRACT: "t-red"},
         attempts={("a", epoch): f"{epoch}" * 40 for epoch in range(1, 6)},
         tracker={
             "a": {"status": "closed", "close_reason": "landed by oya", "closed_at": "2026-01-02"},

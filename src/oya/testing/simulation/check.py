@@ -15,6 +15,7 @@ from oya.testing.simulation.git import root_of
 from oya.testing.simulation.run import Ran
 from oya.testing.simulation.world import World
 from oya.verify import Breach, Commit, Dependency, History, check
+from oya.verify.landings import named_trees
 
 LINE = "refs/oya/line/main"
 ATTEMPTS = "refs/oya/attempts/"
@@ -45,11 +46,13 @@ def history_of(ran: Ran) -> History:
             if at not in held:
                 held.add(at)
                 line += objects.commits[at].parents
+    events = [json.loads(row) for row in ran.events.decode().splitlines()]
     return History(
-        events=[json.loads(row) for row in ran.events.decode().splitlines()],
+        events=events,
         beads={row["id"]: _NEW | row["state"] for row in world.rows("beads")},
         swarms={row["id"]: row for row in world.rows("swarm_state")},
         commits=list(_landed(world)),
+        judged={id: _judged(world, id) for row in events for id in named_trees(row)},
         attempts=_attempts(world),
         held=held.__contains__,
         intents=sorted(world.disk.volatile["intents"]),

@@ -11,6 +11,7 @@ from typing import Any
 from oya.beads import PATH
 from oya.lifecycle.model import BeadState, state_to_json
 from oya.testing.simulation import suite
+from oya.testing.simulation.checkout import lost
 from oya.testing.simulation.git import root_of
 from oya.testing.simulation.run import Ran
 from oya.testing.simulation.world import World
@@ -164,6 +165,11 @@ def _work_at_stake_is_kept(ran: Ran, _: History) -> Iterator[str]:
             yield f"attempt {epoch} of {bead} has lost {', '.join(lost)}"
 
 
+def _the_checkout_is_as_it_was_left(ran: Ran, _: History) -> Iterator[str]:
+    """oya writes to the user's files by fast-forwards alone, and its closings in the backlog."""
+    yield from lost(ran.world)
+
+
 def _everything_workable_was_done(ran: Ran, history: History) -> Iterator[str]:
     """When faults have ceased, every bead that can be worked on lands, or says why it has not."""
     swarm = next(reversed(list(history.swarms.values())), None)
@@ -210,6 +216,7 @@ TRUTHS = (
     _ports_were_used_as_they_should,
     _landed_trees_are_green,
     _work_at_stake_is_kept,
+    _the_checkout_is_as_it_was_left,
     _everything_workable_was_done,
     _leases_of_the_living_do_not_run_out,
     _nothing_goes_in_circles,

@@ -169,16 +169,17 @@ class Nature:
         if self._world.plan.tracked and about["commit"]:
             self._world.commit_as_user({PATH: text}, "edit the backlog")
         else:
-            self._world.git.working[PATH] = text
+            self._world.leave(PATH, text)
 
     def _dirty(self, about: dict[str, Any]) -> None:
-        self._world.git.working["src/base.x"] += b"edited\n"
+        there = self._world.git.working["src/base.x"]
+        self._world.leave("src/base.x", there + b"edited\n")
         self._follows(about["seconds"], "clean")
 
     def _clean(self, about: dict[str, Any]) -> None:
         git = self._world.git
         files = git.objects.files(git.refs["refs/heads/main"])
-        git.working["src/base.x"] = files["src/base.x"].data
+        self._world.leave("src/base.x", files["src/base.x"].data)
 
     def _rewrite(self, about: dict[str, Any]) -> None:
         """The user amends the tip of the branch."""

@@ -32,6 +32,7 @@ from oya.swarm.universe import Universe
 from oya.testing.beside import SimulatedBeside
 from oya.testing.loop import Deadlock, VirtualLoop
 from oya.testing.simulation.agents import AgentWorld, SimulatedBackend
+from oya.testing.simulation.checkout import moves
 from oya.testing.simulation.gates import SimulatedRunner
 from oya.testing.simulation.git import SimulatedGit
 from oya.testing.simulation.life import Crash, Endless, Life, MachineClock
@@ -267,6 +268,7 @@ def _parts(
 
 def _watch(world: World, name: str, old: str | None, new: str | None) -> None:
     """What must be so at the very moment at which a ref moves."""
+    world.breaches += moves(world, name, old, new)
     if name.startswith("refs/oya/line/") and new is not None and old is not None:
         branch = world.git.refs.get("refs/heads/main")
         intended = [row["candidate"] for row in map(json.loads, _intents(world))]

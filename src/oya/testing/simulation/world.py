@@ -70,6 +70,7 @@ class World:
         self.running: set[str] = set()
         self.added = 0
         self.others: dict[str, float] = {}
+        self.left: dict[str, bytes] = {}
         self.crash_in: Callable[[int], None] = lambda steps: None
         self.time: Callable[[], float] = lambda: 0.0
         _settle(self)
@@ -136,10 +137,19 @@ class World:
         text = self.disk.volatile[table].get(key)
         return None if text is None else json.loads(text)
 
+    def leave(self, path: str, data: bytes) -> None:
+        """The user writes a file of their worktree, and leaves it there uncommitted."""
+        tracked = self.git.tracked().get(path)
+        self.git.working[path] = self.left[path] = data
+        if tracked is not None and tracked.data == data:
+            del self.left[path]
+
     def commit_as_user(self, changes: dict[str, bytes | None], message: str) -> None:
         """The user commits on the branch, in their own worktree."""
         files = {path: None if data is None else File(data) for path, data in changes.items()}
         self.git.commit(files, message, f"{self.moment:%s}")
+        for path in changes:
+            self.left.pop(path, None)
         self.others[self.git.refs["refs/heads/main"]] = self.now()
 
 
@@ -193,7 +203,7 @@ def _settle(world: World) -> None:
     first = objects.add_commit(objects.add_tree(files), (), "first", "Ada", "0")
     world.git.refs["refs/heads/main"] = first
     world.git.working = {path: file.data for path, file in files.items()}
-    world.git.working[PATH] = lines.encode()
+    world.leave(PATH, lines.encode())
 
 
 def issue(bead: BeadPlan, **fields: Any) -> dict[str, Any]:

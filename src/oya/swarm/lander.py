@@ -345,6 +345,7 @@ class LanderActor(Actor[LanderMessage]):
             if self._line.rewritten and self._line.upstream is not None:
                 await self._hold_undone(self._line.upstream)
                 await self._line.accept_rewrite()
+                await self._tracking.refresh()  # before claims go on: who needs what was undone?
             followed = await self._line.follow(asked=True)
         self._tell_rewritten()
         return {"branch": self._line.branch, "behind": followed.behind, "why": followed.why}

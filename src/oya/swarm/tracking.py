@@ -21,9 +21,10 @@ from oya.beads.where import parse_where
 from oya.crashpoints import point
 from oya.errors import GitError, OyaError, RefusedError, TrackerError
 from oya.lifecycle import events as e
+from oya.lifecycle.model import Status
 from oya.lifecycle.table import CancelAttempt
 from oya.swarm.assembly import Parts
-from oya.swarm.differences import Differences
+from oya.swarm.differences import Change, Differences
 from oya.swarm.line import Line
 from oya.swarm.messages import CancelBead, ReadTracker, Wake
 from oya.swarm.resume import UNCLOSED
@@ -223,8 +224,16 @@ class Tracking:
         if new:
             await known.apply_many(new, swarm=self._parts.swarm, limits=self._parts.limits)
             point("tracker.added")
+        rest.sort(key=self._is_late)
         applied = [await self._apply(bead, event) for bead, event in rest]
         return bool(new) or any(applied)
+
+    def _is_late(self, change: Change) -> bool:
+        """Whoever must wait is told first, so that nobody claims it in between."""
+        bead, event = change
+        state = self._parts.store.beads.get(bead)
+        removed = state is not None and state.status is Status.REMOVED
+        return removed or not isinstance(event, e.Blocked)
 
     async def _apply(self, bead: str, event: e.Event) -> bool:
         try:

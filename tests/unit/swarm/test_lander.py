@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from swarm_kit import World, issue, needs
+from swarm_kit import PATH, World, issue, jsonl, needs
 
 from oya.daemon.desk import StoreDesk
 from oya.errors import GitError
@@ -302,6 +302,21 @@ class TestARewrittenBranch:
             await world.wait(lambda: Continue("rewritten") in world.told)
         assert world.state("a").hold is Hold.UNDONE
         assert world.line.base == world.git("rev-parse", "main")
+
+    async def test_who_needs_what_was_undone_waits_before_claims_go_on(self, world: World) -> None:
+        world.commit({PATH: jsonl(issue("a"), issue("b", dependencies=needs("a")))})
+        await world.line.refresh()
+        await world.tracking.refresh()
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            await world.until("a", "landed/complete")
+            await world.idle()
+            assert not world.state("b").blocked
+            world.git("reset", "-q", "--hard", "HEAD~1")
+            await world.look()
+            await world.hears(Pause)
+            await world.sync()
+            assert world.state("b").blocked == "waits for a"
 
     async def test_what_it_lacks_is_held_before_the_line_moves(self, world: World) -> None:
         """Else a death in between leaves beads as landed that are nowhere."""

@@ -152,6 +152,27 @@ class TestDependencies:
         await world.tracking.refresh()
         assert not world.state("b").blocked
 
+    async def test_opening_it_again_blocks_first_whoever_needs_it(self, world: World) -> None:
+        """In between nobody may claim it."""
+        world.backlog(issue("a", status="closed"), issue("b", dependencies=needs("a")))
+        await world.tracking.refresh()
+        since = world.store.events.last
+        world.backlog(issue("a"), issue("b", dependencies=needs("a")))
+        await world.tracking.refresh()
+        happened = [(r.event, r.bead) for r in await world.store.events.since(since)]
+        assert happened == [("blocked", "b"), ("reopened", "a")]
+
+    async def test_what_is_itself_opened_again_is_opened_before_it_is_blocked(
+        self, world: World
+    ) -> None:
+        both = issue("a", status="closed"), issue("b", status="closed", dependencies=needs("a"))
+        world.backlog(*both)
+        await world.tracking.refresh()
+        world.backlog(issue("a"), issue("b", dependencies=needs("a")))
+        await world.tracking.refresh()
+        assert (world.state("a").where, world.state("b").where) == ("contract/pending",) * 2
+        assert world.state("b").blocked
+
     async def test_even_while_the_file_cannot_be_read(self, world: World) -> None:
         world.backlog(issue("a"), issue("b", dependencies=needs("a")))
         await world.tracking.refresh()

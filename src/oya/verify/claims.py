@@ -49,14 +49,17 @@ def dependencies_come_first(log: Log) -> Iterator[Found]:
 
 
 def _is_done(log: Log, need: Dependency, claim: Row) -> bool:
-    steps = [row for row in log.steps.get(need.on, ()) if row["seq"] < claim["seq"]]
-    if any(row["event"] in ("landed", "removed") for row in steps):
+    """Whether what is needed had landed just then, or was closed; what is gone from the tracker,
+    and removed for it, holds nobody."""
+    steps = log.steps.get(need.on, ())
+    before = [row["to"] for row in steps if row["seq"] < claim["seq"]]
+    if before and (before[-1] == "landed/complete" or status_of(before[-1]) == "removed"):
         return True
     known = (log.history.tracker or {}).get(need.on)
-    if known is None or (not steps and need.on in log.steps):
+    if not before and (known is None or steps):
         return True  # not in the backlog; or no work yet: it was closed, and opened again later
-    closed = known.get("closed_at") or ""
-    return known.get("status") == "closed" and closed[:SECONDS] <= claim["at"][:SECONDS]
+    closed = (known or {}).get("closed_at") or ""
+    return (known or {}).get("status") == "closed" and closed[:SECONDS] <= claim["at"][:SECONDS]
 
 
 @promise

@@ -22,6 +22,7 @@ from verify_kit import (
     place_of,
     put,
     ran,
+    state,
     swarm_of,
     with_events,
 )
@@ -211,6 +212,29 @@ def a_dependency_that_was_closed_before() -> History:
     return replace(kept(), depends={"a": [Dependency("c")]}, tracker=tracker)
 
 
+def a_dependency_that_was_deleted() -> History:
+    """It is gone from the tracker, so that nothing could ever satisfy it."""
+    rows = put(
+        "swarm_starting",
+        event("added", "c", None, "contract/pending"),
+        event("removed", "c", "contract/pending", "contract/removed", reason="deleted"),
+    )
+    history = replace(kept(), beads={**kept().beads, "c": state("c", status="removed")})
+    return with_events(rows, history, depends={"a": [Dependency("c")]})
+
+
+def a_dependency_that_was_undone_and_stays_closed() -> History:
+    rows = put(
+        "unblocked",
+        event("undone", "a", "landed/complete", "landed/held", reason="not on main"),
+        claimed("b", "contract", 1),
+        event("lease_expired", "b", "contract/in_progress", "contract/pending", 1, reason="gone"),
+    )
+    closed = {"status": "closed", "closed_at": "2026-01-01T00:00:00.000Z"}
+    history = with_events(rows, tracker={**(kept().tracker or {}), "a": closed})
+    return bead_of(bead_of(history, "a", status="held"), "b", base=BASE)
+
+
 CASES = (
     killed,
     killed_after_the_line_moved,
@@ -230,6 +254,8 @@ CASES = (
     a_contract_that_went_with_its_base,
     a_dependency_that_was_taken_out,
     a_dependency_that_was_closed_before,
+    a_dependency_that_was_deleted,
+    a_dependency_that_was_undone_and_stays_closed,
 )
 
 

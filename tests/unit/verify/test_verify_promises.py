@@ -22,6 +22,7 @@ from verify_kit import (
     place_of,
     put,
     ran,
+    state,
     swarm_of,
     with_events,
     without,
@@ -36,14 +37,15 @@ def failed(epoch: int = 4, to: str = "implementation/pending", **more: object) -
     return event("attempt_failed", "a", "implementation/in_progress", to, epoch, **more)
 
 
-def a_claim_of_b(*before: dict[str, object]) -> History:
-    """`b` is claimed while `before` holds, and the attempt ends at once."""
+def a_claim_of_b(*before: dict[str, object], beads: tuple[str, ...] = ()) -> History:
+    """`b` is claimed while `before` holds, and the attempt ends at once. `beads`: more of them."""
     rows = [
         *before,
         claimed("b", "contract", 1),
         event("lease_expired", "b", "contract/in_progress", "contract/pending", 1, reason="gone"),
     ]
-    return bead_of(with_events(put("unblocked", *rows)), "b", base=BASE)
+    history = replace(kept(), beads={**kept().beads, **{bead: state(bead) for bead in beads}})
+    return bead_of(with_events(put("unblocked", *rows), history), "b", base=BASE)
 
 
 def gap() -> History:
@@ -171,6 +173,24 @@ def a_dependency_is_not_done() -> History:
     history = a_claim_of_b()
     tracker = {**(history.tracker or {}), "c": {"status": "open"}}
     return replace(history, tracker=tracker, depends={"b": [Dependency("a"), Dependency("c")]})
+
+
+def a_dependency_was_opened_again() -> History:
+    """`c` had been closed, which is not so any more."""
+    rows = [
+        event("added", "c", None, "contract/pending"),
+        event("removed", "c", "contract/pending", "contract/removed", reason="closed"),
+        event("reopened", "c", "contract/removed", "contract/pending"),
+    ]
+    history = a_claim_of_b(*rows, beads=("c",))
+    tracker = {**(history.tracker or {}), "c": {"status": "open"}}
+    return replace(history, tracker=tracker, depends={"b": [Dependency("c")]})
+
+
+def a_dependency_was_undone() -> History:
+    """`a` had landed; it is closed in the tracker again, but was not at that claim."""
+    undone = event("undone", "a", "landed/complete", "landed/held", reason="not on main")
+    return bead_of(a_claim_of_b(undone), "a", status="held")
 
 
 def a_claim_while_paused() -> History:
@@ -333,7 +353,11 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
         failed_without_a_reason,
     ),
     "only_free_beads_are_begun": (a_claim_while_blocked,),
-    "dependencies_come_first": (a_dependency_is_not_done,),
+    "dependencies_come_first": (
+        a_dependency_is_not_done,
+        a_dependency_was_opened_again,
+        a_dependency_was_undone,
+    ),
     "claims_only_while_running": (a_claim_while_paused,),
     "crashed_agents_pause": (at_once_after_a_crash,),
     "nothing_runs_after_the_end": (a_gate_runs_after_the_end,),

@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from oya.beads import PATH
+from oya.clock import stamp
 from oya.lifecycle.model import BeadState, state_to_json
 from oya.testing.simulation import suite
 from oya.testing.simulation.checkout import lost
 from oya.testing.simulation.git import root_of
 from oya.testing.simulation.run import Ran
-from oya.testing.simulation.world import World
+from oya.testing.simulation.world import BEGAN, World
 from oya.verify import Breach, Commit, Dependency, History, check
 from oya.verify.landings import named_trees
 
@@ -64,8 +66,19 @@ def history_of(ran: Ran) -> History:
         ],
         leftovers=list(_leftovers(world)),
         tracker=_tracker(world),
-        depends={b.id: [Dependency(need) for need in b.needs] for b in ran.plan.beads},
+        depends=_depends(world),
     )
+
+
+def _depends(world: World) -> dict[str, list[Dependency]]:
+    """Those of the plan, and those that somebody added meanwhile, from when they were read."""
+    found = {bead.id: [Dependency(need) for need in bead.needs] for bead in world.plan.beads}
+    if any(fault.kind == "clock" for fault in world.plan.faults):
+        return found  # what came before and what after is not told by the times of events
+    for at, bead, need in world.needs:
+        since = stamp(BEGAN + timedelta(seconds=world.seen(at)))
+        found.setdefault(bead, []).append(Dependency(need, since))
+    return found
 
 
 def _landed(world: World) -> Iterator[Commit]:

@@ -106,6 +106,13 @@ class Nature:
 
     def _weather(self, about: dict[str, Any], *, what: str) -> None:
         setattr(self._world.weather, what, self._world.now() + about["seconds"])
+        if what in ("store", "tracker", "git"):
+            self._is_deaf(about["seconds"])
+
+    def _is_deaf(self, seconds: float) -> None:
+        """The daemon hears nothing of the backlog, or can say nothing of it."""
+        now = self._world.now()
+        self._world.deaf.append((now, now + seconds))
 
     def _provider(self, about: dict[str, Any]) -> None:
         until = self._world.now() + about["seconds"]
@@ -136,6 +143,7 @@ class Nature:
 
     def _asleep(self, about: dict[str, Any]) -> None:
         """The daemon is stopped (SIGSTOP, suspend): time goes on without it."""
+        self._is_deaf(about["seconds"])
         loop: Any = asyncio.get_running_loop()
         loop.skip(about["seconds"])
 
@@ -293,6 +301,7 @@ def _edited(
             others = [r["id"] for r in records if r["id"] < bead]
             needs = [{"depends_on_id": n, "type": "blocks"} for n in others[:1]]
             record["dependencies"] = record["dependencies"] + needs
+            world.needs += [(world.now(), bead, need) for need in others[:1]]
         case "delete":
             return [r for r in records if r["id"] != bead]
     return [record if r["id"] == bead else r for r in records]

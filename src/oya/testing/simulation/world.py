@@ -22,6 +22,9 @@ from oya.testing.simulation.workspaces import Folder, FolderDisk
 
 BEGAN = datetime(2026, 1, 1, 20, tzinfo=UTC)
 SLOWEST_COMMIT = 0.05
+READ = 10.0
+"""Virtual seconds after which a change of the backlog has been read and dealt with, with nothing
+in the way: the swarm looks every two."""
 MOST_COMMITS = 6000
 """Commits of one run, some ten times what it needs, after which it will never end."""
 
@@ -71,6 +74,8 @@ class World:
         self.added = 0
         self.others: dict[str, float] = {}
         self.left: dict[str, bytes] = {}
+        self.needs: list[tuple[float, str, str]] = []
+        self.deaf: list[tuple[float, float]] = []
         self.crash_in: Callable[[int], None] = lambda steps: None
         self.time: Callable[[], float] = lambda: 0.0
         _settle(self)
@@ -110,6 +115,13 @@ class World:
         if self.now() < self.weather.flips and self.chance.random() < 0.3:
             return "flip"
         return "killed" if self.now() < self.weather.killed and self.chance.random() < 0.3 else ""
+
+    def seen(self, at: float) -> float:
+        """When a swarm that is at work has read for sure what was in the backlog at that moment."""
+        for began, ended in sorted(self.deaf):
+            if began <= at + READ:
+                at = max(at, ended)
+        return at + READ
 
     def refusing(self, backend: str) -> tuple[FailureClass, float | None] | None:
         """With which class a provider refuses now, if it does, and for how long, if it says so."""

@@ -156,7 +156,7 @@ async def test_the_only_seat_goes_to_what_is_nearest_to_landing(
             await desk.hand_out()
             (role,) = (r for r, agent in agents.items() if agent.got and r not in order)
             order.append(role)
-            desk.claims.ended(agents[role].got[0].claim, None, "")
+            desk.claims.ended(agents[role].got[0].claim, None, "", None)
         assert order == [Role.REVIEWER, Role.IMPLEMENTER, Role.PLANNER, Role.TEST_WRITER]
         assert given(*(agents[role] for role in order)) == ["b-5", "b-4", "b-1", "b-0"]
 

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from oya.crashpoints import point
-from oya.lifecycle.model import Phase, Status
+from oya.lifecycle.model import Status
 from oya.store.documents import CheckpointStore
 from oya.store.engine import Delete, Put, Row
 from oya.store.head import Draft, event_key
@@ -131,7 +131,7 @@ class Retention:
 
     def _is_over(self, bead: str) -> bool:
         state = self._writer.head.beads.get(bead)
-        return state is None or state.phase is Phase.LANDED or state.status is Status.REMOVED
+        return state is None or state.status in (Status.COMPLETE, Status.REMOVED)
 
     async def _take(self, part: _Slice) -> int:
         def decide(draft: Draft) -> None:

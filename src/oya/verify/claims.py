@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from oya.verify.history import Dependency, Row
-from oya.verify.log import ENDED, SECONDS, STARTS, Found, Log, promise, status_of, told
+from oya.verify.log import ENDED, SECONDS, STARTS, Found, Log, promise, seconds, status_of, told
 from oya.verify.table import ENDS
 
 SHORTEST_PAUSE = 0.2
@@ -85,14 +84,10 @@ def crashed_agents_pause(log: Log) -> Iterator[Found]:
         elif name == "attempt_failed" and row["class"] in _RESTARTS:
             crashed[row["agent"]] = row
         elif name == "claimed" and (before := crashed.pop(row["agent"], None)):
-            pause = _seconds(before["at"], row["at"])
+            pause = seconds(before["at"], row["at"])
             if 0 <= pause < SHORTEST_PAUSE:  # below 0 somebody has set the clock
                 what = f"{row['agent']}: {told(row)} only {pause:.3f} s after {told(before)}"
                 yield what, row["bead"], row["seq"]
-
-
-def _seconds(since: str, until: str) -> float:
-    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
 
 
 @promise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import wraps
 from math import inf
 from typing import Any
@@ -29,6 +30,8 @@ class Log:
     `steps`: the events that set a bead's state. `named`: events by their names. `life`: the
     events of swarms themselves. `runs`: runs of gates by the key of their evidence.
     `told_since`: the first event of a version that writes down what evidence it had.
+    `last_at`: the newest time. `retention`: the shortest that a swarm ran under, in seconds; 0
+    where one did not say.
     """
 
     def __init__(self, history: History) -> None:
@@ -49,6 +52,9 @@ class Log:
         self.runs = _by_key(self.named["gate_ran"])
         keyed = (row["seq"] for row in self.named["gate_ran"] if "key" in row["data"])
         self.told_since: float = next(keyed, inf)
+        self.last_at = max((row["at"] for row in history.events), default="")
+        starts = (row for name in STARTS for row in self.named[name])
+        self.retention = min((row["data"].get("retention", 0.0) for row in starts), default=0.0)
 
     def _lives(self, row: Row) -> None:
         self.life.append(row)
@@ -96,6 +102,11 @@ def promise(look: Callable[[Log], Iterator[Found]]) -> Callable[[Log], Iterator[
             yield Breach(look.__name__, what, bead, seq)
 
     return kept
+
+
+def seconds(since: str, until: str) -> float:
+    """What lies between two ISO times."""
+    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
 
 
 def told(row: Row) -> str:

@@ -18,12 +18,29 @@ SWARM_FIELDS = ("status", "branch", "landed_beads", "gate_runs", "failures")
 _DATA = frozenset(
     {
         *("base", "commit", "snapshot", "head", "evidence", "red", "fail_to_pass", "cannot"),
-        *("key", "tree", "ok", "empty", "failure", "used", "target", "limits", "gates"),
+        *(
+            "key",
+            "tree",
+            "ok",
+            "empty",
+            "failure",
+            "used",
+            "target",
+            "limits",
+            "gates",
+            "retention",
+        ),
     }
 )
 _NOTHING: tuple[object, ...] = (None, "", [], {})
 _NAMES = ("swarm", "bead", "event", "from", "to", "class", "agent")
-_TIMED = frozenset({"swarm_starting", "claimed", "attempt_failed", "landed"})
+_TIMED = frozenset(
+    {
+        *("swarm_starting", "swarm_continued", "swarm_stopping", "swarm_stopped"),
+        *("swarm_completed", "swarm_failed", "claimed", "attempt_failed", "lease_expired"),
+        *("landed", "undone", "removed", "reopened", "unblocked"),
+    }
+)
 _NO_DATA: Row = {}
 
 
@@ -32,8 +49,8 @@ def slim(row: Row) -> Row:
     event = row["event"]
     kept: dict[str, object] = {"seq": row["seq"], "epoch": row["epoch"]}
     kept["at"] = row["at"] if event in _TIMED else ""
-    # The gate's name; a sentence elsewhere.
-    kept["reason"] = row["reason"] if event == "gate_ran" else None
+    # The gate's name, and whether a bead was closed or deleted; a sentence elsewhere.
+    kept["reason"] = row["reason"] if event in ("gate_ran", "removed") else None
     for name in _NAMES:
         kept[name] = _once(row[name])
     data = row["data"].items()

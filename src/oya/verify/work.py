@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import inf
 
 from oya.verify.history import Row
-from oya.verify.log import Found, Log, promise, text, told
+from oya.verify.log import Found, Log, promise, seconds, status_of, text, told
 from oya.verify.table import ENDS
 
 _HEADS = ("commit", "snapshot", "head")
 """Where an event names work: what was accepted, or what was kept of a failure."""
+SLACK = 3600.0
+"""Seconds that may lie between the newest event and the moment at which retention looked."""
 _NAMES_WORK = ENDS | {"result_refused"}
 
 
@@ -23,12 +26,12 @@ def named_work(row: Row) -> list[str]:
 
 @promise
 def attempts_are_kept(log: Log) -> Iterator[Found]:
-    """Every attempt that had a workspace has its ref, until its bead landed or was closed."""
+    """Every attempt that had a workspace has its ref, until its bead is long landed or closed."""
     for row in log.events:
         if row["event"] not in _NAMES_WORK or not _had_workspace(row):
             continue
         attempt = (row["bead"], row["epoch"])
-        if attempt not in log.history.attempts and not _may_go(log, row["bead"]):
+        if attempt not in log.history.attempts and not _may_go(log, row):
             what = f"{row['bead']}: the ref of attempt {row['epoch']} is missing ({told(row)})"
             yield what, row["bead"], row["seq"]
 
@@ -38,7 +41,7 @@ def named_work_is_held(log: Log) -> Iterator[Found]:
     """Every head and snapshot that an event names can be reached from a ref, just as long."""
     for row in log.events:
         for commit in named_work(row):
-            if not log.history.held(commit) and not _may_go(log, row["bead"]):
+            if not log.history.held(commit) and not _may_go(log, row):
                 what = f"{row['bead']}: {text(commit)} of {told(row)} is held by no ref"
                 yield what, row["bead"], row["seq"]
 
@@ -49,11 +52,35 @@ def _had_workspace(row: Row) -> bool:
     return bool(named_work(row)) or not silent
 
 
-def _may_go(log: Log, bead: str) -> bool:
-    """Retention takes only what belongs to beads that have landed or were closed by a person."""
+def _may_go(log: Log, attempt: Row) -> bool:
+    """Retention takes what belongs to a bead that after that attempt stood as landed, or as
+    closed by a person, for all of its time; whatever became of the bead later."""
     if log.history.pruned is None:
         return False
-    return any(row["event"] in ("landed", "removed") for row in log.steps.get(bead, ()))
+    return any(
+        attempt["seq"] < ended and lasted >= log.retention - SLACK
+        for ended, lasted in _rests(log, log.steps.get(attempt["bead"], ()))
+    )
+
+
+def _rests(log: Log, steps: Sequence[Row]) -> Iterator[tuple[float, float]]:
+    """Each time that a bead was over: the event that ended it, and how many seconds it lasted,
+    counted from when the bead was changed last."""
+    since = ""
+    for row in steps:
+        if since and not _is_over(row, since):
+            yield row["seq"], seconds(since, row["at"])
+        since = row["at"] if _is_over(row, since) else ""
+    if since:
+        yield inf, seconds(since, log.last_at)
+
+
+def _is_over(row: Row, since: str) -> bool:
+    """What was only deleted in the tracker may be a mistake. `since`: it was over before."""
+    if row["event"] == "removed":
+        return str(row["reason"]).startswith("closed")
+    gone = status_of(row["to"]) == "removed"  # what comes after the removal does not undo it
+    return row["to"] == "landed/complete" or (gone and since != "")
 
 
 @promise

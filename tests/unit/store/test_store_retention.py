@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from oya.clock import LoopClock, stamp
 from oya.errors import StoreUnavailable
-from oya.lifecycle.events import Added, Removed
-from oya.lifecycle.model import Limits
+from oya.lifecycle.events import Added, Removed, Undone
+from oya.lifecycle.model import BeadState, Limits, Phase, Status
 from oya.lifecycle.swarm import SwarmState
 from oya.store import Store
+from oya.store.head import BeadDetails
 from oya.store.retention import PAGE
 from oya.testing.beside import SimulatedBeside
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
@@ -100,6 +101,22 @@ def test_old_notes_go_and_what_changed_something_stays() -> None:
             ],
         }
         assert [r.bead for r in await store.events.since(0, bead="open")] == ["open", "open"]
+        assert await store.retention.events(ago(5), pages=9) == 0
+
+    lived(story)
+
+
+def test_notes_on_what_was_undone_stay_until_it_is_over() -> None:
+    """It is held, and waits for a person."""
+
+    async def story(store: Store) -> None:
+        landed = BeadState("a", version=1, phase=Phase.LANDED, status=Status.COMPLETE)
+        store._writer.head.beads["a"] = landed
+        store._writer.head.details["a"] = BeadDetails(1, ago(0), ago(0))
+        await store.events.append("findings", bead="a")
+        await store.beads.apply("a", Undone("reverted"), swarm="s", limits=LIMITS)
+        await asyncio.sleep(10 * DAY)
+        await store.events.append("warning")
         assert await store.retention.events(ago(5), pages=9) == 0
 
     lived(story)

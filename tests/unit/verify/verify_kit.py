@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from oya.clock import stamp
 from oya.verify import Commit, Dependency, History, check
 
 Row = dict[str, Any]
@@ -232,6 +234,45 @@ def without(name: str, n: int = 1) -> list[Row]:
     """The events but one."""
     place = place_of(name, n=n)
     return [*KEPT[:place], *KEPT[place + 1 :]]
+
+
+RETENTION = 30
+"""Days that a swarm of `closed` keeps what is over."""
+
+
+def closed(*then: Row, days: int = RETENTION + 1, reason: str = "closed in the tracker") -> History:
+    """A third bead, `c`: one attempt, then it is closed; after these days `then` happens, or the
+    end. The ref of that attempt is gone, and retention has taken something."""
+    rows = put(
+        "unblocked",
+        event("added", "c", None, "contract/pending"),
+        claimed("c", "contract", 1),
+        ended("c", 1),
+        event("removed", "c", "contract/pending", "contract/removed", reason=reason),
+        *then,
+    )
+    rows[0] = rows[0] | {"data": rows[0]["data"] | {"retention": RETENTION * 86_400}}
+    history = replace(kept(), beads={**kept().beads, "c": state("c", status="removed", base=BASE)})
+    history = with_events(rows, history, pruned={"until": 0, "counts": []})
+    history = swarm_of(history, failures={"agent_crash": 1, "cancelled": 1})
+    return later(history, then[0]["event"] if then else "swarm_stopping", days)
+
+
+def ended(bead: str, epoch: int) -> Row:
+    """The end of an attempt at a contract, of which something is kept."""
+    frm, to = "contract/in_progress", "contract/pending"
+    data = {"snapshot": f"{epoch}" * 40}
+    return event("attempt_failed", bead, frm, to, epoch, class_="cancelled", data=data)
+
+
+def later(history: History, name: str, days: int) -> History:
+    """The history with so many days before the first event of that name."""
+    place = next(n for n, row in enumerate(history.events) if row["event"] == name)
+    moved = [
+        {**row, "at": stamp(datetime.fromisoformat(row["at"]) + timedelta(days=days))}
+        for row in history.events[place:]
+    ]
+    return replace(history, events=[*history.events[:place], *moved])
 
 
 def bead_of(history: History, bead: str, **fields: Any) -> History:

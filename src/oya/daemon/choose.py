@@ -72,8 +72,11 @@ def choose(
     return Choice(again, before)
 
 
-async def record(store: Store, choice: Choice, settings: Settings) -> None:
-    """The swarm is in the store, as starting and with its rules, before it starts."""
+async def record(
+    store: Store, choice: Choice, settings: Settings, beads: Sequence[str] = ()
+) -> None:
+    """The swarm is in the store, as starting and with its rules, before it starts. `beads`: the
+    only ones that it may work on, if any are named."""
     changed = ""
     if choice.before and choice.before.config_hash != choice.swarm.config_hash:
         changed = "; the configuration has changed and is adopted"
@@ -81,7 +84,7 @@ async def record(store: Store, choice: Choice, settings: Settings) -> None:
         choice.swarm,
         event="swarm_continued" if choice.before else "swarm_starting",
         reason=f"{choice.words}{changed}",
-        data={"target": choice.swarm.target_beads, **settings.rules},
+        data={"target": choice.swarm.target_beads, "beads": list(beads), **settings.rules},
     )
 
 

@@ -144,7 +144,7 @@ async def _swarm(
     from oya.swarm.universe import Universe
 
     since = store.events.last
-    await record(store, choice, settings)
+    await record(store, choice, settings, request.beads)
     point("daemon.recorded")
     swarm = choice.swarm
     parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from oya.verify.history import Dependency, Row
 from oya.verify.log import ENDED, SECONDS, STARTS, Found, Log, promise, seconds, status_of, told
@@ -11,6 +12,9 @@ from oya.verify.table import ENDS
 SHORTEST_PAUSE = 0.2
 """Seconds: the first pause of an agent after a crash is half a second, of which chance may take
 away the half."""
+AT_ONCE = 50
+"""Events before a claim that may have been decided after it, in one commit of the store or two:
+a person who brings a bead back, or lowers the target, may come between."""
 _RESTARTS = ("agent_crash", "agent_stuck")
 _BEGINS = ("claimed", "landing_started")
 _ACTIVE = ENDS | {
@@ -59,6 +63,51 @@ def _is_done(log: Log, need: Dependency, claim: Row) -> bool:
         return True  # not in the backlog; or no work yet: it was closed, and opened again later
     closed = (known or {}).get("closed_at") or ""
     return (known or {}).get("status") == "closed" and closed[:SECONDS] <= claim["at"][:SECONDS]
+
+
+@promise
+def new_beads_have_room(log: Log) -> Iterator[Found]:
+    """A bead is begun only while landed + in flight < target."""
+    begun, flying, landed = set[str](), dict[str, int](), Counter[str]()
+    awaits: dict[str, str | None] = {}
+    for row in log.events:
+        bead, name, seq = row["bead"], row["event"], row["seq"]
+        if bead is None or row["to"] is None:
+            continue
+        if name == "claimed" and bead not in begun:
+            if what := _without_room(log, row, flying, landed[row["swarm"]]):
+                yield f"{bead}: {told(row)} {what}", bead, seq
+            begun.add(bead)
+            flying[bead] = 0
+        landed[row["swarm"]] += name == "landed"
+        if name in ("implementation_accepted", "defended"):
+            awaits[bead] = row["data"].get("hold")
+        if name in ("blocked", "unblocked") or bead not in begun:
+            continue
+        if _flies(row, awaits.get(bead)):
+            flying.setdefault(bead, seq)
+        else:
+            flying.pop(bead, None)
+
+
+def _without_room(log: Log, claim: Row, flying: Mapping[str, int], landed: int) -> str:
+    """What is wrong with beginning a bead just then. `flying`: those in flight, and since which
+    event, where a person brought them back."""
+    swarm, seq = claim["swarm"], claim["seq"]
+    only, targets = log.settings(swarm, seq).get("beads"), log.targets(swarm, seq - AT_ONCE, seq)
+    if only is None or not targets:
+        return ""  # a version that did not say for which beads it counts is taken as it is
+    target = max(targets)
+    mine = [since for bead, since in flying.items() if not only or bead in only]
+    there = landed + sum(1 for since in mine if not since or since < seq - AT_ONCE)
+    return f"while {there} of {target} had landed or were in flight" if there >= target else ""
+
+
+def _flies(row: Row, awaits: str | None) -> bool:
+    """Whether a bead that was begun is still to land, without a person or by approval alone."""
+    if row["to"] == "landing/held":
+        return row["event"] != "held_by_person" and awaits == "approval"
+    return status_of(row["to"]) in ("pending", "in_progress")
 
 
 @promise

@@ -21,7 +21,7 @@ SECONDS = len("2026-01-01T00:00:00")
 """As much of a time as is compared: some write fractions of a second, others do not."""
 STARTS = ("swarm_starting", "swarm_continued")
 _SAY = (*STARTS, "swarm_changed", "target_capped")
-_SETTINGS = ("target", "limits", "gates")
+_SETTINGS = ("target", "limits", "gates", "beads")
 
 
 class Log:
@@ -64,7 +64,8 @@ class Log:
             known.append((row["seq"], {**(known[-1][1] if known else {}), **said}))
 
     def settings(self, swarm: str | None, seq: int) -> Row:
-        """Under which target, limits and gates a swarm was at an event; {} where it never said."""
+        """Under which target, limits and gates a swarm was at an event, and for which beads (none:
+        for all); {} where it never said."""
         known = self._settings.get(swarm or "", ())
         place = bisect_right(known, seq, key=lambda said: said[0])
         return known[place - 1][1] if place else {}

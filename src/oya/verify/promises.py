@@ -14,6 +14,7 @@ from oya.verify.claims import (
     claims_only_while_running,
     crashed_agents_pause,
     dependencies_come_first,
+    new_beads_have_room,
     nothing_runs_after_the_end,
     only_free_beads_are_begun,
 )
@@ -53,6 +54,7 @@ PROMISES: tuple[Promise, ...] = (
     attempts_are_counted,
     only_free_beads_are_begun,
     dependencies_come_first,
+    new_beads_have_room,
     claims_only_while_running,
     crashed_agents_pause,
     nothing_runs_after_the_end,

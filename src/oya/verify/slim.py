@@ -28,7 +28,7 @@ _DATA = frozenset(
             "target",
             "limits",
             "gates",
-            "retention",
+            *("retention", "beads", "hold"),
         ),
     }
 )
@@ -54,9 +54,14 @@ def slim(row: Row) -> Row:
     for name in _NAMES:
         kept[name] = _once(row[name])
     data = row["data"].items()
-    read = {key: _once(value) for key, value in data if key in _DATA and value not in _NOTHING}
+    read = {key: _once(value) for key, value in data if _is_read(key, value)}
     kept["data"] = read or _NO_DATA
     return kept
+
+
+def _is_read(key: str, value: object) -> bool:
+    """No beads are all of them, which is not the same as nothing said."""
+    return key in _DATA and (value not in _NOTHING or key == "beads")
 
 
 def _once(value: object) -> object:

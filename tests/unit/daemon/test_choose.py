@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from oya.daemon.choose import Choice, choose
+from oya.clock import SystemClock
+from oya.daemon.choose import Choice, choose, record
 from oya.daemon.request import Request
 from oya.errors import UsageError
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
+from oya.store import Store
 from oya.swarm.config import load
+from oya.testing.beside import SimulatedBeside
+from oya.testing.engine import Disk, SimulatedEngine
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -96,3 +102,19 @@ def test_resume_of_a_finished_swarm_wants_a_new_target() -> None:
 def test_a_request_survives_its_journey() -> None:
     request = Request("/r", {"defaults.target_beads": 3}, ("a", "b"), "last", False)
     assert Request.from_json(request.to_json()) == request
+
+
+@pytest.mark.parametrize("beads", [(), ("a", "b")])
+def test_a_start_says_what_it_is_held_to(beads: tuple[str, ...]) -> None:
+    async def start() -> dict[str, Any]:
+        disk = Disk()
+        store = await Store.open(
+            SimulatedBeside(disk), clock=SystemClock(), engine=lambda _: SimulatedEngine(disk)
+        )
+        await record(store, chosen(), load(None, {}, complete=False), beads)
+        (told,) = await store.events.since(0)
+        await store.close()
+        return told.data
+
+    told = asyncio.run(start())
+    assert (told["target"], told["beads"], told["retention"]) == (25, list(beads), 30 * 86_400)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from test_verify_promises import waits_for
 from verify_kit import (
     BASE,
     CONTRACT,
@@ -18,6 +19,7 @@ from verify_kit import (
     changed,
     claimed,
     closed,
+    ended,
     event,
     kept,
     later,
@@ -178,7 +180,7 @@ def written_by_an_older_oya() -> History:
     """No keys, no rules, no evidence of red: it is taken as it is."""
     rows = [row | {"data": dict(row["data"])} for row in KEPT]
     for row in rows:
-        for name in ("key", "red", "target", "limits", "gates"):
+        for name in ("key", "red", "target", "limits", "gates", "beads"):
             row["data"].pop(name, None)
     return with_events(rows)
 
@@ -238,6 +240,57 @@ def a_dependency_that_was_undone_and_stays_closed() -> History:
     return bead_of(bead_of(history, "a", status="held"), "b", base=BASE)
 
 
+def begun_beside_what_waits_for_more_than_approval() -> History:
+    """`a` is held for what a person must look into: it is not in flight."""
+    return waits_for("weak_contract")
+
+
+def begun_as_a_person_brought_another_back() -> History:
+    """The claim of `b` was decided before `c`, which had failed, came back into flight."""
+    rows = put(
+        "unblocked",
+        event("added", "c", None, "contract/pending"),
+        claimed("c", "contract", 1),
+        ended("c", 1),
+        event("held_by_person", "c", "contract/pending", "contract/held", reason="mine"),
+        event("released", "c", "contract/held", "contract/pending"),
+        claimed("b", "contract", 1),
+        event("lease_expired", "b", "contract/in_progress", "contract/pending", 1, reason="gone"),
+    )
+    history = replace(kept(), beads={**kept().beads, "c": state("c", base=BASE)})
+    history = with_events(rows, history, attempts=_attempts(("c", 1)))
+    history = swarm_of(history, failures={"agent_crash": 1, "cancelled": 1})
+    return bead_of(history, "b", base=BASE)
+
+
+def begun_as_the_target_was_lowered() -> History:
+    """The claim of `b` was decided under the old one."""
+    rows = put(
+        "unblocked",
+        event("swarm_changed", data={"target": 1}),
+        claimed("b", "contract", 1),
+        event("lease_expired", "b", "contract/in_progress", "contract/pending", 1, reason="gone"),
+    )
+    return bead_of(with_events(rows), "b", base=BASE)
+
+
+def begun_beside_beads_of_another_swarm() -> History:
+    """This one was to work on `a` and `b` alone; `c` was begun by an earlier one."""
+    rows = put(
+        "unblocked",
+        event("added", "c", None, "contract/pending"),
+        claimed("c", "contract", 1),
+        ended("c", 1),
+        claimed("b", "contract", 1),
+        event("lease_expired", "b", "contract/in_progress", "contract/pending", 1, reason="gone"),
+    )
+    rows[0] = rows[0] | {"data": rows[0]["data"] | {"beads": ["a", "b"]}}
+    history = replace(kept(), beads={**kept().beads, "c": state("c", base=BASE)})
+    history = with_events(rows, history, attempts=_attempts(("c", 1)))
+    history = swarm_of(history, failures={"agent_crash": 1, "cancelled": 1})
+    return bead_of(history, "b", base=BASE)
+
+
 def closed_for_long() -> History:
     return closed()
 
@@ -280,6 +333,10 @@ CASES = (
     a_dependency_that_was_closed_before,
     a_dependency_that_was_deleted,
     a_dependency_that_was_undone_and_stays_closed,
+    begun_beside_what_waits_for_more_than_approval,
+    begun_as_a_person_brought_another_back,
+    begun_as_the_target_was_lowered,
+    begun_beside_beads_of_another_swarm,
     closed_for_long,
     closed_for_long_and_opened_again,
     landed_for_long_and_undone,

@@ -197,6 +197,38 @@ def a_dependency_was_undone() -> History:
     return bead_of(a_claim_of_b(undone), "a", status="held")
 
 
+def a_bead_too_many() -> History:
+    """One has landed, one is in flight, and two is the target."""
+    rows = [
+        event("added", "c", None, "contract/pending"),
+        claimed("c", "contract", 1),
+        event("lease_expired", "c", "contract/in_progress", "contract/pending", 1, reason="gone"),
+    ]
+    return bead_of(a_claim_of_b(*rows, beads=("c",)), "c", base=BASE)
+
+
+def no_room_beside_what_waits_for_approval() -> History:
+    """`a` waits for a person to approve of it, and the target is one."""
+    return waits_for("approval")
+
+
+def waits_for(hold: str) -> History:
+    """`a` is reviewed, and waits for a person, while `b` is begun."""
+    rows = [
+        *KEPT[: place_of("defended")],
+        KEPT[place_of("defended")] | {"to": "landing/held", "data": {"commit": WORK, "hold": hold}},
+        KEPT[place_of("unblocked")],
+        claimed("b", "contract", 1),
+        event("lease_expired", "b", "contract/in_progress", "contract/pending", 1, reason="gone"),
+        event("approved", "a", "landing/held", "landing/pending"),
+        *KEPT[place_of("landing_started") : place_of("unblocked")],
+        *KEPT[place_of("unblocked") + 1 :],
+    ]
+    rows[0] = rows[0] | {"data": rows[0]["data"] | {"target": 1}}
+    history = bead_of(with_events(rows), "b", base=BASE)
+    return replace(history, depends={})
+
+
 def a_claim_while_paused() -> History:
     rows = put(
         "unblocked",
@@ -312,7 +344,7 @@ def closed_first() -> History:
 
 
 def one_too_many() -> History:
-    return with_events(changed("swarm_starting", data={"target": 0}))
+    return with_events(put("claimed", event("swarm_changed", data={"target": 0})))
 
 
 def a_ref_is_gone() -> History:
@@ -403,6 +435,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
         a_dependency_was_opened_again,
         a_dependency_was_undone,
     ),
+    "new_beads_have_room": (a_bead_too_many, no_room_beside_what_waits_for_approval),
     "claims_only_while_running": (a_claim_while_paused,),
     "crashed_agents_pause": (at_once_after_a_crash,),
     "nothing_runs_after_the_end": (a_gate_runs_after_the_end,),

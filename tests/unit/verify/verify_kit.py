@@ -63,7 +63,7 @@ KEPT: list[Row] = [
     event(
         "swarm_starting",
         to="starting",
-        data={"target": 2, "limits": LIMITS, "gates": ["tests", "ci"]},
+        data={"target": 2, "limits": LIMITS, "gates": ["tests", "ci"], "beads": []},
     ),
     event("added", "a", None, "contract/pending"),
     event("added", "b", None, "contract/pending"),

@@ -93,6 +93,24 @@ def some_counts(ran: object) -> object:
     return names
 
 
+def test_what_was_acknowledged_and_is_gone_or_changed_is_a_breach() -> None:
+    ran = run(draw(1, beads=3))
+    heard = ran.world.acknowledged
+    assert len(heard) > 10
+    assert breaches(ran) == []
+
+    first, last = min(heard), max(heard)
+    heard[first] += " "
+    heard[f"{int(last) + 1:016}"] = heard[last]
+
+    found = breaches(ran)
+    assert {breach.promise for breach in found} == {"what_was_acknowledged_is_there"}
+    assert [breach.what.partition(" was")[0] for breach in found] == [
+        "event 1",
+        f"event {int(last) + 1}",
+    ]
+
+
 def test_a_run_without_faults_lands_everything() -> None:
     from dataclasses import replace
 

@@ -123,6 +123,16 @@ def _ports_were_used_as_they_should(ran: Ran, _: History) -> Iterator[str]:
     yield from ran.world.breaches
 
 
+def _what_was_acknowledged_is_there(ran: Ran, _: History) -> Iterator[str]:
+    """Whoever heard that an event is durable finds it as it was, whatever came after."""
+    there = ran.world.disk.volatile["events"]
+    for key, row in sorted(ran.world.acknowledged.items()):
+        if key not in there:
+            yield f"event {int(key)} was acknowledged, and is not in the log"
+        elif there[key] != row:
+            yield f"event {int(key)} was acknowledged as {row}, and is {there[key]}"
+
+
 def _landed_trees_are_green(ran: Ran, history: History) -> Iterator[str]:
     """The truth, which no gate's luck can change."""
     objects = ran.world.git.objects
@@ -205,6 +215,7 @@ def _nothing_goes_in_circles(_: Ran, history: History) -> Iterator[str]:
 
 TRUTHS = (
     _ports_were_used_as_they_should,
+    _what_was_acknowledged_is_there,
     _landed_trees_are_green,
     _work_at_stake_is_kept,
     _everything_workable_was_done,

@@ -197,6 +197,7 @@ async def _swarm(
     store = await Store.open(
         beside, clock=clock, engine=lambda _: MachineEngine(world.disk, life, world), wait=5.0
     )
+    store._writer.listeners.append(lambda _, writes: world.hear(writes))
     try:
         request = Request("/simulated")
         known = tuple(store.swarms.all().values())

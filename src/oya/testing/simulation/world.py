@@ -12,7 +12,7 @@ from typing import Any
 from oya.beads import PATH
 from oya.errors import StoreUnavailable
 from oya.lifecycle.failures import FailureClass
-from oya.store.engine import Row, Write
+from oya.store.engine import Put, Row, Write
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.simulation.git import GitDisk
 from oya.testing.simulation.life import Crash, Endless, Life
@@ -58,6 +58,7 @@ class World:
         self.stakes: dict[tuple[str, int], Folder] = {}
         self.breaches: list[str] = []
         self.fates: list[str] = []
+        self.acknowledged: dict[str, str] = {}
         self.running: set[str] = set()
         self.added = 0
         self.others: dict[str, float] = {}
@@ -105,6 +106,16 @@ class World:
         """With which class a provider refuses now, if it does."""
         failure, until = self.weather.providers.get(backend, (None, 0.0))
         return failure if self.now() < until else None
+
+    def hear(self, writes: Sequence[Write]) -> None:
+        """A store says that these writes are durable: what it said of events must stay true."""
+        for write in writes:
+            if write.table != "events":
+                continue
+            if isinstance(write, Put):
+                self.acknowledged[write.key] = write.text or json.dumps(write.row)
+            else:
+                self.acknowledged.pop(write.key, None)
 
     # What outlives a daemon
 

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from oya.testing.simulation import run as simulation
 from oya.testing.simulation.check import breaches
 from oya.testing.simulation.many import Found, some
 from oya.testing.simulation.plan import draw
@@ -91,6 +92,17 @@ def some_counts(ran: object) -> object:
     names = Counter(json.loads(row)["event"] for row in ran.events.splitlines())
     names["died"] = sum(1 for fate in ran.world.fates if fate.startswith("died"))
     return names
+
+
+@pytest.mark.parametrize("after", [5.0, 20.0, 35.0, 50.0])
+def test_a_run_that_is_cut_off_has_only_not_come_to_its_end(
+    after: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the moment: so what is said beside it of a stuck run is a broken promise."""
+    for seed in range(1, 9):
+        plan = draw(seed)
+        monkeypatch.setattr(simulation, "ENDS_WITHIN", after + seed - plan.calm_from)
+        assert {breach.promise for breach in breaches(run(plan))} == {"it_comes_to_an_end"}
 
 
 def test_what_was_acknowledged_and_is_gone_or_changed_is_a_breach() -> None:

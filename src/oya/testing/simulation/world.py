@@ -25,6 +25,9 @@ SLOWEST_COMMIT = 0.05
 MOST_COMMITS = 6000
 """Commits of one run, some ten times what it needs, after which it will never end."""
 
+FLAKY_FOR = 300.0
+"""Virtual seconds after the last fault in which flaky tests still flicker."""
+
 
 @dataclass
 class Weather:
@@ -101,6 +104,11 @@ class World:
         if self.now() < self.weather.flips and self.chance.random() < 0.3:
             return "flip"
         return "killed" if self.now() < self.weather.killed and self.chance.random() < 0.3 else ""
+
+    def luck(self) -> float:
+        """The chance of a flaky test; long after the last fault it fails no more."""
+        calm_for = self.now() - self.plan.calm_from
+        return self.chance.random() if calm_for < FLAKY_FOR else 0.0
 
     def refusing(self, backend: str) -> FailureClass | None:
         """With which class a provider refuses now, if it does."""

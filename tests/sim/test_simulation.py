@@ -11,13 +11,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from oya.testing.engine import Disk
 from oya.testing.simulation import run as simulation
 from oya.testing.simulation.check import breaches
 from oya.testing.simulation.many import Found, some
-from oya.testing.simulation.plan import draw
+from oya.testing.simulation.plan import STORING, Fault, draw
 from oya.testing.simulation.run import run
 
 SEEDS = int(os.environ.get("OYA_SIM_SEEDS", "300"))
@@ -123,9 +125,27 @@ def test_what_was_acknowledged_and_is_gone_or_changed_is_a_breach() -> None:
     ]
 
 
-def test_a_run_without_faults_lands_everything() -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize("step", STORING)
+def test_nothing_acknowledged_goes_with_the_power(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[bool] = []
 
+    def lose_power(disk: Disk) -> None:
+        lost.append(disk.volatile != disk.durable or disk.volatile_files != disk.durable_files)
+        real(disk)
+
+    real = Disk.lose_power
+    monkeypatch.setattr(Disk, "lose_power", lose_power)
+    for seed in range(1, 7):
+        about = {"step": step, "nth": seed, "steps": 1}
+        faults = tuple(Fault(n, 2.0 + 3 * n, "power", about) for n in range(3))
+        ran = run(replace(draw(seed, beads=4), faults=faults))
+        assert breaches(ran) == []
+    assert sum(lost) >= 6, "something was in caches only"
+
+
+def test_a_run_without_faults_lands_everything() -> None:
     plan = replace(draw(3), faults=(), harsh=0.0, target=25)
     ran = run(plan)
     assert breaches(ran) == []

@@ -130,7 +130,7 @@ def _ports_were_used_as_they_should(ran: Ran, _: History) -> Iterator[str]:
 
 def _what_was_acknowledged_is_there(ran: Ran, _: History) -> Iterator[str]:
     """Whoever heard that an event is durable finds it as it was, whatever came after."""
-    there = ran.world.disk.volatile["events"]
+    there = ran.world.disk.durable["events"]
     for key, row in sorted(ran.world.acknowledged.items()):
         if key not in there:
             yield f"event {int(key)} was acknowledged, and is not in the log"
@@ -207,7 +207,8 @@ def _leases_of_the_living_do_not_run_out(ran: Ran, history: History) -> Iterator
 
 
 _ENDS_LEASES = frozenset(
-    {"crash", "crash at", "crash again", "defect", "store out", "commits", "git out", "stop"}
+    {"crash", "crash at", "crash again", "power", "defect", "commits", "stop"}
+    | {"store out", "git out"}
 )
 
 

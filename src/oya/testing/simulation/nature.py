@@ -101,6 +101,14 @@ class Nature:
             self._follows(0.0, "crash again", **(about | {"times": about["times"] - 1}))
         self._world.crash_in(about["steps"])
 
+    def _power(self, about: dict[str, Any]) -> None:
+        """The machine goes dark, often with a commit or its acknowledgement under way."""
+        self._world.unplugged = True
+        if about["step"]:
+            self._crash_at(about)
+        else:
+            self._crash(about)
+
     def _commits(self, about: dict[str, Any]) -> None:
         self._world.disk.outcomes.extend(Outcome(name) for name in about["outcomes"])
 
@@ -262,6 +270,7 @@ class Nature:
         world = self._world
         world.calm = True
         world.due.clear()
+        world.unplugged = False
         world.disk.outcomes.clear()
         world.weather = Weather()
         self._mend({})
@@ -304,9 +313,11 @@ _HAPPENS: dict[str, Callable[[Nature, dict[str, Any]], Any]] = {
     "crash": Nature._crash,
     "crash at": Nature._crash_at,
     "crash again": Nature._crash_again,
+    "power": Nature._power,
     "commits": Nature._commits,
     "store out": _of("store"),
     "tracker out": _of("tracker"),
+    "tracker slow": _of("slow"),
     "git out": _of("git"),
     "flips": _of("flips"),
     "killed gates": _of("killed"),

@@ -133,8 +133,7 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
     except Deadlock as error:
         stuck = str(error)
     life.over = True
-    world.note_stakes()
-    world.running.clear()
+    world.end_life()
     world.elapsed += loop.time() + down
     _drop(loop)
     return ended, stuck
@@ -254,7 +253,12 @@ def _parts(
         swarm=swarm,
         repo=repo,
         follow=repo.follow,
-        tracker=SimulatedTracker(world.git, life, lambda: world.now() < world.weather.tracker),
+        tracker=SimulatedTracker(
+            world.git,
+            life,
+            failing=lambda: world.now() < world.weather.tracker,
+            takes=world.tracker_takes,
+        ),
         workspaces=SimulatedWorkspaces(world.folders, repo, objects, life),
         answers=SimulatedAnswers(world.folders, life),
         gates=gates,

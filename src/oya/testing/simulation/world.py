@@ -35,6 +35,7 @@ class Weather:
 
     store: float = 0.0
     tracker: float = 0.0
+    slow: float = 0.0
     git: float = 0.0
     flips: float = 0.0
     killed: float = 0.0
@@ -55,6 +56,7 @@ class World:
         self.lives = 0
         self.elapsed = 0.0
         self.jumped = 0.0
+        self.unplugged = False
         self.calm = False
         self.target = plan.target
         self.due: list[tuple[str, int]] = []
@@ -125,7 +127,20 @@ class World:
             else:
                 self.acknowledged.pop(write.key, None)
 
+    def tracker_takes(self) -> float:
+        """How long the tracker's disk keeps whoever reads or writes now, in seconds."""
+        return self.chance.uniform(1.0, 6.0) if self.now() < self.weather.slow else 0.0
+
     # What outlives a daemon
+
+    def end_life(self) -> None:
+        """A daemon is dead, by whatever it died of."""
+        self.note_stakes()
+        self.running.clear()
+        if self.unplugged:
+            self.unplugged = False
+            self.fates.append("the power was gone")
+            self.disk.lose_power()
 
     def note_stakes(self) -> None:
         """A daemon died: what lies in its workspaces must not be lost."""
@@ -167,6 +182,9 @@ class MachineEngine(SimulatedEngine):
             self._disk.outcomes.appendleft(Outcome.FAILED)
         await super().commit(writes)
         await self._life.turn("commit done")
+
+    async def _reach(self) -> None:
+        await self._life.turn("commit written")
 
     async def _turn(self) -> None:
         await self._life.glance()

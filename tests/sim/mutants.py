@@ -32,6 +32,7 @@ from oya.store.writer import Writer
 from oya.swarm import attempt as attempt_module
 from oya.swarm import lander as lander_module
 from oya.swarm import resume
+from oya.swarm import universe as universe_module
 from oya.swarm.agents import base as agents_base
 from oya.swarm.agents import implementer as implementer_module
 from oya.swarm.agents import test_writer as writer_module
@@ -433,6 +434,12 @@ def a_held_bead_is_claimed() -> list[Any]:
         return table._pend(s), effects
 
     return [mock.patch.dict(table._ROWS, {table.e.HeldByPerson: held})]
+
+
+@mutant(seed=127, promise="it_comes_to_an_end")
+def what_an_actor_had_in_hand_is_lost_when_it_restarts() -> list[Any]:
+    """The end of an attempt, say: its agent is taken for busy for ever."""
+    return [patch(universe_module, "_hand_back", lambda event: None)]
 
 
 # The end, and the tracker --------------------------------------------------------------------

@@ -6,8 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
+from oya.actors import ActorRef
+from oya.actors.cell import Notice
+from oya.actors.mailbox import Mailbox
+from oya.actors.reply import Question
 from oya.beads import PATH
 from oya.clock import stamp
 from oya.errors import OyaError
@@ -15,6 +19,7 @@ from oya.lifecycle import events as e
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Hold, Limits, Status
 from oya.store.store import Store
+from oya.swarm.messages import ClaimBead, GetNextBead, Heartbeat, Wake
 from oya.swarm.universe import Universe
 from oya.testing.engine import Outcome
 from oya.testing.simulation.agents import AgentWorld
@@ -35,17 +40,48 @@ SAID: dict[str, Callable[[], e.Event]] = {
 
 
 class Poison:
-    """A message that crashes whoever looks at it, once: a defect of ours, met in a handler."""
+    """A message that crashes whoever looks at it, once: a defect of ours, met in a handler.
 
-    def __init__(self) -> None:
+    Whoever gets it again finds the message that it stands for.
+    """
+
+    def __init__(self, real: Any = None) -> None:
         self._spent = False
+        self._real = real
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         if self._spent:
-            return Poison
+            return type(self._real)
         self._spent = True
         raise RuntimeError("a planted defect, met in a handler")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+REPEATED = frozenset({Wake, Heartbeat, ClaimBead, GetNextBead})
+"""Messages whose loss is made good by the next of their kind."""
+NEVER_POISONED = REPEATED | {Question, Notice, Poison}
+
+
+class Trap:
+    """Stands before the mailbox of an actor until it has poisoned a message that matters."""
+
+    def __init__(self, actor: ActorRef[Any]) -> None:
+        self._cell = actor._cell
+        self._real = self._cell.mailbox
+        self._cell.mailbox = cast(Mailbox, self)
+
+    def offer(self, item: Any, control: bool) -> bool:
+        """See `Mailbox.offer`."""
+        if type(item) in NEVER_POISONED:
+            return self._real.offer(item, control)
+        self._cell.mailbox = self._real
+        return self._real.offer(Poison(item), control)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 class Nature:
@@ -126,6 +162,8 @@ class Nature:
         actor = self.universe.actor(about["where"]) if self.universe is not None else None
         if about["where"] == "a port" or actor is None:
             self._world.weather.defects += 1
+        elif about.get("in_hand"):
+            Trap(actor)
         else:
             with suppress(OyaError):
                 actor.try_tell(Poison(), control=True)

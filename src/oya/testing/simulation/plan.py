@@ -217,7 +217,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
             return {"now": chance.random() < 0.5, "down": down}
         case "defect":
             where = chance.choice(ACTORS)
-            return {"where": where, "again": 0 if where == "a port" else chance.randrange(4)}
+            again = 0 if where == "a port" else chance.randrange(4)
+            return {"where": where, "again": again, "in_hand": chance.random() < 0.5}
         case "store out" if chance.random() < 0.2:
             return {"seconds": round(chance.uniform(60.0, 120.0), 3)}
         case "target":

@@ -12,7 +12,8 @@ from oya.beads import PATH
 from oya.lifecycle.model import BeadState, state_to_json
 from oya.testing.simulation import suite
 from oya.testing.simulation.git import root_of
-from oya.testing.simulation.run import Ran
+from oya.testing.simulation.plan import Plan
+from oya.testing.simulation.run import Ran, run
 from oya.testing.simulation.world import World
 from oya.verify import Breach, Commit, Dependency, History, check
 
@@ -36,6 +37,15 @@ def breaches(ran: Ran) -> list[Breach]:
         return found
     at_any_moment = [breach for breach in found if breach.promise != "nothing_is_left"]
     return [Breach("it_comes_to_an_end", ran.stuck), *at_any_moment]
+
+
+def play(plan: Plan) -> tuple[Ran | None, list[Breach]]:
+    """Run a plan, and hold it against the promises; to raise is a breach too, and leaves no run."""
+    try:
+        ran = run(plan)
+        return ran, breaches(ran)
+    except Exception as error:
+        return None, [Breach("it_raises", repr(error))]
 
 
 def history_of(ran: Ran) -> History:

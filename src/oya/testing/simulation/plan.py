@@ -139,7 +139,8 @@ class Plan:
             if one.id in beads
         )
         left = tuple(one for one in self.faults if one.number in faults)
-        return replace(self, beads=kept, faults=left, target=min(self.target, len(kept)))
+        target = max(min(self.target, len(kept)), 1)
+        return replace(self, beads=kept, faults=left, target=target)
 
     @property
     def calm_from(self) -> float:

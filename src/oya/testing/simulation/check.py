@@ -109,12 +109,16 @@ def _attempts(world: World) -> dict[tuple[str, int], str]:
     for path in world.folders.kept:
         bead, _, epoch = path.name.rpartition(".")
         found.setdefault((bead, int(epoch.partition("-")[0])), str(path))
+    if world.git_was_out:  # what no ref could hold is in its folder still
+        for path in world.folders.folders:
+            record = world.folders.records[path.name]
+            found.setdefault((record.bead, record.epoch), str(path))
     return found
 
 
 def _leftovers(world: World) -> Iterator[str]:
-    if world.elapsed < world.weather.git:
-        return  # git refused to the very end; the next start will clear it away
+    if world.git_was_out:
+        return
     for name in sorted(world.git.refs):
         if name.startswith(("refs/oya/base/", "refs/oya/candidates/")):
             yield name

@@ -55,6 +55,7 @@ class World:
         self.weather = Weather()
         self.lives = 0
         self.elapsed = 0.0
+        self.ended = 0.0
         self.jumped = 0.0
         self.unplugged = False
         self.calm = False
@@ -135,6 +136,7 @@ class World:
 
     def end_life(self) -> None:
         """A daemon is dead, by whatever it died of."""
+        self.ended = self.now()
         self.note_stakes()
         self.running.clear()
         if self.unplugged:
@@ -148,6 +150,11 @@ class World:
             work = next((p for p in self.folders.folders if p.name == key), None)
             if record.ready and work is not None:
                 self.stakes[record.bead, record.epoch] = self.folders.work_in(work)
+
+    @property
+    def git_was_out(self) -> bool:
+        """Whether git refused to the very end of the last life: the next one would clear up."""
+        return self.ended < self.weather.git
 
     def rows(self, table: str, last: int = 0) -> list[Row]:
         """The rows of a table as they are on the disk, by key; only the `last` ones, if given."""

@@ -176,7 +176,10 @@ def _work_of(files: Any, bead: str) -> bytes:
 def _work_at_stake_is_kept(ran: Ran, _: History) -> Iterator[str]:
     """What lay in a workspace when a daemon died is under that attempt's ref."""
     world, attempts = ran.world, _attempts(ran.world)
+    there = {(r.bead, r.epoch) for r in world.folders.records.values() if r.ready}
     for (bead, epoch), files in sorted(world.stakes.items()):
+        if ran.stuck and (bead, epoch) in there:
+            continue  # the next start would harvest it
         head = attempts.get((bead, epoch))
         if head is None:
             if ran.stuck == "":

@@ -1,6 +1,7 @@
 """Its being here puts this folder on the path, so that tests can import the kits beside it.
 
-A test that skips has proved nothing: with CI=true it counts as failed.
+A test that skips has proved nothing: with CI=true it counts as failed. What a test records as
+the property `said` is printed at the end.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    for report in terminalreporter.stats.get("passed", []):
+        for name, words in report.user_properties:
+            if name == "said":
+                terminalreporter.line(str(words))
     if skips := _unforgiven(config):
         terminalreporter.section("skipped, and CI=true")
         for skip in skips:

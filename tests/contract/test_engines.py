@@ -12,6 +12,9 @@ from oya.errors import StoreUnavailable
 from oya.store.engine import TABLES, Delete, Engine, Put
 from oya.store.surreal import SurrealEngine
 from oya.testing.engine import Disk, SimulatedEngine
+from oya.testing.simulation.plan import draw
+from oya.testing.simulation.world import MachineEngine, World
+from user_kit import Prompt
 
 Make = Callable[[], Engine]
 
@@ -49,11 +52,14 @@ KEYS = [
 ]
 
 
-@pytest.fixture(params=["surreal", "simulated"])
+@pytest.fixture(params=["surreal", "simulated", "machine"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     if request.param == "simulated":
         disk = Disk()
         return lambda: SimulatedEngine(disk)
+    if request.param == "machine":
+        world = World(draw(1))
+        return lambda: MachineEngine(world.disk, Prompt(), world)
     # A directory that a URL would take apart.
     return lambda: SurrealEngine(tmp_path / "a b#1?x=%20" / "data")
 

@@ -32,6 +32,7 @@ from oya.store.writer import Writer
 from oya.swarm import attempt as attempt_module
 from oya.swarm import lander as lander_module
 from oya.swarm import resume
+from oya.swarm import universe as universe_module
 from oya.swarm.agents import base as agents_base
 from oya.swarm.agents import implementer as implementer_module
 from oya.swarm.agents import test_writer as writer_module
@@ -42,7 +43,7 @@ from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 from oya.testing.simulation.check import breaches
-from oya.testing.simulation.plan import draw
+from oya.testing.simulation.plan import Plan, draw
 from oya.testing.simulation.run import run
 
 Patches = Callable[[], list[Any]]
@@ -50,11 +51,15 @@ Patches = Callable[[], list[Any]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One defect: what it is called, which seed finds it, and the patches that plant it."""
+    """One defect: what it is called, which seed finds it, and the patches that plant it.
+
+    `promise`: the one that has to be broken; "" where any will do.
+    """
 
     name: str
     seed: int
     patches: Patches
+    promise: str = ""
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -68,25 +73,29 @@ class Mutant:
             for one in reversed(made):
                 one.stop()
 
+    def breaks(self, plan: Plan) -> bool:
+        """Whether a run with the defect breaks a promise; one that raises has found nothing."""
+        with self.planted():
+            try:
+                broken = {breach.promise for breach in breaches(run(plan))}
+            except Exception:
+                return False
+        return self.promise in broken if self.promise else bool(broken)
+
 
 def finds(mutant: Mutant, seed: int) -> bool:
     """Whether a seed breaks a promise with the bug, and none without it."""
-    with mutant.planted():
-        try:
-            broken = bool(breaches(run(draw(seed))))
-        except Exception:  # it broke the run itself
-            broken = True
-    return broken and not breaches(run(draw(seed)))
+    return mutant.breaks(draw(seed)) and not breaches(run(draw(seed)))
 
 
 MUTANTS: list[Mutant] = []
 
 
-def mutant(seed: int) -> Callable[[Patches], Patches]:
+def mutant(seed: int, promise: str = "") -> Callable[[Patches], Patches]:
     """Register the patches that a function makes, under its name."""
 
     def register(patches: Patches) -> Patches:
-        MUTANTS.append(Mutant(patches.__name__, seed, patches))
+        MUTANTS.append(Mutant(patches.__name__, seed, patches, promise))
         return patches
 
     return register
@@ -187,7 +196,7 @@ def failures_are_counted_beside_the_event_or_not_at_all() -> list[Any]:
 # The store -----------------------------------------------------------------------------------
 
 
-@mutant(seed=1)
+@mutant(seed=1, promise="what_was_acknowledged_is_there")
 def acknowledged_before_it_is_committed() -> list[Any]:
     """Commits go on behind the back of whoever waits; a clean end still waits for them."""
     behind: dict[Writer, asyncio.Task[None]] = {}
@@ -425,6 +434,12 @@ def a_held_bead_is_claimed() -> list[Any]:
         return table._pend(s), effects
 
     return [mock.patch.dict(table._ROWS, {table.e.HeldByPerson: held})]
+
+
+@mutant(seed=127, promise="it_comes_to_an_end")
+def what_an_actor_had_in_hand_is_lost_when_it_restarts() -> list[Any]:
+    """The end of an attempt, say: its agent is taken for busy for ever."""
+    return [patch(universe_module, "_hand_back", lambda event: None)]
 
 
 # The end, and the tracker --------------------------------------------------------------------

@@ -106,3 +106,10 @@ def test_a_contract_that_goes_on_from_a_snapshot_is_judged_on_the_base_it_stands
     dies = [(1.0 + n / 2 + seed / 20, "agent dies", {}) for n in range(12)]
     ran = kept(plan(seed, *dies, beads=beads, target=6))
     assert b"put these back: .beads" not in ran.events
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_git_refuses_to_the_very_end_may_be_left_for_the_next_start(seed: int) -> None:
+    """Here the simulation was wrong: it took the outage for over before the swarm had ended."""
+    out = (12.0 + seed / 3, "git out", {"seconds": 25.0})
+    kept(plan(seed, out, (15.0 + seed / 3, "target", {"target": 1})))

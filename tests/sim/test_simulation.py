@@ -12,14 +12,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from oya.clock import stamp
+from oya.testing.engine import Disk
+from oya.testing.simulation import run as simulation
 from oya.testing.simulation.check import breaches
 from oya.testing.simulation.many import Found, some
-from oya.testing.simulation.plan import BeadPlan, Fault, Plan, draw
+from oya.testing.simulation.plan import STORING, BeadPlan, Fault, Plan, draw
 from oya.testing.simulation.run import run
 from oya.testing.simulation.world import BEGAN
 
@@ -125,9 +128,56 @@ def some_counts(ran: object) -> object:
     return names
 
 
-def test_a_run_without_faults_lands_everything() -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize("after", [5.0, 20.0, 35.0, 50.0])
+def test_a_run_that_is_cut_off_has_only_not_come_to_its_end(
+    after: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the moment: so what is said beside it of a stuck run is a broken promise."""
+    for seed in range(1, 9):
+        plan = draw(seed)
+        monkeypatch.setattr(simulation, "ENDS_WITHIN", after + seed - plan.calm_from)
+        assert {breach.promise for breach in breaches(run(plan))} == {"it_comes_to_an_end"}
 
+
+def test_what_was_acknowledged_and_is_gone_or_changed_is_a_breach() -> None:
+    ran = run(draw(1, beads=3))
+    heard = ran.world.acknowledged
+    assert len(heard) > 10
+    assert breaches(ran) == []
+
+    first, last = min(heard), max(heard)
+    heard[first] += " "
+    heard[f"{int(last) + 1:016}"] = heard[last]
+
+    found = breaches(ran)
+    assert {breach.promise for breach in found} == {"what_was_acknowledged_is_there"}
+    assert [breach.what.partition(" was")[0] for breach in found] == [
+        "event 1",
+        f"event {int(last) + 1}",
+    ]
+
+
+@pytest.mark.parametrize("step", STORING)
+def test_nothing_acknowledged_goes_with_the_power(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[bool] = []
+
+    def lose_power(disk: Disk) -> None:
+        lost.append(disk.volatile != disk.durable or disk.volatile_files != disk.durable_files)
+        real(disk)
+
+    real = Disk.lose_power
+    monkeypatch.setattr(Disk, "lose_power", lose_power)
+    for seed in range(1, 7):
+        about = {"step": step, "nth": seed, "steps": 1}
+        faults = tuple(Fault(n, 2.0 + 3 * n, "power", about) for n in range(3))
+        ran = run(replace(draw(seed, beads=4), faults=faults))
+        assert breaches(ran) == []
+    assert sum(lost) >= 6, "something was in caches only"
+
+
+def test_a_run_without_faults_lands_everything() -> None:
     plan = replace(draw(3), faults=(), harsh=0.0, target=25)
     ran = run(plan)
     assert breaches(ran) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
+from typing import Any
 
 from oya.clock import Clock
 from oya.errors import StoreDamaged, StoreLocked
@@ -144,12 +146,23 @@ class SimulatedSequence:
         self._beside.write(_SEQUENCE, _text(position), sync=False)
         self.position = position
 
-    def flush(self) -> None:
-        if self._sync:
-            self._beside.write(_SEQUENCE, _text(self.position))
+    def flush(self) -> Awaitable[None] | None:
+        return _Flush(self._beside, _text(self.position)) if self._sync else None
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+
+class _Flush:
+    """Nothing is durable before somebody has waited for it: no disk is slower than that."""
+
+    def __init__(self, beside: SimulatedBeside, text: str) -> None:
+        self._beside = beside
+        self._text = text
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from asyncio.sleep(0).__await__()
+        self._beside.write(_SEQUENCE, self._text)
 
 
 def _text(position: Position) -> str:

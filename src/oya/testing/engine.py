@@ -82,12 +82,20 @@ class Disk:
 
     def flush(self) -> None:
         """Make everything durable."""
-        self.durable = _copied(self.volatile)
+        self.persist()
         self.durable_files = dict(self.volatile_files)
+
+    def persist(self) -> None:
+        """Make the tables durable, and what is beside them no more than it was."""
+        self.durable = _copied(self.volatile)
 
 
 class SimulatedEngine:
-    """An engine over a `Disk`. Each call gives other tasks a turn before it does anything."""
+    """An engine over a `Disk`. Each call gives other tasks a turn before it does anything.
+
+    A commit is in the caches first, and durable when it returns. What an opening finds it makes
+    durable: a process may have died between the two.
+    """
 
     def __init__(self, disk: Disk, alive: Callable[[], bool] = living) -> None:
         self._disk = disk
@@ -101,13 +109,19 @@ class SimulatedEngine:
             raise StoreUnavailable("the simulated process is dead")
         if self._disk.refusals and self._disk.refusals.popleft():
             raise StoreUnavailable("the simulated disk cannot be opened")
+        if not self._disk.lying:
+            self._disk.persist()
         self._open = True
 
     async def commit(self, writes: Sequence[Write]) -> None:
         await self._turn()
         outcome = self._disk.outcomes.popleft() if self._disk.outcomes else Outcome.OK
         if outcome in (Outcome.OK, Outcome.KEPT):
-            self._write(writes)
+            _write(self._disk.volatile, writes)
+            self._disk.commits += 1
+            await self._reach()
+            if not self._disk.lying:
+                _write(self._disk.durable, writes)
         if outcome is not Outcome.OK:
             self._sick = True
             raise StoreUnavailable("the simulated disk refused the commit")
@@ -147,16 +161,17 @@ class SimulatedEngine:
         if not self._open or self._sick or not self._alive():
             raise StoreUnavailable("the simulated engine is not open")
 
-    def _write(self, writes: Sequence[Write]) -> None:
-        halves = [self._disk.volatile] + ([] if self._disk.lying else [self._disk.durable])
-        for write in writes:
-            text = (write.text or json.dumps(write.row)) if isinstance(write, Put) else None
-            for half in halves:
-                if text is None:
-                    half[write.table].pop(write.key, None)
-                else:
-                    half[write.table][write.key] = text
-        self._disk.commits += 1
+    async def _reach(self) -> None:
+        """Wait for the disk to have what was written; who dies meanwhile never knows."""
+        await asyncio.sleep(0)
+
+
+def _write(tables: Tables, writes: Sequence[Write]) -> None:
+    for write in writes:
+        if isinstance(write, Put):
+            tables[write.table][write.key] = write.text or json.dumps(write.row)
+        else:
+            tables[write.table].pop(write.key, None)
 
 
 def _copied(tables: Tables) -> Tables:

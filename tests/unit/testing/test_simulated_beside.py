@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from oya.clock import LoopClock
 from oya.errors import StoreDamaged, StoreUnavailable
 from oya.store import Store
 from oya.store.beside import Position
+from oya.store.engine import Put
 from oya.testing.beside import SimulatedBeside
 from oya.testing.engine import Disk, SimulatedEngine
 from oya.testing.loop import run_virtual
@@ -61,7 +63,15 @@ def test_without_sync_the_sequence_is_lost_with_the_power_and_the_rest_is_not() 
     disk.lose_power()
     assert beside.told() == Position()
     file.write(Position(5, 5, 1))
-    assert file.flush() is None
+
+    async def flushed() -> None:
+        flushing = file.flush()
+        assert flushing is not None
+        disk.lose_power()
+        assert beside.told() == Position(), "nobody has waited for it"
+        await flushing
+
+    lived(flushed)
     disk.lose_power()
     assert beside.told() == Position(5, 5, 1)
     assert beside.damage() == "kept"
@@ -117,6 +127,29 @@ def test_a_lock_outlives_a_release_by_the_dead() -> None:
         holder = disk.holder
         held.release()
         assert disk.holder is holder
+
+    lived(story)
+
+
+def test_a_commit_is_durable_when_it_returns_or_at_the_next_opening() -> None:
+    disk = Disk()
+
+    async def story() -> None:
+        process = Process(disk)
+        engine = SimulatedEngine(disk, process.alive)
+        await engine.open()
+        await engine.commit([Put("beads", "a", {})])
+        disk.lose_power()
+        assert set(disk.volatile["beads"]) == {"a"}
+
+        commit = asyncio.ensure_future(engine.commit([Put("beads", "b", {})]))
+        while "b" not in disk.volatile["beads"]:
+            await asyncio.sleep(0)
+        assert "b" not in disk.durable["beads"]
+        commit.cancel()
+        await SimulatedEngine(disk).open()
+        disk.lose_power()
+        assert set(disk.volatile["beads"]) == {"a", "b"}
 
     lived(story)
 

@@ -5,31 +5,33 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 
-from oya.testing.simulation.check import breaches
+from oya.testing.simulation.check import breaches, play
 from oya.testing.simulation.many import Found, many
 from oya.testing.simulation.plan import Plan, draw
 from oya.testing.simulation.run import run
-from oya.testing.simulation.shrink import Shrinker, command
+from oya.testing.simulation.shrink import Shrinker, command, command_of
 
 SHRUNK = 3
-"""Failing seeds that are made small; the rest is only named."""
+"""Failing seeds that are made small; the rest is named, with what to type."""
 
 
 def main(args: list[str]) -> int:
     """Exit code 0 where every promise was kept, else 1."""
-    given = _parser().parse_args(args)
+    given = parser().parse_args(args)
     return _again(given) if given.seed is not None else _many(given.first, given.seeds, given.jobs)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """What can be typed; `shrink.command` says it."""
     parser = argparse.ArgumentParser(prog="python -m oya.testing.simulation", description=__doc__)
     parser.add_argument("seeds", nargs="?", type=int, default=300, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--jobs", type=int, default=0, help="processes; 0: one for each core")
     again = parser.add_argument_group("one seed again")
     again.add_argument("--seed", type=int)
-    again.add_argument("--beads", help="only these, with commas between them")
+    again.add_argument("--beads", help="only these, with commas between them, or `none`")
     again.add_argument("--faults", help="only these numbers, or `none`")
     again.add_argument("--target", type=int)
     again.add_argument("--harsh", type=float, help="how often agents do badly, 0 to 1")
@@ -41,11 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(given: argparse.Namespace) -> Plan:
-    from dataclasses import replace
-
+def planned(given: argparse.Namespace) -> Plan:
+    """The plan that was typed."""
     plan = draw(given.seed)
-    beads = given.beads.split(",") if given.beads else [bead.id for bead in plan.beads]
+    beads = [bead.id for bead in plan.beads]
+    if given.beads is not None:
+        beads = [bead for bead in given.beads.split(",") if bead != "none"]
     numbers = [fault.number for fault in plan.faults]
     if given.faults is not None:
         numbers = [int(n) for n in given.faults.split(",") if n.isdecimal()]
@@ -61,11 +64,11 @@ def _plan(given: argparse.Namespace) -> Plan:
 
 
 def _again(given: argparse.Namespace) -> int:
-    plan = _plan(given)
+    plan = planned(given)
+    if given.shrink and play(plan)[1]:
+        return _small(plan)
     ran = run(plan)
     broken = breaches(ran)
-    if broken and given.shrink:
-        return _small(plan)
     if not given.quiet:
         sys.stdout.write(ran.events.decode())
     for fate in ran.world.fates:
@@ -82,7 +85,7 @@ def _small(plan: Plan) -> int:
     _say(
         f"{len(small.beads)} beads and {len(small.faults)} faults are enough ({shrinker.runs} runs)"
     )
-    for breach in breaches(run(small))[:5]:
+    for breach in play(small)[1][:5]:
         _say(f"  BROKEN {breach}")
     _say(f"  {command(small)}")
     return 1
@@ -94,6 +97,7 @@ def _many(first: int, count: int, jobs: int) -> int:
         whole.add(part)
         for seed, broken in part.broken.items():
             _say(f"seed {seed}: {broken[0]}")
+            _say(f"  {command_of(seed)}")
         if whole.seeds % 1000 < 25:
             _say(f"{whole.seeds} seeds, {len(whole.broken)} broken")
     for line in summary(whole, time.monotonic() - began):

@@ -28,6 +28,10 @@ class Endless(Crash):
     """The machine stops because the daemon goes in circles."""
 
 
+class Late(Crash):
+    """The machine stops because the daemon should have come to its end long ago."""
+
+
 class Gone(BaseException):
     """A port was used by a daemon that is dead; no `except` of the product takes this."""
 

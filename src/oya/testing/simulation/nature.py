@@ -6,8 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
+from oya.actors import ActorRef
+from oya.actors.cell import Notice
+from oya.actors.mailbox import Mailbox
+from oya.actors.reply import Question
 from oya.beads import PATH
 from oya.clock import stamp
 from oya.errors import OyaError
@@ -15,6 +19,7 @@ from oya.lifecycle import events as e
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Hold, Limits, Status
 from oya.store.store import Store
+from oya.swarm.messages import ClaimBead, GetNextBead, Heartbeat, Wake
 from oya.swarm.universe import Universe
 from oya.testing.engine import Outcome
 from oya.testing.simulation.agents import AgentWorld
@@ -35,17 +40,48 @@ SAID: dict[str, Callable[[], e.Event]] = {
 
 
 class Poison:
-    """A message that crashes whoever looks at it, once: a defect of ours, met in a handler."""
+    """A message that crashes whoever looks at it, once: a defect of ours, met in a handler.
 
-    def __init__(self) -> None:
+    Whoever gets it again finds the message that it stands for.
+    """
+
+    def __init__(self, real: Any = None) -> None:
         self._spent = False
+        self._real = real
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         if self._spent:
-            return Poison
+            return type(self._real)
         self._spent = True
         raise RuntimeError("a planted defect, met in a handler")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+REPEATED = frozenset({Wake, Heartbeat, ClaimBead, GetNextBead})
+"""Messages whose loss is made good by the next of their kind."""
+NEVER_POISONED = REPEATED | {Question, Notice, Poison}
+
+
+class Trap:
+    """Stands before the mailbox of an actor until it has poisoned a message that matters."""
+
+    def __init__(self, actor: ActorRef[Any]) -> None:
+        self._cell = actor._cell
+        self._real = self._cell.mailbox
+        self._cell.mailbox = cast(Mailbox, self)
+
+    def offer(self, item: Any, control: bool) -> bool:
+        """See `Mailbox.offer`."""
+        if type(item) in NEVER_POISONED:
+            return self._real.offer(item, control)
+        self._cell.mailbox = self._real
+        return self._real.offer(Poison(item), control)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 class Nature:
@@ -101,6 +137,14 @@ class Nature:
             self._follows(0.0, "crash again", **(about | {"times": about["times"] - 1}))
         self._world.crash_in(about["steps"])
 
+    def _power(self, about: dict[str, Any]) -> None:
+        """The machine goes dark, often with a commit or its acknowledgement under way."""
+        self._world.unplugged = True
+        if about["step"]:
+            self._crash_at(about)
+        else:
+            self._crash(about)
+
     def _commits(self, about: dict[str, Any]) -> None:
         self._world.disk.outcomes.extend(Outcome(name) for name in about["outcomes"])
 
@@ -126,6 +170,8 @@ class Nature:
         actor = self.universe.actor(about["where"]) if self.universe is not None else None
         if about["where"] == "a port" or actor is None:
             self._world.weather.defects += 1
+        elif about.get("in_hand"):
+            Trap(actor)
         else:
             with suppress(OyaError):
                 actor.try_tell(Poison(), control=True)
@@ -272,6 +318,7 @@ class Nature:
         world = self._world
         world.calm = True
         world.due.clear()
+        world.unplugged = False
         world.disk.outcomes.clear()
         world.weather = Weather()
         self._mend({})
@@ -315,9 +362,11 @@ _HAPPENS: dict[str, Callable[[Nature, dict[str, Any]], Any]] = {
     "crash": Nature._crash,
     "crash at": Nature._crash_at,
     "crash again": Nature._crash_again,
+    "power": Nature._power,
     "commits": Nature._commits,
     "store out": _of("store"),
     "tracker out": _of("tracker"),
+    "tracker slow": _of("slow"),
     "git out": _of("git"),
     "flips": _of("flips"),
     "killed gates": _of("killed"),

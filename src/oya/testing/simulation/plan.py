@@ -27,7 +27,8 @@ KINDS = (
 )
 
 STEPS = (
-    "commit", "commit done", "git cas line", "git cas line done", "git note", "git note done",
+    "commit", "commit written", "commit done", "git cas line", "git cas line done",
+    "git note", "git note done",
     "git set candidates", "git set candidates done", "git delete candidates",
     "git set attempts", "git set attempts done", "git set base", "git set base done",
     "git delete base", "git follow", "git follow done", "git cas seen", "gate", "gate done",
@@ -43,6 +44,11 @@ LANDING = (
 )  # fmt: skip
 """Steps of a landing: there the store, git and the tracker have to agree."""
 
+STORING = (
+    "commit", "commit written", "commit done", "point store.committed", "point store.acknowledged",
+)  # fmt: skip
+"""Steps of a commit of the store: there a power loss finds something that is only in caches."""
+
 ANYWHERE = (
     *STEPS,
     *(
@@ -56,9 +62,11 @@ WEIGHTS: dict[str, int] = {
     "crash": 14,
     "crash at": 12,
     "crash again": 4,
+    "power": 5,
     "commits": 6,
     "store out": 4,
     "tracker out": 3,
+    "tracker slow": 2,
     "git out": 2,
     "provider": 4,
     "flips": 3,
@@ -131,7 +139,8 @@ class Plan:
             if one.id in beads
         )
         left = tuple(one for one in self.faults if one.number in faults)
-        return replace(self, beads=kept, faults=left, target=min(self.target, len(kept)))
+        target = max(min(self.target, len(kept)), 1)
+        return replace(self, beads=kept, faults=left, target=target)
 
     @property
     def calm_from(self) -> float:
@@ -186,6 +195,9 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
             return {"step": chance.choice(steps), "nth": chance.randrange(1, 4), "down": down}
         case "crash again":
             return {"times": chance.randrange(2, 5), "steps": chance.randrange(1, 400), "down": 0.5}
+        case "power":
+            step = chance.choice(STORING) if chance.random() < 0.7 else ""
+            return {"step": step, "nth": chance.randrange(1, 4), "steps": chance.randrange(1, 60)}
         case "commits":
             ends = ("failed", "lost", "kept", "ok")
             return {"outcomes": [chance.choice(ends) for _ in range(chance.randrange(1, 5))]}
@@ -207,7 +219,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
             return {"now": chance.random() < 0.5, "down": down}
         case "defect":
             where = chance.choice(ACTORS)
-            return {"where": where, "again": 0 if where == "a port" else chance.randrange(4)}
+            again = 0 if where == "a port" else chance.randrange(4)
+            return {"where": where, "again": again, "in_hand": chance.random() < 0.5}
         case "store out" if chance.random() < 0.2:
             return {"seconds": round(chance.uniform(60.0, 120.0), 3)}
         case "target":

@@ -35,7 +35,7 @@ from oya.testing.simulation.agents import AgentWorld, SimulatedBackend
 from oya.testing.simulation.checkout import moves
 from oya.testing.simulation.gates import SimulatedRunner
 from oya.testing.simulation.git import SimulatedGit
-from oya.testing.simulation.life import Crash, Endless, Life, MachineClock
+from oya.testing.simulation.life import Crash, Endless, Late, Life, MachineClock
 from oya.testing.simulation.nature import Nature
 from oya.testing.simulation.plan import Fault, Plan
 from oya.testing.simulation.processes import SimulatedProcesses
@@ -44,8 +44,12 @@ from oya.testing.simulation.workspaces import SimulatedAnswers, SimulatedWorkspa
 from oya.testing.simulation.world import MOST_COMMITS, MachineEngine, World
 
 MOST_LIVES = 60
-LONGEST_LIFE = 2 * 3600.0
-"""Virtual seconds after which a life that has not ended is stuck."""
+ENDS_WITHIN = 1800.0
+"""Virtual seconds after the last fault in which a swarm comes to its end, or it is stuck.
+
+Most take a hundred. The product's longest pause (a base that is red by a flaky test, a provider
+that refuses) is 900, and until flaky tests hold still another may begin.
+"""
 LOOKED = 1.0
 """Virtual seconds between the last look at the branch and the move of the line, at most."""
 AFTER_ERROR = 15.0
@@ -105,6 +109,7 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
     world.lives += 1
     chance = random.Random(f"life {world.plan.seed} {world.lives}")  # noqa: S311
     loop = VirtualLoop(chance.randrange(2**32))
+    loop.call_later(world.plan.calm_from + ENDS_WITHIN - world.elapsed, _late)
     life = Life(chance, world.passing)
     jumps = random.Random(chance.randrange(2**32))  # noqa: S311
     clock = MachineClock(world.wall, jumps, loop.time)
@@ -121,23 +126,22 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
             down = max(BETWEEN, soon - world.elapsed - loop.time())
     except Endless:
         stuck = f"still at work after {MOST_COMMITS} commits"
+    except Late:
+        stuck = f"not done {ENDS_WITHIN:.0f} s after the last fault, in life {world.lives}"
     except Crash:
         world.fates.append(f"died at {world.elapsed + loop.time():.3f}")
         down = world.chance.uniform(0.1, 10.0)
-    except _Stuck as error:
-        stuck = str(error)
     except Deadlock as error:
         stuck = str(error)
     life.over = True
-    world.note_stakes()
-    world.running.clear()
+    world.end_life()
     world.elapsed += loop.time() + down
     _drop(loop)
     return ended, stuck
 
 
-class _Stuck(Exception):
-    """A life that does not end."""
+def _late() -> None:
+    raise Late
 
 
 def _drop(loop: VirtualLoop) -> None:
@@ -170,10 +174,7 @@ async def _daemon(
     nature = Nature(world, life, clock, left, agents)
     outside = asyncio.ensure_future(nature.run())
     try:
-        async with asyncio.timeout(LONGEST_LIFE):
-            return await _swarm(world, life, clock, nature, agents)
-    except TimeoutError:
-        raise _Stuck(f"life {world.lives} did not end in {LONGEST_LIFE:.0f} s") from None
+        return await _swarm(world, life, clock, nature, agents)
     except OyaError as error:
         world.fates.append(f"life {world.lives} ended: {error}")
         return None
@@ -198,6 +199,7 @@ async def _swarm(
     store = await Store.open(
         beside, clock=clock, engine=lambda _: MachineEngine(world.disk, life, world), wait=5.0
     )
+    store._writer.listeners.append(lambda _, writes: world.hear(writes))
     try:
         request = Request("/simulated")
         known = tuple(store.swarms.all().values())
@@ -234,7 +236,7 @@ def _parts(
         life,
         objects.files,
         slots=world.plan.slots,
-        luck=world.chance.random,
+        luck=world.luck,
         trouble=world.gate_trouble,
         running=world.running,
     )
@@ -252,7 +254,12 @@ def _parts(
         swarm=swarm,
         repo=repo,
         follow=repo.follow,
-        tracker=SimulatedTracker(world.git, life, lambda: world.now() < world.weather.tracker),
+        tracker=SimulatedTracker(
+            world.git,
+            life,
+            failing=lambda: world.now() < world.weather.tracker,
+            takes=world.tracker_takes,
+        ),
         workspaces=SimulatedWorkspaces(world.folders, repo, objects, life),
         answers=SimulatedAnswers(world.folders, life),
         gates=gates,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import TypeVar
 
-from oya.testing.simulation.check import breaches
+from oya.testing.simulation.check import play
 from oya.testing.simulation.plan import Plan
-from oya.testing.simulation.run import run
 
 T = TypeVar("T")
 
@@ -22,22 +22,36 @@ class Shrinker:
         self.plan = plan
         self.runs = 0
         self._most = most
-        self._promises = frozenset(found.promise for found in breaches(run(plan)))
+        self._promises = frozenset(breach.promise for breach in play(plan)[1])
 
     def shrink(self) -> Plan:
         """The smallest plan found within the runs that are allowed; the given one at worst."""
-        while any(self._take(smaller) for smaller in _smaller(self.plan)):
+        while self._step():
             continue
         return self.plan
 
-    def _take(self, plan: Plan) -> bool:
+    def _step(self) -> bool:
+        """Among plans of one size that fail, the one with the shortest log is the next."""
+        for _, equals in groupby(_smaller(self.plan), key=_size):
+            failing = [(length, plan) for plan in equals if (length := self._fails(plan)) >= 0]
+            if failing:
+                self.plan = min(failing, key=lambda found: found[0])[1]
+                return True
+        return False
+
+    def _fails(self, plan: Plan) -> int:
+        """How long the log is; -1 where the plan keeps the promises, or may not be tried."""
         if self.runs >= self._most:
-            return False
+            return -1
         self.runs += 1
-        if self._promises.isdisjoint(found.promise for found in breaches(run(plan))):
-            return False
-        self.plan = plan
-        return True
+        ran, broken = play(plan)
+        if self._promises.isdisjoint(breach.promise for breach in broken):
+            return -1
+        return len(ran.events) if ran is not None else 0
+
+
+def _size(plan: Plan) -> tuple[int, int]:
+    return len(plan.beads), len(plan.faults)
 
 
 def _smaller(plan: Plan) -> Iterator[Plan]:
@@ -59,7 +73,7 @@ _SIMPLER: tuple[Callable[[Plan], Plan], ...] = (
     lambda plan: replace(plan, planner=False),
     lambda plan: replace(plan, review=False),
     lambda plan: replace(plan, deploy=True),
-    lambda plan: replace(plan, target=len(plan.beads)),
+    lambda plan: replace(plan, target=max(len(plan.beads), 1)),
 )
 
 
@@ -74,10 +88,15 @@ def _without(things: Sequence[T]) -> Iterator[list[T]]:
         yield []
 
 
+def command_of(seed: int) -> str:
+    """What to type to play a seed again."""
+    return f"python -m oya.testing.simulation --seed {seed}"
+
+
 def command(plan: Plan) -> str:
     """What to type to play this plan again."""
-    words = ["python -m oya.testing.simulation", f"--seed {plan.seed}"]
-    words.append(f"--beads {','.join(bead.id for bead in plan.beads)}")
+    words = [command_of(plan.seed)]
+    words.append(f"--beads {','.join(bead.id for bead in plan.beads) or 'none'}")
     words.append(f"--faults {','.join(str(fault.number) for fault in plan.faults) or 'none'}")
     words.append(f"--target {plan.target} --harsh {plan.harsh:g}")
     words += [f"--no-{name}" for name in ("planner", "review") if not getattr(plan, name)]

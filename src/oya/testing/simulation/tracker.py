@@ -15,21 +15,29 @@ from oya.trackers.port import Snapshot
 
 
 class SimulatedTracker:
-    """`trackers.port.Tracker` over the worktree of a `GitDisk`; `failing` makes it refuse."""
+    """`trackers.port.Tracker` over the worktree of a `GitDisk`.
+
+    `failing` makes it refuse; `takes` says how many seconds a step lasts longer than it should.
+    """
 
     kind = "simulated"
     path = PATH
 
     def __init__(
-        self, disk: GitDisk, life: Life, failing: Callable[[], bool] = lambda: False
+        self,
+        disk: GitDisk,
+        life: Life,
+        failing: Callable[[], bool] = lambda: False,
+        takes: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._disk = disk
         self._life = life
         self._failing = failing
+        self._takes = takes
 
     async def read(self, known: Snapshot | None = None) -> Snapshot:
         """See `Tracker.read`."""
-        await self._life.turn("", self._life.moment(0.05))
+        await self._life.turn("", self._life.moment(0.05) + self._takes())
         data = self._data()
         fingerprint = hashlib.sha256(data).hexdigest()
         if known is not None and known.fingerprint == fingerprint:
@@ -38,12 +46,12 @@ class SimulatedTracker:
 
     async def close(self, bead_id: str, reason: str, at: datetime) -> None:
         """See `Tracker.close`."""
-        await self._life.turn("tracker close")
+        await self._life.turn("tracker close", self._takes())
         before = decode(self._data())
         after = before.close(bead_id, reason, at)
         if after is not before:
             self._disk.working[PATH] = dumps(after).encode()
-        await self._life.turn("tracker close done", self._life.moment(0.05))
+        await self._life.turn("tracker close done", self._life.moment(0.05) + self._takes())
 
     def _data(self) -> bytes:
         if self._failing():

@@ -12,7 +12,7 @@ from typing import Any
 from oya.beads import PATH
 from oya.errors import StoreUnavailable
 from oya.lifecycle.failures import FailureClass
-from oya.store.engine import Row, Write
+from oya.store.engine import Put, Row, Write
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.simulation.git import GitDisk
 from oya.testing.simulation.life import Crash, Endless, Life
@@ -27,6 +27,9 @@ READ = 10.0
 in the way: the swarm looks every two."""
 MOST_COMMITS = 6000
 """Commits of one run, some ten times what it needs, after which it will never end."""
+
+FLAKY_FOR = 300.0
+"""Virtual seconds after the last fault in which flaky tests still flicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Weather:
 
     store: float = 0.0
     tracker: float = 0.0
+    slow: float = 0.0
     git: float = 0.0
     flips: float = 0.0
     killed: float = 0.0
@@ -63,13 +67,16 @@ class World:
         self.weather = Weather()
         self.lives = 0
         self.elapsed = 0.0
+        self.ended = 0.0
         self.jumped = 0.0
+        self.unplugged = False
         self.calm = False
         self.target = plan.target
         self.due: list[tuple[str, int]] = []
         self.stakes: dict[tuple[str, int], Folder] = {}
         self.breaches: list[str] = []
         self.fates: list[str] = []
+        self.acknowledged: dict[str, str] = {}
         self.running: set[str] = set()
         self.added = 0
         self.others: dict[str, float] = {}
@@ -123,6 +130,11 @@ class World:
                 at = max(at, ended)
         return at + READ
 
+    def luck(self) -> float:
+        """The chance of a flaky test; long after the last fault it fails no more."""
+        calm_for = self.now() - self.plan.calm_from
+        return self.chance.random() if calm_for < FLAKY_FOR else 0.0
+
     def refusing(self, backend: str) -> tuple[FailureClass, float | None] | None:
         """With which class a provider refuses now, if it does, and for how long, if it says so."""
         refusal = self.weather.providers.get(backend)
@@ -130,7 +142,31 @@ class World:
             return None
         return refusal.failure, refusal.until - self.now() if refusal.told else None
 
+    def hear(self, writes: Sequence[Write]) -> None:
+        """A store says that these writes are durable: what it said of events must stay true."""
+        for write in writes:
+            if write.table != "events":
+                continue
+            if isinstance(write, Put):
+                self.acknowledged[write.key] = write.text or json.dumps(write.row)
+            else:
+                self.acknowledged.pop(write.key, None)
+
+    def tracker_takes(self) -> float:
+        """How long the tracker's disk keeps whoever reads or writes now, in seconds."""
+        return self.chance.uniform(1.0, 6.0) if self.now() < self.weather.slow else 0.0
+
     # What outlives a daemon
+
+    def end_life(self) -> None:
+        """A daemon is dead, by whatever it died of."""
+        self.ended = self.now()
+        self.note_stakes()
+        self.running.clear()
+        if self.unplugged:
+            self.unplugged = False
+            self.fates.append("the power was gone")
+            self.disk.lose_power()
 
     def note_stakes(self) -> None:
         """A daemon died: what lies in its workspaces must not be lost."""
@@ -138,6 +174,11 @@ class World:
             work = next((p for p in self.folders.folders if p.name == key), None)
             if record.ready and work is not None:
                 self.stakes[record.bead, record.epoch] = self.folders.work_in(work)
+
+    @property
+    def git_was_out(self) -> bool:
+        """Whether git refused to the very end of the last life: the next one would clear up."""
+        return self.ended < self.weather.git
 
     def rows(self, table: str, last: int = 0) -> list[Row]:
         """The rows of a table as they are on the disk, by key; only the `last` ones, if given."""
@@ -181,6 +222,9 @@ class MachineEngine(SimulatedEngine):
             self._disk.outcomes.appendleft(Outcome.FAILED)
         await super().commit(writes)
         await self._life.turn("commit done")
+
+    async def _reach(self) -> None:
+        await self._life.turn("commit written")
 
     async def _turn(self) -> None:
         await self._life.glance()

@@ -113,3 +113,12 @@ def test_what_git_refuses_to_the_very_end_may_be_left_for_the_next_start(seed: i
     """Here the simulation was wrong: it took the outage for over before the swarm had ended."""
     out = (12.0 + seed / 3, "git out", {"seconds": 25.0})
     kept(plan(seed, out, (15.0 + seed / 3, "target", {"target": 1})))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_asked_for_work_before_a_crash_of_the_orchestrator_is_not_forgotten(seed: int) -> None:
+    """An agent's question may overtake the end of its attempt: it was lost where that end was in
+    hand, and the end alone came again."""
+    for at in (5.0, 6.5, 8.0):
+        ran = kept(plan(seed, (at, "defect", {"where": "orchestrator", "in_hand": True})))
+        assert landed(ran) == 3

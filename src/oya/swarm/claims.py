@@ -35,7 +35,7 @@ class Claims:
         self._parts = parts
         self._shared = shared
         self._clock = parts.clock
-        self._waiting: dict[Role, dict[str, ClaimBead]] = {role: {} for role in Role}
+        self._waiting = shared.waiting
 
     def ask(self, asker: ClaimBead) -> None:
         """An idle agent waits for a bead of its role."""

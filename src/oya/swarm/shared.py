@@ -10,25 +10,30 @@ from typing import Any
 from oya.actors import ActorRef
 from oya.errors import StoreError
 from oya.lifecycle.leases import Leases
+from oya.lifecycle.model import Role
 from oya.lifecycle.swarm import SwarmStatus
 from oya.swarm.admission import Admission
 from oya.swarm.line import Line
+from oya.swarm.messages import ClaimBead
 from oya.swarm.pool import AgentPool
 from oya.swarm.work import Work
 
 
 @dataclass
 class Shared:
-    """`paused`: the reasons of now, with their words. `settled` says whether all that is known
-    of the tracker is in the states. `begun`: it was told to start; `started`: it has. `ending`:
-    how the swarm is about to end, why, and the grace for running turns. `silent`: why its last
-    words could not be written down."""
+    """`waiting`: who asked for work, by role and name. `paused`: the reasons of now, with their
+    words. `settled` says whether all that is known of the tracker is in the states. `begun`: it
+    was told to start; `started`: it has. `ending`: how the swarm is about to end, why, and the
+    grace for running turns. `silent`: why its last words could not be written down."""
 
     pool: AgentPool
     leases: Leases
     admission: Admission
     line: Line
     work: Work
+    waiting: dict[Role, dict[str, ClaimBead]] = field(
+        default_factory=lambda: {role: {} for role in Role}
+    )
     paused: dict[str, str] = field(default_factory=dict)
     settled: Callable[[], bool] = lambda: True
     begun: bool = False

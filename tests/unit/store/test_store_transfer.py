@@ -200,22 +200,25 @@ async def test_a_file_that_is_not_whole_leaves_nothing(tmp_path: Path, wrong: st
     assert await restored(tmp_path / "b", lines) == Position(301, 3, SCHEMA)
 
 
+def files_of(home: Path) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for p in home.rglob("*") if p.is_file() and p.name != "lock"}
+
+
 async def test_a_state_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     home = tmp_path / "a"
     lines = await filled(home)
-    before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file() and p.name != "lock"}
+    before = files_of(home)
     with pytest.raises(UsageError, match="There is a state") as refusal:
         await restored(home, lines)
     assert refusal.value.hint == f"To put it aside: mv {home} {home}.old"
+    assert files_of(home) == before
 
     store = await opened(home)
+    before = files_of(home)
     with pytest.raises(StoreLocked):
         await restored(home, lines)
+    assert files_of(home) == before
     await store.close()
-    after = {p: p.read_bytes() for p in home.rglob("*") if p.is_file() and p.name != "lock"}
-    assert {p: t for p, t in after.items() if p.name != "clean"} == {
-        p: t for p, t in before.items() if p.name != "clean"
-    }
 
 
 async def test_an_import_that_ended_between_two_renamings_is_finished(tmp_path: Path) -> None:

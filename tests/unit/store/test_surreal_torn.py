@@ -81,3 +81,15 @@ async def test_what_an_older_oya_wrote_first_of_a_commit_is_finished_too(tmp_pat
     assert found["beads"] == [("a", {"v": 2}), ("b", {"text": "é\x00\n" * 5})]
     assert not found["intents"]
     assert found["of b"] == ["2"]
+
+
+async def test_what_an_opening_finds_is_made_durable_by_a_commit_of_its_own(tmp_path: Path) -> None:
+    """A killed process may have left it in the system's caches; a commit waits for the disk."""
+    home = tmp_path / "data"
+    engine = SurrealEngine(home)
+    await engine.open()
+    await engine.commit(FIRST)
+    await engine.close()
+    size, found = log_of(home).stat().st_size, await content(home)
+    assert log_of(home).stat().st_size > size
+    assert await content(home) == found

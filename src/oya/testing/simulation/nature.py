@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from oya.actors import ActorRef
@@ -333,7 +334,7 @@ def _edited(
     if how == "add" or place is None:
         world.added += 1
         return [*records, issue(BeadPlan(f"x-{world.added:02}", "plain"))]
-    record = records[place] | {"updated_at": stamp(world.moment)}
+    record = records[place] | {"updated_at": _later(world)}
     match how:
         case "text":
             record["description"] += f" And {world.now():.0f}."
@@ -352,6 +353,13 @@ def _edited(
         case "delete":
             return [r for r in records if r["id"] != bead]
     return [record if r["id"] == bead else r for r in records]
+
+
+def _later(world: World) -> str:
+    """When somebody changes it now: after all that happened, though the clock may have jumped
+    back; the checker tells by this who changed a record last."""
+    last = [datetime.fromisoformat(row["at"]) for row in world.rows("events", 1)]
+    return stamp(max(world.moment, *(at + timedelta(seconds=1) for at in last)))
 
 
 def _of(what: str) -> Callable[[Nature, dict[str, Any]], Any]:

@@ -413,6 +413,12 @@ def dependencies_are_not_looked_at() -> list[Any]:
     return [patch(Board, "waits_for", lambda self, *_: ())]
 
 
+@mutant(seed=5, promise="new_beads_have_room")
+def one_bead_more_is_begun_than_there_is_room_for() -> list[Any]:
+    real = Claims.room
+    return [patch(Claims, "room", lambda self, swarm: real(self, swarm) + 1)]
+
+
 @mutant(seed=2)
 def work_is_handed_out_in_a_pause() -> list[Any]:
     real = SwarmOrchestratorActor._look

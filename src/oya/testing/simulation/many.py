@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections import Counter
@@ -10,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from oya.daemon.process import collect_less
 from oya.testing.simulation.check import play
 from oya.testing.simulation.plan import draw
 
 AT_ONCE = 25
 """Seeds that a worker is given at a time."""
-YOUNG = 20_000
-"""New objects between two looks for garbage in a worker; Python's own is 700."""
 
 
 @dataclass
@@ -70,13 +68,6 @@ def some(seeds: Sequence[int]) -> Found:
     return found
 
 
-def _spare_the_collector() -> None:
-    """A worker looks for garbage less often, and not among what was there before it began."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG)
-
-
 def many(first: int, count: int, jobs: int = 0) -> Iterator[Found]:
     """So many seeds from the first one on, in parts as they are done, on `jobs` processes."""
     jobs = jobs or os.cpu_count() or 1
@@ -87,5 +78,5 @@ def many(first: int, count: int, jobs: int = 0) -> Iterator[Found]:
     if jobs == 1:
         yield from map(some, parts)
         return
-    with ProcessPoolExecutor(jobs, initializer=_spare_the_collector) as pool:
+    with ProcessPoolExecutor(jobs, initializer=collect_less) as pool:
         yield from pool.map(some, parts)

@@ -21,7 +21,7 @@ def plan() -> Plan:
     block = {"bead": WAITS, "how": "block", "commit": False}
     drawn = draw(3)
     free = tuple(replace(bead, needs=()) for bead in drawn.beads)
-    faults = Fault(0, 0.1, "person", held), Fault(1, 2.0, "edit", block)
+    faults = Fault(0, 1.9, "person", held), Fault(1, 2.0, "edit", block)
     return replace(drawn, beads=free, faults=faults, harsh=0.0, target=25)
 
 

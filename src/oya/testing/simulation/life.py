@@ -15,6 +15,8 @@ from types import coroutine
 
 GLANCES = 0.2
 """How often others get a turn while a port only looks at something."""
+TURNS = 0.5
+"""How often they get one while it does something that takes no time."""
 
 
 class Crash(SystemExit):
@@ -55,10 +57,11 @@ class Life:
         self._passing = passing
 
     async def turn(self, step: str = "", seconds: float = 0.0) -> None:
-        """Let others run and time go by; then, if the daemon still lives, `step` may be taken."""
+        """Let time go by, or perhaps others run; then, if the daemon still lives, `step` may be
+        taken."""
         if seconds > 0:
             await asyncio.sleep(seconds)
-        else:
+        elif self.random.random() < TURNS:
             await _others()
         if self.over:
             raise Gone

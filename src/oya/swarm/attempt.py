@@ -19,7 +19,7 @@ from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
 from oya.crashpoints import point
-from oya.errors import BackendError, OyaError, RefusedError, StoreError
+from oya.errors import BackendError, GitError, OyaError, RefusedError, StoreError
 from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Phase
@@ -138,10 +138,20 @@ class Attempt:
 
     async def __aenter__(self) -> Attempt:
         start, merge = starting_point(self.state, self.claim.base)
-        self._workspace = await self.parts.workspaces.create(
+        try:
+            self._workspace = await self._create(start, merge)
+        except GitError:
+            # A bead may be opened again when the time to keep what it came to is over.
+            there = [commit for commit in merge if await self.parts.repo.resolve(commit)]
+            if len(there) == len(merge):
+                raise
+            self._workspace = await self._create(start, there)
+        return self
+
+    async def _create(self, start: str, merge: Sequence[str]) -> Workspace:
+        return await self.parts.workspaces.create(
             self.claim.bead, self.claim.epoch, start=start, merge=merge
         )
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close_session()

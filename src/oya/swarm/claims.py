@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import structlog
 
 from oya.errors import ActorError, RefusedError
 from oya.lifecycle.events import Claimed, LeaseExpired
-from oya.lifecycle.failures import FailureClass
+from oya.lifecycle.failures import RULES, FailureClass, Measure
 from oya.lifecycle.model import BeadState, Role, Status
 from oya.lifecycle.swarm import SwarmState, counted
 from oya.swarm.assembly import Parts
-from oya.swarm.messages import WORK, CancelBead, Claim, ClaimBead, Heartbeat
-from oya.swarm.pool import AgentState
+from oya.swarm.messages import WORK, CancelBead, Claim, ClaimBead, GetNextBead, Heartbeat
+from oya.swarm.pool import AgentHandle, AgentState
 from oya.swarm.shared import Shared
 
 log = structlog.get_logger()
@@ -169,7 +170,17 @@ class Claims:
         if handle is None or (handle.bead, handle.epoch) != (claim.bead, claim.epoch):
             return False
         handle.idles(self._clock.monotonic())
+        if failure and RULES[failure].measure is Measure.RESTART_AGENT:
+            self._forget_question(handle)
         return self._shared.admission.ended(claim.backend, failure, reason, resets_at)
+
+    def _forget_question(self, handle: AgentHandle) -> None:
+        """It rests now, and would be given work for what it asked twice before that. Where it
+        was the question after the rest, it asks again."""
+        forgotten = self._waiting[handle.role].pop(handle.id, None)
+        if forgotten is not None:
+            with suppress(ActorError):
+                forgotten.ref.try_tell(GetNextBead())
 
     async def crashed(self, agent: str, reason: str) -> None:
         """An actor crashed with a bead in hand: the lease ends now, not when it runs out."""

@@ -227,3 +227,21 @@ async def test_a_crash_gives_bead_and_seat_back_at_once_and_counts(desk: Desk) -
     assert desk.world.state("b-0").where == "contract/pending"
     assert (desk.sessions, desk.shared.pool.busy) == (0, False)
     assert desk.swarm.failures == {str(FailureClass.INTERNAL): 1}
+
+
+async def test_what_an_agent_asked_before_it_rests_counts_no_more(desk: Desk) -> None:
+    """Asked again by an orchestrator that begins anew, an agent may ask twice before it is
+    given work; the second question stands when its program dies."""
+    agent = desk.ask("a-1")
+    await desk.hand_out()
+    (work,) = agent.got
+    desk.ask("a-1")
+    desk.claims.ended(work.claim, FailureClass.AGENT_CRASH, "died", None)
+    await desk.world.parts.apply(
+        "b-0", e.AttemptFailed(1, FailureClass.AGENT_CRASH, "died"), agent="a-1"
+    )
+    await desk.hand_out()
+    assert not desk.shared.pool.busy
+    desk.ask("a-1")
+    await desk.hand_out()
+    assert desk.shared.pool.busy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from oya.gates.reason import ProjectNames
@@ -22,12 +22,13 @@ def project_names(files: Iterable[str]) -> ProjectNames:
     helper of the tests is theirs to write, not the implementation's.
     """
     tops: set[str] = set()
-    for name in files:
-        path = PurePosixPath(name)
-        if path.suffix not in (".py", ".pyi") or _NOT_THE_PROJECT.intersection(path.parts[:-1]):
+    for path in files:
+        *folders, name = path.split("/")
+        stem, _, suffix = name.rpartition(".")
+        if not stem or suffix not in ("py", "pyi") or not _NOT_THE_PROJECT.isdisjoint(folders):
             continue
-        tops.update(path.parts[:-1])
-        tops.add(path.stem)
+        tops.update(folders)
+        tops.add(stem)
     tops -= _NOT_THE_PROJECT
     return lambda dotted: dotted.partition(".")[0] in tops
 

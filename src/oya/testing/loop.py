@@ -28,7 +28,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Any, NoReturn, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
@@ -60,44 +60,51 @@ def run_virtual(
             loop.close()
 
 
-class _Handle(asyncio.Handle):
-    """Made in less time, since it has nothing for debugging."""
+class _Handle:
+    """What asyncio uses of its own handles, which are made and run in twice the time, since they
+    have something for debugging."""
 
-    __slots__ = ()
-    _cancelled: bool
+    __slots__ = ("args", "callback", "context", "dropped")
 
-    def __init__(self, callback: Any, args: Any, loop: Any, context: Context | None) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback: Any = None
-
-
-class _Timer(_Handle, asyncio.TimerHandle):
-    __slots__ = ()
-
-    def __init__(
-        self, when: float, callback: Any, args: Any, loop: Any, context: Context | None
-    ) -> None:
-        _Handle.__init__(self, callback, args, loop, context)
-        self._when = when
-        self._scheduled = True
+    def __init__(self, callback: Any, args: Any, context: Context | None) -> None:
+        self.context = copy_context() if context is None else context
+        self.callback = callback
+        self.args = args
+        self.dropped = False
 
     def cancel(self) -> None:
-        if not self._cancelled:
-            self._cancelled = True
-            self._callback = self._args = None  # type: ignore[assignment]
-            if self._scheduled:
+        self.dropped = True
+        self.callback = self.args = None
+
+    def cancelled(self) -> bool:
+        return self.dropped
+
+
+class _Timer(_Handle):
+    __slots__ = ("_loop", "_when", "waits")
+
+    def __init__(
+        self, when: float, callback: Any, args: Any, context: Context | None, loop: VirtualLoop
+    ) -> None:
+        _Handle.__init__(self, callback, args, context)
+        self._when = when
+        self._loop = loop
+        self.waits = True
+
+    def when(self) -> float:
+        return self._when
+
+    def cancel(self) -> None:
+        if not self.dropped:
+            _Handle.cancel(self)
+            if self.waits:
                 self._loop._timer_handle_cancelled(self)
 
 
 class VirtualLoop(base_events.BaseEventLoop):
     """An asyncio loop without a selector, whose `time()` is virtual, in seconds from 0."""
 
-    _ready: deque[asyncio.Handle]
+    _ready: deque[Any]
     _stopping: bool
     _closed: bool
 
@@ -150,9 +157,20 @@ class VirtualLoop(base_events.BaseEventLoop):
     ) -> asyncio.Handle:
         if self._closed:
             self._check_closed()
-        handle = _Handle(callback, args, self, context)
+        handle: Any = _Handle(callback, args, context)
         self._ready.append(handle)
-        return handle
+        return cast(asyncio.Handle, handle)
+
+    call_soon_threadsafe = call_soon  # there are no threads; generators that go end by it
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
         self,
@@ -163,9 +181,9 @@ class VirtualLoop(base_events.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         if self._closed:
             self._check_closed()
-        timer = _Timer(when, callback, args, self, context)
+        timer: Any = _Timer(when, callback, args, context, self)
         heappush(self._timers, (when, next(self._numbers), timer))
-        return timer
+        return cast(asyncio.TimerHandle, timer)
 
     def run_in_executor(  # type: ignore[override]  # it never returns
         self, executor: Any, func: Any, *args: Any
@@ -185,26 +203,37 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _timer_handle_cancelled(self, _: Any) -> None:
         self._cancelled_timers += 1
         if self._cancelled_timers > max(_CANCELLED_TIMERS_KEPT, len(self._timers) // 2):
-            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
+            self._timers = [entry for entry in self._timers if not entry[2].dropped]
             heapify(self._timers)
             self._cancelled_timers = 0
 
     def _run_once(self) -> None:
+        """Round after round, until the loop is told to stop."""
         ready = self._ready
-        if not ready and not self._stopping:
-            self._advance()
-        if self._timers and self._timers[0][0] <= self._now:
-            self._collect_due()
-        count = len(ready)
-        if count > 1 and self._random is not None:
-            self._shuffle(self._random.shuffle)
-        while count:
-            count -= 1
-            if self._steps_left >= 0:
-                self._count_down()
-            handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+        while True:
+            if not ready and not self._stopping:
+                self._advance()
+            if self._timers and self._timers[0][0] <= self._now:
+                self._collect_due()
+            count = len(ready)
+            if count > 1 and self._random is not None:
+                self._shuffle(self._random.shuffle)
+            while count:
+                count -= 1
+                if self._steps_left >= 0:
+                    self._count_down()
+                handle = ready.popleft()
+                if handle.dropped:
+                    continue
+                try:
+                    handle.context.run(handle.callback, *handle.args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    words = f"Exception in callback {handle.callback!r}"
+                    self.call_exception_handler({"message": words, "exception": error})
+            if self._stopping:
+                return
 
     def _count_down(self) -> None:
         self._steps_left -= 1
@@ -213,7 +242,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def _advance(self) -> None:
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2].dropped:
             heappop(timers)
             self._cancelled_timers -= 1
         if not timers:
@@ -224,15 +253,15 @@ class VirtualLoop(base_events.BaseEventLoop):
         timers = self._timers
         while timers and timers[0][0] <= self._now:
             timer = heappop(timers)[2]
-            timer._scheduled = False
-            if timer._cancelled:
+            timer.waits = False
+            if timer.dropped:
                 self._cancelled_timers -= 1
             else:
                 self._ready.append(timer)
 
-    def _shuffle(self, shuffle: Callable[[list[asyncio.Handle]], None]) -> None:
-        order: list[asyncio.Handle] = []
-        side_by_side: list[asyncio.Handle] = []
+    def _shuffle(self, shuffle: Callable[[list[_Handle]], None]) -> None:
+        order: list[_Handle] = []
+        side_by_side: list[_Handle] = []
         for handle in self._ready:
             if _steps_a_task(handle):
                 side_by_side.append(handle)
@@ -257,9 +286,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         )
 
 
-def _steps_a_task(handle: asyncio.Handle) -> bool:
-    callback = handle._callback  # type: ignore[attr-defined]
-    return isinstance(getattr(callback, "__self__", None), asyncio.Task)
+def _steps_a_task(handle: _Handle) -> bool:
+    return isinstance(getattr(handle.callback, "__self__", None), asyncio.Task)
 
 
 def _where(task: asyncio.Task[Any]) -> str:

@@ -35,7 +35,9 @@ log = structlog.get_logger()
 LOOK = 2.0
 """Seconds between two looks at the tracker's file, at least."""
 SHARE = 20
-"""A look that took long is followed by a pause of this many times as long."""
+"""A look that took long is followed by a pause of this many times as long, and at most"""
+LONGEST = 30.0
+"""so many seconds."""
 AT_ONCE = 100
 """Beads that are looked at before others have a turn; the new ones come in one commit."""
 BEAD = 100
@@ -49,7 +51,10 @@ T = TypeVar("T")
 
 
 class Tracking:
-    """Reads the tracker, writes closings. Shared by the lander and the tracker's actor."""
+    """Reads the tracker, writes closings. Shared by the lander and the tracker's actor.
+
+    `took`: the seconds of the last look, without what came of it.
+    """
 
     def __init__(self, parts: Parts, line: Line, known: Snapshot | None = None) -> None:
         self._parts = parts
@@ -63,6 +68,7 @@ class Tracking:
         self._unclosed: dict[str, str] | None = None
         self._complaints: dict[str, str] = {}
         self._lock = asyncio.Lock()
+        self.took = 0.0
         self.on_cancel: Callable[[str, int, str], None] = lambda bead, epoch, why: None
 
     async def refresh(self) -> bool:
@@ -73,7 +79,7 @@ class Tracking:
         """
         async with self._lock:
             try:
-                await self._look()
+                await self._timed_look()
                 self._complaints.pop("read", None)
             except (TrackerError, GitError) as error:
                 if self._read is None:
@@ -139,6 +145,13 @@ class Tracking:
         return said
 
     # Reading ------------------------------------------------------------------------------
+
+    async def _timed_look(self) -> None:
+        began = self._parts.clock.monotonic()
+        try:
+            await self._look()
+        finally:
+            self.took = self._parts.clock.monotonic() - began
 
     async def _look(self) -> None:
         snapshot = await self._tracker.read(self._snapshot)
@@ -306,14 +319,12 @@ class TrackerActor(Actor[ReadTracker]):
         self.send_after(LOOK, ReadTracker())
 
     async def handle(self, message: ReadTracker) -> None:
-        began = self.clock.monotonic()
         try:
             if await self._tracking.refresh():
                 self._orchestrator.try_tell(Wake())
         except OyaError as error:  # an outage of the store: the next look will do
             log.warning("tracker", error=str(error))
-        took = self.clock.monotonic() - began
-        self.send_after(max(LOOK, SHARE * took), ReadTracker())
+        self.send_after(min(max(LOOK, SHARE * self._tracking.took), LONGEST), ReadTracker())
 
     def _cancel(self, bead: str, epoch: int, why: str) -> None:
         self._orchestrator.try_tell(CancelBead(bead, epoch, why), control=True)

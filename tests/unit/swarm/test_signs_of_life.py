@@ -16,6 +16,7 @@ from oya.swarm.agents import base
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, Result
 from oya.swarm.messages import Claim, ClaimBead, Heartbeat, Implement
+from oya.swarm.tracking import LOOK, TrackerActor, Tracking
 from oya.testing.loop import run_virtual
 
 
@@ -106,5 +107,42 @@ def test_an_agent_that_crashes_of_its_attempt_asks_for_no_other_before_it_starts
             assert [type(message) for message in got] == [ClaimBead]
             await asyncio.sleep(5)
             assert [type(message) for message in got] == [ClaimBead, ClaimBead]
+
+    run_virtual(live)
+
+
+class Slow(Tracking):
+    """A tracker of which each look, and what comes of it, takes its time."""
+
+    def __init__(self, look: float, rest: float) -> None:
+        self.took = 0.0
+        self.looks: list[float] = []
+        self._look_takes, self._rest = look, rest
+
+    async def refresh(self) -> bool:
+        self.looks.append(asyncio.get_running_loop().time())
+        self.took = self._look_takes
+        await asyncio.sleep(self._look_takes + self._rest)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("look", "rest", "pause"),
+    [(0.01, 0.0, LOOK), (0.01, 45.0, LOOK), (0.5, 0.0, 10.0), (9.0, 0.0, 30.0)],
+)
+def test_a_tracker_is_read_again_soon_however_long_the_store_made_it_wait(
+    look: float, rest: float, pause: float
+) -> None:
+    """An outage of the store, met in the middle of a round, was followed by a pause of twenty
+    times as long: what somebody typed meanwhile was not seen for half an hour."""
+
+    async def live() -> None:
+        slow = Slow(look, rest)
+        async with Supervisor(clock=LoopClock(), restart=NEVER, name="test") as root:
+            other = await root.spawn(lambda: Hears([]), name="other")
+            await root.spawn(lambda: TrackerActor(slow, other), name="tracker")
+            await asyncio.sleep(200)
+        first, second = slow.looks[:2]
+        assert second - first == pytest.approx(look + rest + pause)
 
     run_virtual(live)

@@ -21,6 +21,7 @@ from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Hold, Limits, Status
 from oya.store.store import Store
 from oya.swarm.messages import ClaimBead, GetNextBead, Heartbeat, Wake
+from oya.swarm.tracking import LONGEST
 from oya.swarm.universe import Universe
 from oya.testing.engine import Outcome
 from oya.testing.simulation.agents import AgentWorld
@@ -153,6 +154,8 @@ class Nature:
         setattr(self._world.weather, what, self._world.now() + about["seconds"])
         if what in ("store", "tracker", "git"):
             self._is_deaf(about["seconds"])
+        elif what == "slow":
+            self._is_deaf(about["seconds"] + LONGEST)
 
     def _is_deaf(self, seconds: float) -> None:
         """The daemon hears nothing of the backlog, or can say nothing of it."""
@@ -359,7 +362,7 @@ def _later(world: World) -> str:
     """When somebody changes it now: after all that happened, though the clock may have jumped
     back; the checker tells by this who changed a record last."""
     last = [datetime.fromisoformat(row["at"]) for row in world.rows("events", 1)]
-    return stamp(max(world.moment, *(at + timedelta(seconds=1) for at in last)))
+    return stamp(max([world.moment, *(at + timedelta(seconds=1) for at in last)]))
 
 
 def _of(what: str) -> Callable[[Nature, dict[str, Any]], Any]:

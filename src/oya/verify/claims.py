@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from oya.verify.history import Dependency, Row
 from oya.verify.log import ENDED, SECONDS, STARTS, Found, Log, promise, seconds, status_of, told
@@ -55,14 +55,29 @@ def _is_done(log: Log, need: Dependency, claim: Row) -> bool:
     """Whether what is needed had landed just then, or was closed; what is gone from the tracker,
     and removed for it, holds nobody."""
     steps = log.steps.get(need.on, ())
-    before = [row["to"] for row in steps if row["seq"] < claim["seq"]]
-    if before and (before[-1] == "landed/complete" or status_of(before[-1]) == "removed"):
+    before = [row for row in steps if row["seq"] < claim["seq"]]
+    at = before[-1]["to"] if before else None
+    if at == "landed/complete" or status_of(at) == "removed":
+        return True
+    if _leaves(row for row in steps if row["seq"] > claim["seq"]):
         return True
     known = (log.history.tracker or {}).get(need.on)
     if not before and (known is None or steps):
         return True  # not in the backlog; or no work yet: it was closed, and opened again later
+    if (known or {}).get("status") != "closed":
+        return False
     closed = (known or {}).get("closed_at") or ""
-    return (known or {}).get("status") == "closed" and closed[:SECONDS] <= claim["at"][:SECONDS]
+    # Where the clock was set back since it landed, times say nothing.
+    set_back = any(row["event"] == "landed" and row["at"] > claim["at"] for row in before)
+    return set_back or closed[:SECONDS] <= claim["at"][:SECONDS]
+
+
+def _leaves(steps: Iterable[Row]) -> bool:
+    """Whether a bead was removed next: closed in the tracker, it may have been at work still."""
+    first = next(
+        (r for r in steps if r["event"] in _BEGINS or status_of(r["to"]) == "removed"), None
+    )
+    return first is not None and status_of(first["to"]) == "removed"
 
 
 @promise

@@ -228,16 +228,36 @@ def a_dependency_that_was_deleted() -> History:
     return with_events(rows, history, depends={"a": [Dependency("c")]})
 
 
-def a_dependency_that_was_undone_and_stays_closed() -> History:
+def a_dependency_that_was_undone_and_stays_closed(closed: str = "2026-01-01") -> History:
     rows = put(
         "unblocked",
         event("undone", "a", "landed/complete", "landed/held", reason="not on main"),
         claimed("b", "contract", 1),
         event("lease_expired", "b", "contract/in_progress", "contract/pending", 1, reason="gone"),
     )
-    before = {"status": "closed", "closed_at": "2026-01-01T00:00:00.000Z"}
+    before = {"status": "closed", "closed_at": f"{closed}T00:00:00.000Z"}
     history = with_events(rows, tracker={**(kept().tracker or {}), "a": before})
     return bead_of(bead_of(history, "a", status="held"), "b", base=BASE)
+
+
+def a_dependency_that_was_undone_after_the_clock_was_set_back() -> History:
+    history = a_dependency_that_was_undone_and_stays_closed("2026-02-01")
+    undone = next(row["seq"] for row in history.events if row["event"] == "undone")
+    events = [
+        row | {"at": row["at"].replace("2026-01", "2025-01")} if row["seq"] >= undone else row
+        for row in history.events
+    ]
+    return replace(history, events=events)
+
+
+def a_dependency_that_was_closed_while_it_was_at_work() -> History:
+    """The tracker says so at once; its bead is removed when its landing has been left."""
+    rows = put("swarm_starting", event("added", "c", None, "contract/pending"))
+    why = "closed in the tracker"
+    rows.append(event("removed", "c", "contract/pending", "contract/removed", reason=why))
+    history = replace(kept(), beads={**kept().beads, "c": state("c", status="removed")})
+    tracker = {**(kept().tracker or {}), "c": _OPEN}  # closed in the checkout, not on the line
+    return with_events(rows, history, depends={"a": [Dependency("c")]}, tracker=tracker)
 
 
 def begun_beside_what_waits_for_more_than_approval() -> History:
@@ -333,6 +353,8 @@ CASES = (
     a_dependency_that_was_closed_before,
     a_dependency_that_was_deleted,
     a_dependency_that_was_undone_and_stays_closed,
+    a_dependency_that_was_undone_after_the_clock_was_set_back,
+    a_dependency_that_was_closed_while_it_was_at_work,
     begun_beside_what_waits_for_more_than_approval,
     begun_as_a_person_brought_another_back,
     begun_as_the_target_was_lowered,

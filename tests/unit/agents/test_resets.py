@@ -132,7 +132,7 @@ def test_a_time_of_day_that_has_just_passed_is_not_meant_for_tomorrow() -> None:
     assert wait(said, NOW + timedelta(hours=1)) == 22.5 * HOUR
 
 
-@pytest.mark.parametrize("failure", [None, *(set(FailureClass) - {LIMIT})])
+@pytest.mark.parametrize("failure", [None, *sorted({*FailureClass} - {LIMIT})])
 def test_only_a_limit_has_an_end(failure: FailureClass | None) -> None:
     assert resets_in(failure, "try again in 20s", NOW) is None
 

@@ -58,6 +58,11 @@ class Engine(Protocol):
         lies there cannot be read."""
         ...
 
+    async def confirm(self) -> None:
+        """Make durable what an opening has found, before it counts: a process that was killed may
+        have left it in the system's caches alone."""
+        ...
+
     async def commit(self, writes: Sequence[Write]) -> None:
         """All of it durably, or nothing. `StoreUnavailable`: surely nothing, or unknown.
 

@@ -185,6 +185,7 @@ async def _checked(engine: Engine, file: SequenceMark, beside: Beside) -> Head:
             f"the state in {beside.directory} goes to event {seq} (group {group}), "
             f"but event {told.seq} (group {told.group}) was acknowledged"
         )
+    await engine.confirm()
     found = Position(seq, group, SCHEMA)
     point("store.opened")
     if found != told:

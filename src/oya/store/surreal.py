@@ -78,13 +78,14 @@ class SurrealEngine:
             {**puts, "gone": gone, "redo": _packed(latest)},
         )
 
+    async def confirm(self) -> None:
+        await self._query(_OPENED)  # the engine writes nothing where nothing is new
+
     async def _finish(self) -> None:
-        """Make the last commit whole, and durable: a process that was killed may have left it in
-        the system's caches alone, and what is found here counts from now on."""
+        """Make the last commit whole; one that is whole is left as it is."""
         last = await self._select("SELECT packed FROM redo:last", {})
         if last:
             await self.commit(_unpacked(last[0]["packed"]))
-            await self._query(_OPENED)  # the engine writes nothing where nothing is new
 
     async def get(self, table: str, key: str) -> Row | None:
         from surrealdb import RecordID

@@ -272,6 +272,7 @@ class Writer:
                         await self.engine.close()
                     self.engine = self._fresh()
                     await self.engine.open()
+                    await self.engine.confirm()
                     return await self.engine.get("meta", "group")
             except (StoreError, TimeoutError) as again:
                 failure = again

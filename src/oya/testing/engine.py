@@ -93,8 +93,7 @@ class Disk:
 class SimulatedEngine:
     """An engine over a `Disk`. Each call gives other tasks a turn before it does anything.
 
-    A commit is in the caches first, and durable when it returns. What an opening finds it makes
-    durable: a process may have died between the two.
+    A commit is in the caches first, and durable when it returns.
     """
 
     def __init__(self, disk: Disk, alive: Callable[[], bool] = living) -> None:
@@ -109,9 +108,12 @@ class SimulatedEngine:
             raise StoreUnavailable("the simulated process is dead")
         if self._disk.refusals and self._disk.refusals.popleft():
             raise StoreUnavailable("the simulated disk cannot be opened")
+        self._open = True
+
+    async def confirm(self) -> None:
+        self._require()
         if not self._disk.lying:
             self._disk.persist()
-        self._open = True
 
     async def commit(self, writes: Sequence[Write]) -> None:
         await self._turn()

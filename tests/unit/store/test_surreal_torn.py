@@ -83,13 +83,18 @@ async def test_what_an_older_oya_wrote_first_of_a_commit_is_finished_too(tmp_pat
     assert found["of b"] == ["2"]
 
 
-async def test_what_an_opening_finds_is_made_durable_by_a_commit_of_its_own(tmp_path: Path) -> None:
-    """A killed process may have left it in the system's caches; a commit waits for the disk."""
+async def test_what_an_opening_has_found_is_made_durable_when_it_counts(tmp_path: Path) -> None:
+    """A killed process may have left it in the system's caches; a commit waits for the disk. An
+    opening that finds damage has written nothing."""
     home = tmp_path / "data"
     engine = SurrealEngine(home)
     await engine.open()
     await engine.commit(FIRST)
     await engine.close()
-    size, found = log_of(home).stat().st_size, await content(home)
-    assert log_of(home).stat().st_size > size
+    before, found = log_of(home).read_bytes(), await content(home)
+    assert log_of(home).read_bytes() == before
+    await engine.open()
+    await engine.confirm()
+    await engine.close()
+    assert len(log_of(home).read_bytes()) > len(before)
     assert await content(home) == found

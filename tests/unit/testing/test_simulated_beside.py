@@ -131,7 +131,7 @@ def test_a_lock_outlives_a_release_by_the_dead() -> None:
     lived(story)
 
 
-def test_a_commit_is_durable_when_it_returns_or_at_the_next_opening() -> None:
+def test_a_commit_is_durable_when_it_returns_or_the_next_opening_confirms_it() -> None:
     disk = Disk()
 
     async def story() -> None:
@@ -147,7 +147,10 @@ def test_a_commit_is_durable_when_it_returns_or_at_the_next_opening() -> None:
             await asyncio.sleep(0)
         assert "b" not in disk.durable["beads"]
         commit.cancel()
-        await SimulatedEngine(disk).open()
+        again = SimulatedEngine(disk)
+        await again.open()
+        assert "b" not in disk.durable["beads"]
+        await again.confirm()
         disk.lose_power()
         assert set(disk.volatile["beads"]) == {"a", "b"}
 

@@ -122,3 +122,11 @@ def test_who_asked_for_work_before_a_crash_of_the_orchestrator_is_not_forgotten(
     for at in (5.0, 6.5, 8.0):
         ran = kept(plan(seed, (at, "defect", {"where": "orchestrator", "in_hand": True})))
         assert landed(ran) == 3
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_bead_that_is_opened_again_when_the_clock_was_set_back_is_seen_as_that(seed: int) -> None:
+    """Here the simulation was wrong: its person's change looked older than the landing."""
+    reopened = (40.0 + seed, "edit", {"bead": "b-01", "how": "reopen", "commit": False})
+    ran = kept(plan(seed, (25.0, "clock", {"jump": -700.0}), reopened, tracked=False))
+    assert landed(ran) == 3

@@ -27,7 +27,7 @@ from oya.testing.engine import Outcome
 from oya.testing.simulation.agents import AgentWorld
 from oya.testing.simulation.life import Life, MachineClock
 from oya.testing.simulation.plan import BeadPlan, Fault
-from oya.testing.simulation.world import Refusal, Weather, World, issue
+from oya.testing.simulation.world import BEGAN, Refusal, Weather, World, issue
 
 PATROL = 5.0
 """Virtual seconds between two looks of a person at what waits for them."""
@@ -361,8 +361,8 @@ def _edited(
 def _later(world: World) -> str:
     """When somebody changes it now: after all that happened, though the clock may have jumped
     back; the checker tells by this who changed a record last."""
-    last = [datetime.fromisoformat(row["at"]) for row in world.rows("events", 1)]
-    return stamp(max([world.moment, *(at + timedelta(seconds=1) for at in last)]))
+    last = max((row["at"] for row in world.rows("events")), default=stamp(BEGAN))
+    return stamp(max(world.moment, datetime.fromisoformat(last) + timedelta(seconds=1)))
 
 
 def _of(what: str) -> Callable[[Nature, dict[str, Any]], Any]:

@@ -133,6 +133,11 @@ class BeadState:
         return self.status in (Status.PENDING, Status.IN_PROGRESS)
 
     @property
+    def over(self) -> bool:
+        """Whether it has landed, or is gone from the tracker."""
+        return self.status in (Status.COMPLETE, Status.REMOVED)
+
+    @property
     def in_flight(self) -> bool:
         """Claimed once and not landed, failed, removed, or held for anything but approval."""
         if not self.epoch:

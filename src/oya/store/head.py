@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from oya.clock import Clock, stamp
 from oya.errors import StoreDamaged
 from oya.lifecycle.copies import replacer
-from oya.lifecycle.model import BeadState, Status, state_from_json
+from oya.lifecycle.model import BeadState, state_from_json
 from oya.lifecycle.record import EventRecord
 from oya.lifecycle.swarm import SwarmState, swarm_from_json, swarm_to_json
 from oya.store.engine import Engine, Put, Row, Write
@@ -27,7 +27,6 @@ V = TypeVar("V")
 _NAMES = tuple(f.name for f in fields(BeadState))
 _VALUES = attrgetter(*_NAMES)
 _NEW = _VALUES(BeadState(""))
-_OVER = (Status.COMPLETE, Status.REMOVED)
 _ATOMS = frozenset({str, int, bool, type(None)})
 
 
@@ -327,6 +326,6 @@ def details_of(row: Row) -> BeadDetails:
 
 def _lean(state: BeadState, details: BeadDetails) -> BeadDetails:
     """Nobody asks for the contract of a bead that is over, and memory is for the others."""
-    if state.status not in _OVER or details.contract is details.test_results is None:
+    if not state.over or details.contract is details.test_results is None:
         return details
     return with_details(details, contract=None, test_results=None, shed=True)

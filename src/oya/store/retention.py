@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from oya.crashpoints import point
-from oya.lifecycle.model import Status
 from oya.store.documents import CheckpointStore
 from oya.store.engine import Delete, Put, Row
 from oya.store.head import Draft, event_key
@@ -131,7 +130,7 @@ class Retention:
 
     def _is_over(self, bead: str) -> bool:
         state = self._writer.head.beads.get(bead)
-        return state is None or state.status in (Status.COMPLETE, Status.REMOVED)
+        return state is None or state.over
 
     async def _take(self, part: _Slice) -> int:
         def decide(draft: Draft) -> None:

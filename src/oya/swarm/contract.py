@@ -12,6 +12,7 @@ from oya.agents.answers import TestWriterAnswer
 from oya.gates.red import ContractVerdict
 from oya.lifecycle.model import Check
 from oya.repository.port import Head
+from oya.store.head import fields_of
 from oya.swarm.messages import Claim
 
 
@@ -76,20 +77,16 @@ class Contract:
 
     def to_json(self) -> dict[str, Any]:
         """The contract as one JSON object."""
-        told = {name: getattr(self, name) for name in _FIELDS}
-        return told | {"checks": [asdict(check) for check in self.checks]}
+        return fields_of(self) | {"checks": [asdict(check) for check in self.checks]}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Contract:
         """The reverse of `to_json`; unknown keys are ignored."""
-        data = {name: row[name] for name in _FIELDS}
+        data = {f.name: row[f.name] for f in fields(cls)}
         for key in ("fail_to_pass", "guards", "changes", "test_files", "frozen"):
             data[key] = tuple(data[key])
         data["checks"] = tuple(Check(**check) for check in data["checks"])
         return cls(**data)
-
-
-_FIELDS = tuple(f.name for f in fields(Contract))
 
 
 def uncovered(criteria: Sequence[str], answer: TestWriterAnswer) -> list[str]:

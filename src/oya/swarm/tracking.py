@@ -35,9 +35,9 @@ log = structlog.get_logger()
 LOOK = 2.0
 """Seconds between two looks at the tracker's file, at least."""
 SHARE = 20
-"""A look that took long is followed by a pause of this many times as long, and at most"""
+"""A look that took long is followed by a pause of this many times as long."""
 LONGEST = 30.0
-"""so many seconds."""
+"""Seconds that such a pause lasts, at most."""
 AT_ONCE = 100
 """Beads that are looked at before others have a turn; the new ones come in one commit."""
 BEAD = 100

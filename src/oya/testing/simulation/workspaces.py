@@ -129,9 +129,10 @@ class SimulatedWorkspaces:
         before = self._objects.files(start)
         files = {}
         for name, data in self._disk.work_in(path).items():
-            was = before.get(name)
-            same = was is not None and was.data == data
-            files[name] = was if was and same else File(data, was.mode if was else FILE)
+            file = before.get(name)
+            if file is None or file.data != data:
+                file = File(data, file.mode if file else FILE)
+            files[name] = file
         files |= {name: file for name, file in before.items() if name.startswith(NEVER_TAKEN)}
         return self._objects.add_tree(files)
 

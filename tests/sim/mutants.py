@@ -20,26 +20,31 @@ from oya.gates import gates as gates_module
 from oya.gates.evidence import evidence_key
 from oya.gates.red import ContractVerdict
 from oya.lifecycle import failures, table
+from oya.lifecycle import queue as queue_module
 from oya.lifecycle.events import LandingLeft
 from oya.lifecycle.failures import FailureClass, Rule
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Phase, Status
+from oya.lifecycle.queue import Decision
 from oya.lifecycle.swarm import SwarmState
 from oya.store.beads import BeadStore
 from oya.store.engine import Delete, Put
 from oya.store.swarms import known_swarm
 from oya.store.writer import Writer
 from oya.swarm import attempt as attempt_module
-from oya.swarm import lander as lander_module
+from oya.swarm import landing as landing_module
 from oya.swarm import resume
+from oya.swarm import stack as stack_module
 from oya.swarm import universe as universe_module
 from oya.swarm.agents import base as agents_base
 from oya.swarm.agents import implementer as implementer_module
 from oya.swarm.agents import test_writer as writer_module
 from oya.swarm.board import Board
 from oya.swarm.claims import Claims
-from oya.swarm.lander import LanderActor
+from oya.swarm.landing import LandingQueue
 from oya.swarm.orchestrator import SwarmOrchestratorActor
+from oya.swarm.proof import Proof
+from oya.swarm.stack import Stack
 from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 from oya.testing.simulation.check import breaches
@@ -255,21 +260,20 @@ def state_and_event_are_two_commits() -> list[Any]:
 
 @mutant(seed=1)
 def the_line_moves_before_the_intent_is_durable() -> list[Any]:
-    async def move(self: LanderActor, state: Any, candidate: Any) -> None:
-        parts, bead = self._parts, state.id
-        async with self._refs:
-            await self._require_same_world(bead, candidate)
-            intent = candidate.intent(bead, parts.swarm, self._line)
-            if not await self._line.advance(candidate.commit):
-                await resume.finish_landings(parts, "the line moved")
-                return
-            await parts.store.intents.put(bead, intent)
-            await resume.record_landed(parts, bead, intent)
-            await parts.repo.delete_ref(lander_module.candidate_ref(bead))
-            await self._line.follow()
-        await self._tracking.landed()
+    async def advance(self: LandingQueue, place: int) -> bool:
+        parts, members = self._parts, self._stack.members[:place]
+        landing = [(member.bead, member.candidate) for member in members]
+        intent = landing_module.intent_of(landing, parts.swarm, self._line)
+        if not await self._line.advance(members[-1].candidate.commit):
+            await self.give_up("the line moved")
+            return False
+        await parts.store.intents.put(members[0].bead, intent)
+        await resume.record_landed(parts, members[0].bead, intent)
+        self._landed(place)
+        await self._line.follow()
+        return True
 
-    return [patch(LanderActor, "_move", move)]
+    return [patch(LandingQueue, "_advance", advance)]
 
 
 @mutant(seed=51)
@@ -290,34 +294,58 @@ def an_intent_is_always_taken_for_done() -> list[Any]:
 
 @mutant(seed=1)
 def what_landed_goes_into_the_queue_again() -> list[Any]:
-    async def recorded(parts: Any, bead: str, intent: Any) -> None:
-        await parts.apply(bead, LandingLeft("once more"), also=[Delete("intents", bead)])
+    async def recorded(parts: Any, key: str, intent: Any) -> None:
+        also = [Delete("intents", key)]
+        for one in resume.landings_of(intent):
+            await parts.apply(one["bead"], LandingLeft("once more"), also=also)
 
     return [
         patch(resume, "record_landed", recorded),
-        patch(lander_module, "record_landed", recorded),
+        patch(landing_module, "record_landed", recorded),
     ]
 
 
 @mutant(seed=25)
 def the_base_is_not_looked_at_again_before_landing() -> list[Any]:
-    async def same(self: LanderActor, bead: str, candidate: Any) -> None:
-        return
-
-    return [patch(LanderActor, "_require_same_world", same)]
+    return [patch(LandingQueue, "_stands_on_the_base", lambda self: True)]
 
 
 @mutant(seed=1)
 def a_candidate_lands_without_its_gates() -> list[Any]:
-    async def judge(self: LanderActor, *_: Any, **__: Any) -> Any:
-        return [], []
+    async def unproven(*_: Any, **__: Any) -> Proof:
+        return Proof(())
 
-    return [patch(LanderActor, "_judge", judge)]
+    return [patch(landing_module, "prove", unproven)]
+
+
+@mutant(seed=1)
+def a_red_batch_is_not_searched() -> list[Any]:
+    """What stands beneath the top lands with nobody having judged it."""
+
+    def search(green: int, red: int, *_: Any) -> Decision:
+        return Decision(red - 1, guilty=red)
+
+    def proven(self: Stack, most: int) -> int:
+        return most
+
+    return [patch(queue_module, "_search", search), patch(Stack, "proven", proven)]
+
+
+@mutant(seed=1)
+def a_batch_lands_though_only_some_of_it_is_green() -> list[Any]:
+    real = queue_module.decide
+
+    def decide(ends: Any, verdicts: Any, hints: Any = None) -> Decision:
+        decision = real(ends, verdicts, hints)
+        more = len(ends) and decision.land and ends[-1]
+        return Decision(more or decision.land, decision.guilty, decision.probe)
+
+    return [patch(stack_module, "decide", decide), patch(Stack, "proven", lambda self, most: most)]
 
 
 @mutant(seed=57)
 def a_flaky_test_is_taken_for_green() -> list[Any]:
-    return [patch(lander_module, "_flickered", lambda *_: False)]
+    return [patch(landing_module, "flickered", lambda *_: None)]
 
 
 @mutant(seed=1)
@@ -339,9 +367,10 @@ def evidence_of_another_gate_is_used_again() -> list[Any]:
 @mutant(seed=17)
 def one_more_than_the_target() -> list[Any]:
     more = property(lambda self: self.landed_beads > self.target_beads)
-    real = Claims.room
+    real, real_left = Claims.room, LandingQueue._left.fget  # type: ignore[attr-defined]
     return [
         patch(SwarmState, "reached", more),
+        patch(LandingQueue, "_left", property(lambda self: real_left(self) + 1)),
         patch(Claims, "room", lambda self, swarm: real(self, swarm) + 1),
     ]
 
@@ -461,13 +490,13 @@ def it_says_stopped_before_it_has() -> list[Any]:
 
 @mutant(seed=1)
 def the_tracker_is_closed_first() -> list[Any]:
-    real = LanderActor._prove
+    real = LandingQueue._proven
 
-    async def prove(self: LanderActor, state: Any) -> Any:
-        await self._tracking._close(state.id, "0" * 40)
-        return await real(self, state)
+    async def proven(self: LandingQueue, base: str, member: Any, promised: Any) -> Any:
+        await self._tracking._close(member.bead, "0" * 40)
+        return await real(self, base, member, promised)
 
-    return [patch(LanderActor, "_prove", prove)]
+    return [patch(LandingQueue, "_proven", proven)]
 
 
 @mutant(seed=9)

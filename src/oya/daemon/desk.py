@@ -19,6 +19,7 @@ from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.store.store import Store
 from oya.swarm import report, story
+from oya.swarm.candidate import landings_of
 from oya.swarm.tally import Tally
 from oya.verify.slim import STATE_FIELDS, SWARM_FIELDS
 
@@ -102,7 +103,7 @@ class StoreDesk:
 
         Beads as rows whose columns are `fields`.
         """
-        intents = [bead for bead, _ in await self.store.intents.all()]
+        intended = [landings_of(intent) for _, intent in await self.store.intents.all()]
         rows = await self.store.checkpoints.all()
         unclosed = [key.removeprefix(UNCLOSED) for key, _ in rows if key.startswith(UNCLOSED)]
         pruned = await self.store.retention.pruned()
@@ -113,7 +114,7 @@ class StoreDesk:
             "fields": ["id", *STATE_FIELDS],
             "beads": [[s.id, *(getattr(s, name) for name in STATE_FIELDS)] for s in beads],
             "swarms": {s.id: {name: getattr(s, name) for name in SWARM_FIELDS} for s in swarms},
-            "intents": intents,
+            "intents": [one["bead"] for landing in intended for one in landing],
             "unclosed": unclosed,
             "pruned": pruned,
         }

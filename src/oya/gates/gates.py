@@ -42,6 +42,16 @@ class Gates:
         self._book = book
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    @property
+    def slots(self) -> int:
+        """How many gates may run at once."""
+        return self._runner.slots
+
+    @property
+    def tests_are_ci(self) -> bool:
+        """Whether there is no tests gate, so that `tests` is `ci`, and has its evidence."""
+        return self.config.tests_command is None
+
     async def tests(
         self, commit: str, ids: Sequence[str] = (), *, fresh: bool = False, urgent: bool = False
     ) -> Evidence:

@@ -29,6 +29,11 @@ class Runner(Protocol):
     tree cannot be had; never for what a command does.
     """
 
+    @property
+    def slots(self) -> int:
+        """How many commands may run at once."""
+        ...
+
     async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
         """The commands of a gate in order, until the first red one; its evidence under `key`."""
         ...
@@ -50,6 +55,9 @@ class SlotLike(Protocol):
 
 class Checkout(Protocol):
     """Gives out slots. How many there are bounds how many gates run at once."""
+
+    @property
+    def count(self) -> int: ...
 
     def checkout(
         self, commit: str, *, urgent: bool = False

@@ -65,6 +65,10 @@ class ProcessRunner:
         self._clock = clock
         self._started = 0
 
+    @property
+    def slots(self) -> int:
+        return self._checkout.count
+
     async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
         files = self._new_files(job.gate, key)
         try:

@@ -53,6 +53,7 @@ class Slots:
         self._repo = repo
         self._place = place
         self._prepare = run_prepare if prepare else None
+        self.count = count
         self._free = list(range(count))
         self._holds: dict[int, str] = {}
         self._waiting: list[_Waiter] = []

@@ -120,12 +120,29 @@ class BeadStore:
         return await self._submit([bead], decide)
 
     async def apply_many(
-        self, items: Sequence[tuple[str, Event]], *, swarm: str | None, limits: Limits
+        self,
+        items: Sequence[tuple[str, Event]],
+        *,
+        swarm: str | None,
+        limits: Limits,
+        agent: str | None = None,
+        data: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        also: Sequence[Write] = (),
+        on_swarm: OnSwarm | None = None,
     ) -> list[Applied]:
-        """Several changes in one commit, in order: all of them, or the first refusal and none."""
+        """Several changes in one commit, in order: all of them, or the first refusal and none.
+
+        `data` is by bead, `also` as for `apply`.
+        """
 
         def decide(draft: Draft) -> list[Applied]:
-            return [_step(draft, b, e, swarm, limits) for b, e in items]
+            done = [
+                _step(draft, b, e, swarm, limits, agent, data.get(b, {}), also if not n else ())
+                for n, (b, e) in enumerate(items)
+            ]
+            if on_swarm is not None:
+                draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
+            return done
 
         return await self._submit([bead for bead, _ in items], decide)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ class Candidate:
     """A squashed commit on `base`, with the evidence that it is green.
 
     `closed`: git tracks the tracker's file, so that the commit itself closes the bead.
+    `proven`: the commit that the evidence is of, where that is another one, further up.
     """
 
     commit: str
@@ -35,20 +37,43 @@ class Candidate:
     tree: str
     closed: bool
     evidence: tuple[Evidence, ...] = ()
+    proven: str = ""
 
-    def intent(self, bead: str, swarm: str, line: Line) -> dict[str, Any]:
-        """What must be durable before anything moves."""
-        return {
-            "beads": [bead],
-            "swarm": swarm,
-            "parent": self.base,
-            "candidate": self.commit,
-            "closed": self.closed,
-            "line": line.ref,
-            "from": line.tip,
-            "branch": line.branch,
-            "evidence": [e.key for e in self.evidence if e.command],  # else no gate is configured
-        }
+
+def intent_of(landing: Sequence[tuple[str, Candidate]], swarm: str, line: Line) -> dict[str, Any]:
+    """What must be durable before anything moves: beads and their commits, each on the one before.
+
+    `candidate` is the commit that the line is to move to.
+    """
+    return {
+        "beads": [
+            {
+                "bead": bead,
+                "commit": candidate.commit,
+                "closed": candidate.closed,
+                # Where no gate is configured, nothing was run.
+                "evidence": [e.key for e in candidate.evidence if e.command],
+                "proven": candidate.proven,
+            }
+            for bead, candidate in landing
+        ],
+        "swarm": swarm,
+        "parent": landing[0][1].base,
+        "candidate": landing[-1][1].commit,
+        "line": line.ref,
+        "from": line.tip,
+        "branch": line.branch,
+    }
+
+
+def landings_of(intent: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The beads that an intent is about, as `intent_of` wrote them, or versions before it."""
+    about = intent["beads"]
+    if not about or isinstance(about[0], dict):
+        return list(about)
+    rest = {"closed": False, "evidence": [], "candidate": "", **intent}
+    known = {"commit": rest["candidate"], "closed": rest["closed"], "evidence": rest["evidence"]}
+    return [{"bead": bead, "proven": "", **known} for bead in about]
 
 
 def candidate_ref(bead: str) -> str:
@@ -112,4 +137,5 @@ def evidence_note(candidate: Candidate) -> str:
         }
         for e in candidate.evidence
     ]
-    return json.dumps({"base": candidate.base, "evidence": rows}, indent=1)
+    said = {"base": candidate.base, "evidence": rows}
+    return json.dumps(said | ({"proven": candidate.proven} if candidate.proven else {}), indent=1)

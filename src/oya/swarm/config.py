@@ -289,13 +289,14 @@ class Settings(SwarmFile):
 
     @property
     def rules(self) -> dict[str, Any]:
-        """What a swarm's first event says of how it judges: limits, the gates there are, and for
-        how long what is over stays."""
+        """What a swarm's first event says of how it judges: limits, the gates there are, what
+        of a batch is proven, and for how long what is over stays."""
         gates = self.quality_gates
         there = {"quick": gates.quick, "tests": gates.tests.command, "ci": gates.ci}
         return {
             "limits": asdict(self.limits),
             "gates": [name for name, is_ in there.items() if is_],
+            "prove": self.landing.prove,
             "retention": self.store.retention,
         }
 

@@ -44,8 +44,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "contract.unattended": (["behaviour", "check"], ["check", "behaviour"]),
     "planner.split": (False,),
     "landing.remote": ("",),
-    "landing.batch": (8, 1),
-    "landing.prove": ("",),
     "landing.protected": ([],),
     "sandbox.kind": ("none", None),
     "sandbox.gates_network": (False,),

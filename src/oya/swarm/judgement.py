@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oya.gates import checks
-from oya.gates.model import Outcome, belongs
+from oya.gates.model import Outcome, Report, belongs
 from oya.lifecycle.model import Check
 from oya.swarm.assembly import Parts
 from oya.swarm.contract import Contract
@@ -13,10 +13,14 @@ from oya.swarm.contract import Contract
 
 async def passing(parts: Parts, base: str, contract: Contract) -> tuple[str, ...]:
     """pass_to_pass: what passes on `base`, minus what the contract means to change."""
-    report = (await parts.gates.tests(base)).report
+    return still_passing((await parts.gates.tests(base)).report, (contract,))
+
+
+def still_passing(report: Report | None, contracts: Iterable[Contract]) -> tuple[str, ...]:
+    """What passes by the base's report, minus what any of the contracts means to change."""
     if report is None:
         return ()
-    meant = frozenset((*contract.changes, *contract.fail_to_pass))
+    meant = frozenset(id for c in contracts for id in (*c.changes, *c.fail_to_pass))
     return tuple(
         case.id
         for case in report.cases

@@ -22,7 +22,7 @@ from oya.lifecycle.swarm import SwarmState, replace
 from oya.repository.prune import prune
 from oya.store.engine import Delete, Put, Write
 from oya.swarm.assembly import Parts
-from oya.swarm.candidate import CANDIDATES, candidate_ref
+from oya.swarm.candidate import CANDIDATES, candidate_ref, landings_of
 
 log = structlog.get_logger()
 
@@ -66,15 +66,16 @@ async def finish_landings(parts: Parts, why: str) -> bool:
     A durable intent is completed where its line has the candidate, and dropped otherwise;
     `why` is what the beads that did not land are told. Only for whoever is the lander.
     """
-    under_way = [s for s in _in_progress(parts) if s.phase is Phase.LANDING]
-    for bead, intent in await parts.store.intents.all():
-        landing = any(state.id == bead for state in under_way)
-        if landing and await _has_moved(parts, intent):
-            await record_landed(parts, bead, intent)
-            await parts.repo.delete_ref(candidate_ref(bead))
+    under_way = {s.id for s in _in_progress(parts) if s.phase is Phase.LANDING}
+    for key, intent in await parts.store.intents.all():
+        beads = {one["bead"] for one in landings_of(intent)}
+        if beads and beads <= under_way and await _has_moved(parts, intent):
+            await record_landed(parts, key, intent)
             point("resume.completed")
+            for bead in sorted(beads):
+                await parts.repo.delete_ref(candidate_ref(bead))
         else:
-            await parts.store.intents.delete(bead)
+            await parts.store.intents.delete(key)
             point("resume.dropped")
     for state in _in_progress(parts):
         if state.phase is Phase.LANDING:
@@ -84,29 +85,38 @@ async def finish_landings(parts: Parts, why: str) -> bool:
     return bool(under_way)
 
 
-async def record_landed(parts: Parts, bead: str, intent: Mapping[str, Any]) -> None:
-    """`landed`, the swarm's counter and the end of the intent, in one commit of the store.
+async def record_landed(parts: Parts, key: str, intent: Mapping[str, Any]) -> None:
+    """`landed` of every bead, the swarm's counter and the end of the intent that is kept under
+    `key`, in one commit of the store.
 
     The landing counts for the swarm that intended it, whichever runs by now.
     """
-    commit = intent["candidate"]
-    also: list[Write] = [Delete("intents", bead)]
-    if not intent["closed"]:
-        also.append(Put("checkpoints", f"{UNCLOSED}{bead}", {"commit": commit}))
+    about = landings_of(intent)
+    also: list[Write] = [Delete("intents", key)]
+    also += [
+        Put("checkpoints", f"{UNCLOSED}{one['bead']}", {"commit": one["commit"]})
+        for one in about
+        if not one["closed"]
+    ]
 
     def counted(swarm: SwarmState) -> SwarmState:
-        return replace(swarm, landed_beads=swarm.landed_beads + 1)
+        return replace(swarm, landed_beads=swarm.landed_beads + len(about))
 
-    await parts.store.beads.apply(
-        bead,
-        Landed(commit),
+    await parts.store.beads.apply_many(
+        [(one["bead"], Landed(one["commit"])) for one in about],
         swarm=intent["swarm"],
         limits=parts.limits,
         agent="lander",
-        data={"evidence": intent["evidence"]},
+        data={one["bead"]: _proof_of(one) for one in about},
         also=also,
         on_swarm=counted,
     )
+
+
+def _proof_of(one: Mapping[str, Any]) -> dict[str, Any]:
+    """What the event says of the gates: their evidence, and of which commit, if of another."""
+    proven = {"proven": one["proven"]} if one["proven"] else {}
+    return {"evidence": one["evidence"], **proven}
 
 
 async def tidy(parts: Parts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ class Landing:
     @property
     def commit(self) -> str:
         return str(self.landed["data"]["commit"])
+
+    @property
+    def proven(self) -> str:
+        """The commit that the evidence is of."""
+        return str(self.landed["data"].get("proven") or self.commit)
 
 
 def landings(log: Log) -> Iterator[Landing]:
@@ -93,11 +99,12 @@ def landed_on_the_recorded_base(log: Log) -> Iterator[Found]:
 
 @promise
 def landed_trees_were_green(log: Log) -> Iterator[Found]:
-    """Every gate was green on exactly the tree that landed, at its last run before that."""
+    """Every gate was green on exactly the tree that landed, at its last run before that; with
+    `prove = "top"` on the top of the batch that it landed with."""
     judged = {commit.id: commit.judged for commit in log.history.commits}
     for landing in landings(log):
         seq, keys = landing.landed["seq"], landing.landed["data"].get("evidence") or ()
-        tree = judged.get(landing.commit)
+        tree = judged.get(landing.proven)
         ran = [_last_run(log, key, seq, tree) for key in keys]
         for key, run in zip(keys, ran, strict=True):
             if wrong := _not_green(run, tree):
@@ -108,6 +115,27 @@ def landed_trees_were_green(log: Log) -> Iterator[Found]:
         for gate in settings.get("gates", ()):
             if gate not in gates:
                 yield f"{landing.bead} landed without the gate {gate}", landing.bead, seq
+
+
+@promise
+def only_a_batch_is_proven_by_its_top(log: Log) -> Iterator[Found]:
+    """Where the gates ran on another commit, that one landed in the same moment, further up, and
+    the swarm was not to prove every commit."""
+    for landing in landings(log):
+        if landing.proven == landing.commit:
+            continue
+        seq = landing.landed["seq"]
+        above: list[str] = []
+        for row in log.events[bisect_right(log.events, seq, key=lambda row: row["seq"]) :]:
+            if row["event"] != "landed" or row["seq"] != seq + len(above) + 1:
+                break
+            above.append(row["data"]["commit"])
+        if landing.proven not in above:
+            what = f"{landing.bead} was proven by {text(landing.proven)}, which is not above it"
+            yield what, landing.bead, seq
+        settings = log.settings(landing.started["swarm"], landing.started["seq"])
+        if settings.get("prove") == "all":
+            yield f"{landing.bead} landed unproven, beneath others", landing.bead, seq
 
 
 def _last_run(log: Log, key: str, before: int, tree: str | None = None) -> Row | None:

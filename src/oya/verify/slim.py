@@ -17,7 +17,17 @@ SWARM_FIELDS = ("status", "branch", "landed_beads", "gate_runs", "failures")
 
 _DATA = frozenset(
     {
-        *("base", "commit", "snapshot", "head", "evidence", "red", "fail_to_pass", "cannot"),
+        *(
+            "base",
+            "commit",
+            "snapshot",
+            "head",
+            "evidence",
+            "proven",
+            "red",
+            "fail_to_pass",
+            "cannot",
+        ),
         *(
             "key",
             "tree",
@@ -28,6 +38,7 @@ _DATA = frozenset(
             "target",
             "limits",
             "gates",
+            "prove",
             *("retention", "beads", "hold"),
         ),
     }

@@ -190,8 +190,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ('[contract]\nunattended = ["none"]\n', "contract.unattended"),
         ("[planner]\nsplit = true\n", "planner.split"),
         ('[landing]\nremote = "origin"\n', "landing.remote"),
-        ("[landing]\nbatch = 4\n", "landing.batch"),
-        ('[landing]\nprove = "top"\n', "landing.prove"),
         ('[landing]\nprotected = ["x"]\n', "landing.protected"),
         ('[sandbox]\nkind = "bwrap"\n', "sandbox.kind"),
         ("[sandbox]\ngates_network = true\n", "sandbox.gates_network"),

@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from swarm_kit import PATH, World, issue, jsonl, needs
@@ -15,7 +16,7 @@ from oya.errors import GitError
 from oya.gates.model import EXIT_ONLY
 from oya.lifecycle import events as e
 from oya.lifecycle.model import Check, Hold
-from oya.swarm.lander import LATER_LIMIT, RED_AGAIN
+from oya.swarm.landing import LATER_LIMIT, RED_AGAIN
 from oya.swarm.messages import BaseIsRed, Continue, Pause
 from oya.testing.engine import Outcome
 from repository_kit import write
@@ -210,6 +211,157 @@ async def test_a_red_base_is_tried_again_after_a_quarter_of_an_hour(world: World
         await world.wait(lambda: len([m for m in world.told if isinstance(m, BaseIsRed)]) == 2)
 
 
+TOP = '[landing]\nprove = "top"\nbatch = 4'
+
+
+def six(tmp_path: Path, more: str, ci: str) -> Any:
+    """A world with beads a to f."""
+    return World.at(tmp_path, more=more, ci=ci, issues=tuple(issue(bead) for bead in "abcdef"))
+
+
+async def judged(world: World) -> list[str]:
+    """The files of letters in each tree that ci has judged, in order; the base has none."""
+    return [one for one in (world.folder.parent / "judged").read_text().split() if one != "."]
+
+
+def noting(tmp_path: Path, red: str) -> str:
+    """A ci that writes down which files of letters there are, and is red on `red`."""
+    letters = "$(ls | grep -x '[a-f]' | tr -d '\\\\n')"
+    return f"echo {letters}. >> {tmp_path}/judged; {red}"
+
+
+class TestABatch:
+    async def test_with_prove_top_one_run_lands_all(self, own_git: None, tmp_path: Path) -> None:
+        async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
+            for bead in "abcd":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                top = await world.until("d", "landed/complete")
+            assert await judged(world) == ["abcd."]
+            commits = world.git("rev-list", "--reverse", f"{world.state('a').commit}~1..main")
+            assert commits.splitlines() == [world.state(bead).commit for bead in "abcd"]
+            landed = [r for r in await world.store.events.since(0) if r.event == "landed"]
+            assert [r.data.get("proven") for r in landed] == [top.commit] * 3 + [None]
+            swarm = world.store.swarms.get("swarm-1")
+            assert swarm is not None
+            assert swarm.landed_beads == 4
+
+    async def test_the_guilty_one_goes_back_and_the_rest_lands(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        async with six(tmp_path, TOP, noting(tmp_path, "! test -e c")) as world:
+            for bead in "abcdef":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                state = await world.until("c", "implementation/pending")
+                await world.wait(lambda: world.state("f").where == "landed/complete")
+            assert state.base == world.state("b").commit, "it is reworked on what has landed"
+            # Halved twice, and once more for what may be flaky; the rest is stacked without it.
+            assert sorted(await judged(world)) == sorted(["abcd.", "ab.", "abc.", "abc.", "abdef."])
+
+    async def test_with_prove_all_every_commit_is_judged(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        more = '[landing]\nprove = "all"'
+        async with six(tmp_path, more, noting(tmp_path, "true")) as world:
+            for bead in "abcd":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                await world.until("d", "landed/complete")
+            assert sorted(await judged(world)) == ["a.", "ab.", "abc.", "abcd."]
+
+    async def test_two_that_quarrel_only_together_are_told_apart(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        ci = noting(tmp_path, "! test -e b || ! test -e d")
+        async with six(tmp_path, TOP, ci) as world:
+            for bead in "abcd":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                await world.until("d", "implementation/pending")
+            assert [world.state(bead).where for bead in "abc"] == ["landed/complete"] * 3
+
+    async def test_no_more_than_the_target_is_stacked(self, own_git: None, tmp_path: Path) -> None:
+        async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
+            await world.store.swarms.update(
+                "swarm-1", lambda s: replace(s, target_beads=2), event="swarm_changed"
+            )
+            for bead in "abcd":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                await world.until("b", "landed/complete")
+                await world.sync()
+            assert await judged(world) == ["ab."]
+            assert [world.state(bead).where for bead in "cd"] == ["landing/pending"] * 2
+
+    async def test_one_that_does_not_fit_on_the_others_waits_for_them(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
+            await world.reviewed("a", {"same": "by a\n", "a": "x\n"})
+            await world.reviewed("b", {"same": "by b\n", "b": "x\n"})
+            await world.reviewed("c", {"c": "x\n"})
+            async with world.landing():
+                state = await world.until("b", "implementation/pending")
+                await world.until("c", "landed/complete")
+            assert state.base == world.state("c").commit, "not on what had not landed"
+            assert await judged(world) == ["ac."]
+
+    async def test_one_that_was_changed_in_the_tracker_leaves_it(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        async def change() -> None:
+            others = (issue(bead) for bead in "acdef")
+            world.backlog(*others, issue("b", title="Else"))
+            await world.tracking.refresh()
+
+        async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
+            for bead in "abc":
+                await world.reviewed(bead, {bead: "x\n"})
+            world.before_ci(change)
+            async with world.landing():
+                await world.until("c", "landed/complete")
+                await world.tracking.refresh()
+            assert world.state("b").where == "contract/pending"
+            assert world.git("ls-tree", "--name-only", "main", "b") == ""
+
+    async def test_what_a_dead_daemon_had_moved_counts_for_all_of_it(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
+            for bead in "abc":
+                await world.reviewed(bead, {bead: "x\n"})
+            advance = world.line.advance
+
+            async def then_an_outage(candidate: str) -> bool:
+                moved = await advance(candidate)
+                world.disk.outcomes.extend([Outcome.LOST])
+                return moved
+
+            world.line.advance = then_an_outage  # type: ignore[method-assign]
+            async with world.landing():
+                await world.wait(lambda: world.store.swarms.get("swarm-1").landed_beads == 3)  # type: ignore[union-attr]
+            assert [world.state(b).where for b in "abc"] == ["landed/complete"] * 3
+            assert await world.store.intents.all() == []
+
+
+class TestASuspect:
+    async def test_a_flaky_one_does_not_hold_up_the_rest_twice(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        """Red first on any tree with it, green from then on; others go by it once."""
+        ran = tmp_path / "ran"
+        red = f"! test -e a || test -e {ran} || ! touch {ran}"
+        async with six(tmp_path, "", noting(tmp_path, red)) as world:
+            for bead in "abcd":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                await world.until("a", "landed/complete")
+                await world.until("d", "landed/complete")
+            assert len(await world.said("flaky")) == 1
+            assert world.state("a").rebases == 0
+
+
 class TestWhileTheGatesRun:
     async def test_a_commit_of_the_users_is_built_upon_and_nothing_forks(
         self, world: World
@@ -402,7 +554,7 @@ class TestTrouble:
         world.before_ci(fail)
         async with world.landing():
             await world.until("b", "landed/complete")
-            assert await world.said("landing_left") == ["the disk is full"]
+            assert (await world.said("landing_left"))[0] == "the disk is full"
             world.clock.ahead += LATER_LIMIT
             await world.look()
             await world.until("a", "landed/complete")

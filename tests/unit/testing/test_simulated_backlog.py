@@ -22,7 +22,7 @@ def plan() -> Plan:
     drawn = draw(3)
     free = tuple(replace(bead, needs=()) for bead in drawn.beads)
     faults = Fault(0, 1.9, "person", held), Fault(1, 2.0, "edit", block)
-    return replace(drawn, beads=free, faults=faults, harsh=0.0, target=25)
+    return replace(drawn, beads=free, faults=faults, harsh=0.0, target=25, ci=1.0)
 
 
 def test_it_counts_from_when_it_was_read() -> None:

@@ -94,7 +94,7 @@ def test_a_swarm_that_follows_over_a_dirty_checkout_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dirty = (Fault(0, 5.0, "dirty", {"seconds": 30.0}),)
-    plan = replace(draw(3), faults=dirty, harsh=0.0)
+    plan = replace(draw(3), faults=dirty, harsh=0.0, ci=1.0)
     assert breaches(run(plan)) == []
     monkeypatch.setattr(SimulatedGit, "_in_the_way", lambda self, line: "")
     found = breaches(run(plan))

@@ -302,6 +302,10 @@ def a_gate_was_left_out() -> History:
     return with_events(changed("landed", data={"evidence": ["k-land"]}))
 
 
+def proven_by_what_is_not_above() -> History:
+    return with_events(changed("landed", data={"proven": "2" * 40}))
+
+
 def on_another_base() -> History:
     commits = [Commit(LANDED, "a", "e" * 40, "t-land", "s-1")]
     return replace(kept(), commits=commits)
@@ -454,6 +458,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
         evidence_of_no_run,
         a_gate_was_left_out,
     ),
+    "only_a_batch_is_proven_by_its_top": (proven_by_what_is_not_above,),
     "landed_on_the_recorded_base": (on_another_base,),
     "own_tests_are_not_flaky": (a_flaky_test_of_its_own,),
     "each_bead_lands_once": (two_commits,),

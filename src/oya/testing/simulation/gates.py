@@ -42,6 +42,7 @@ class SimulatedRunner:
 
     `luck` is the chance of a run: below a test's steadiness it passes. `trouble` says what
     becomes of a run: "" nothing, "flip" (green is told as red, once), "killed" (cut short).
+    `ci` takes that many times as long as the other gates.
     """
 
     def __init__(
@@ -54,20 +55,24 @@ class SimulatedRunner:
         trouble: Callable[[], str] = lambda: "",
         running: set[str] | None = None,
         timeout: float = 1800.0,
+        ci: float = 1.0,
     ) -> None:
         self._life = life
         self._files = files
         self._slots = _Slots(slots)
+        self.slots = slots
         self._luck = luck
         self._trouble = trouble
         self._running = set() if running is None else running
         self._timeout = timeout
+        self._ci = ci
         self._runs = 0
 
     async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
         """See `Runner.run`."""
         ended = self._judged(job, self._files_of(commit))
-        await self._takes_time("gate", self._timeout if ended.timed_out else None, urgent)
+        slowest = SLOWEST * (self._ci if job.gate == "ci" else 1.0)
+        await self._takes_time("gate", self._timeout if ended.timed_out else None, urgent, slowest)
         ended = _troubled(ended, self._trouble())
         ran = ended.report.ran if ended.report else not job.junit
         evidence = Evidence(
@@ -99,14 +104,16 @@ class SimulatedRunner:
         except KeyError:
             raise GitError(f"there is no commit {commit}") from None
 
-    async def _takes_time(self, what: str, timeout: float | None, urgent: bool) -> None:
+    async def _takes_time(
+        self, what: str, timeout: float | None, urgent: bool, slowest: float = SLOWEST
+    ) -> None:
         await self._life.turn()
         async with self._slots.held(urgent):
             self._runs += 1
             name = f"{what} {self._runs}"
             self._running.add(name)
             try:
-                seconds = self._life.some(SLOWEST) if timeout is None else timeout
+                seconds = self._life.some(slowest) if timeout is None else timeout
                 await self._life.turn(what, seconds)
             finally:
                 self._running.discard(name)

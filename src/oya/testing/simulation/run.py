@@ -236,6 +236,7 @@ def _parts(
         life,
         objects.files,
         slots=world.plan.slots,
+        ci=world.plan.ci,
         luck=world.luck,
         trouble=world.gate_trouble,
         running=world.running,
@@ -311,11 +312,15 @@ _PLACE = Place(
 
 def _settings(world: World) -> Settings:
     plan = world.plan
-    return _settings_of(world.target, plan.planner, plan.review, plan.deploy)
+    return _settings_of(
+        world.target, plan.planner, plan.review, plan.deploy, plan.batch, plan.prove
+    )
 
 
 @cache
-def _settings_of(target: int, planner: bool, review: bool, deploy: bool) -> Settings:
+def _settings_of(
+    target: int, planner: bool, review: bool, deploy: bool, batch: int, prove: str
+) -> Settings:
     return Settings.model_validate(
         {
             "defaults": {"target_beads": target, "planner": planner, "backend": "alpha"},
@@ -330,6 +335,7 @@ def _settings_of(target: int, planner: bool, review: bool, deploy: bool) -> Sett
                 "tests": {"command": "suite {tests} {report}"},
             },
             "contract": {"repeat": 2},
+            "landing": {"batch": batch, "prove": prove},
             "planner": {"timeout": "30s"},
             "execution": {
                 "attempt_timeout": "90s",

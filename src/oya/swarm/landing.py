@@ -1,0 +1,411 @@
+"""The landing queue at work: a stack of reviewed beads is proven, and what is green lands.
+
+What to prove next and who is guilty is decided by `lifecycle.queue`, what green means is
+`swarm.proof`; here is what is done about it. The order of steps is the promise: evidence noted,
+intent durable, line moved, landed recorded, checkout follows, tracker told. Whatever ends it in
+between, `resume.finish_landings` picks it up: at the next round, or in the next daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from oya.crashpoints import point
+from oya.errors import OyaError, StoreError
+from oya.lifecycle import queue
+from oya.lifecycle.events import Event, LandingConflicted, LandingLeft, LandingStarted
+from oya.swarm.assembly import Parts
+from oya.swarm.candidate import build_candidate, candidate_ref, evidence_note, intent_of
+from oya.swarm.line import Line
+from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
+from oya.swarm.proof import Promised, Proof, flickered, prove
+from oya.swarm.resume import finish_landings, record_landed
+from oya.swarm.stack import Member, Stack, end
+from oya.swarm.tracking import Tracking
+from oya.swarm.work import Work
+
+log = structlog.get_logger()
+
+LATER_FIRST = 2.0
+LATER_LIMIT = 300.0
+"""Seconds for which a bead is passed over after something kept it from being proven."""
+RED_AGAIN = 900.0
+"""Seconds until something is tried again on a base that was red."""
+
+
+class RedBase(Exception):
+    """What is red on a candidate is red on the base alone, too."""
+
+    def __init__(self, base: str, red: Sequence[str]) -> None:
+        super().__init__(f"the base is red: {', '.join(red[:5])}")
+        self.base = base
+
+
+class LandingQueue:
+    """The queue of one branch. `refs` is held by whoever reads the line to move it, or something
+    after it; `tell` reaches the orchestrator.
+
+    Suspects have left the stack as guilty, and are judged once more beside the rest.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        line: Line,
+        tracking: Tracking,
+        work: Work,
+        *,
+        refs: asyncio.Lock,
+        tell: Callable[[OrchestratorMessage], None],
+    ) -> None:
+        self._parts = parts
+        self._line = line
+        self._tracking = tracking
+        self._work = work
+        self._refs = refs
+        self._tell = tell
+        self._stack = Stack()
+        self._suspects: list[Member] = []
+        self._misfits: set[str] = set()  # which do not fit on those below, as the stack stands now
+        self._flaky: set[str] = set()  # once red and then green: not passed by again
+        self._odds = queue.Odds()
+        self._red: tuple[str, float] | None = None
+        self._later: dict[str, tuple[int, float]] = {}
+
+    async def step(self) -> list[asyncio.Task[Proof]]:
+        """Stack, prove and land as far as that goes now; the proofs that are being made."""
+        while True:
+            await self._judge_suspects()
+            await self._stack_more()
+            if not await self._settle():
+                return [m.run for m in (*self._stack.members, *self._suspects) if m.run]
+
+    async def meet_base(self) -> None:
+        """The line was looked at: what does not stand on its base any more leaves."""
+        if not self._stands_on_the_base():
+            await self._take_down("the base moved")
+        if self._line.rewritten:
+            suspects, self._suspects = self._suspects, []
+            await self._leave(suspects, "the base moved")
+
+    async def give_up(self, why: str) -> None:
+        """Nothing is being landed any more, as far as that can be written down."""
+        await end((*self._stack.members, *self._suspects))
+        self._stack.clear()
+        self._suspects.clear()
+        try:
+            await finish_landings(self._parts, why)
+        except OyaError as error:
+            log.warning("landing is left as it is", error=str(error))
+
+    def _stands_on_the_base(self) -> bool:
+        lowest = self._stack.members[:1]
+        on = lowest[0].candidate.base if lowest else self._line.base
+        return not self._line.rewritten and on == self._line.base
+
+    # Stacking -----------------------------------------------------------------------------
+
+    async def _stack_more(self) -> None:
+        """As many batches as are worth proving, of the beads that are ready."""
+        while room := self._room():
+            batch: list[Member] = []
+            ready = tuple(islice(self._ready(), room))
+            if not ready:
+                return
+            for bead in ready:
+                base = batch[-1].candidate.commit if batch else self._stack.tip(self._line.base)
+                try:
+                    member = await self._fit(bead, base)
+                except StoreError:
+                    raise
+                except OyaError as error:
+                    await self._pass_by(bead, str(error))
+                    continue
+                batch += [member] if member else []
+            if batch:
+                await self._apply([(m.bead, LandingStarted(m.candidate.base)) for m in batch])
+                point("landing.started")
+                self._stack.put(batch)
+
+    def _room(self) -> int:
+        if self._line.rewritten or self._on_red_base():
+            return 0
+        if any(suspect.bead in self._flaky for suspect in self._suspects):
+            return 0  # it was passed by once, and has its turn now
+        settings = self._parts.settings.landing
+        stack, at_once = self._stack, self._parts.gates.slots
+        prove_ = settings.prove or "all"
+        room = queue.room(len(stack), len(stack.ends), at_once, settings.batch, prove_, self._odds)
+        return max(min(room, self._left - len(stack)), 0)
+
+    def _ready(self) -> Iterator[str]:
+        """Reviewed beads in the order of landing, apart from those that must wait a little."""
+        now = self._parts.clock.monotonic()
+        for bead in self._work.reviewed():
+            if bead not in self._misfits and self._later.get(bead, (0, 0.0))[1] <= now:
+                yield bead
+
+    async def _fit(self, bead: str, base: str) -> Member | None:
+        """The bead as a commit on `base`; None if it does not fit there, which counts as a
+        conflict only where `base` has landed."""
+        parts, state = self._parts, self._parts.store.beads.get(bead)
+        assert state is not None and state.reviewed is not None
+        contract = await parts.contract(bead)
+        merged = await parts.repo.merge_tree(base, state.reviewed)
+        if merged.conflicts:
+            if base != self._line.base:
+                self._misfits.add(bead)
+            else:
+                own = not set(contract.test_files).isdisjoint(merged.conflicts)
+                why = f"conflicts with {base[:9]} in {', '.join(merged.conflicts)}"
+                conflict = LandingConflicted(why, contract=own)
+                await self._apply([(bead, LandingStarted(base)), (bead, conflict)])
+                point("landing.refused")
+            return None
+        closing = await self._tracking.closing(bead, base)
+        made = await build_candidate(parts, state, contract, base, merged.tree, closing)
+        await parts.repo.set_ref(candidate_ref(bead), made.commit)
+        point("landing.held")
+        return Member(Promised(bead, contract, state.checks), made)
+
+    @property
+    def _left(self) -> int:
+        """How many more may land in this swarm."""
+        swarm = self._parts.store.swarms.get(self._parts.swarm)
+        return 0 if swarm is None else max(swarm.target_beads - swarm.landed_beads, 0)
+
+    def _on_red_base(self) -> bool:
+        if self._red is not None and self._red != (self._line.base, self._red[1]):
+            self._red = None
+        return self._red is not None and self._parts.clock.monotonic() < self._red[1]
+
+    async def _pass_by(self, bead: str, why: str) -> None:
+        """Something keeps the bead from its place in the stack: others first, it a little later."""
+        self._put_off(bead)
+        await self._parts.store.events.append(
+            "warning", swarm=self._parts.swarm, bead=bead, reason=f"landing waits: {why}"
+        )
+
+    def _put_off(self, bead: str) -> None:
+        times = self._later.get(bead, (0, 0.0))[0]
+        seconds = min(LATER_FIRST * 2**times, LATER_LIMIT)
+        self._later[bead] = (times + 1, self._parts.clock.monotonic() + seconds)
+
+    async def _take_down(self, why: str) -> None:
+        """All leave the stack, through no fault of their own."""
+        gone = self._stack.clear()
+        self._misfits.clear()
+        await self._leave(gone, why)
+
+    async def _leave(self, members: Sequence[Member], why: str) -> None:
+        if not members:
+            return
+        await end(members)
+        for member in members:
+            await self._parts.repo.delete_ref(candidate_ref(member.bead))
+        point("landing.refused")
+        await self._apply([(member.bead, LandingLeft(why)) for member in members])
+        self._tell(Wake())
+
+    async def _apply(self, items: Sequence[tuple[str, Event]]) -> None:
+        """In one commit of the store."""
+        parts = self._parts
+        await parts.store.beads.apply_many(items, swarm=parts.swarm, limits=parts.limits)
+
+    # Proving ------------------------------------------------------------------------------
+
+    async def _settle(self) -> bool:
+        """Do what the proofs say; True if the stack is another one by that."""
+        for member in self._stack.members:
+            if member.run is not None and member.run.done() and await self._is_broken(member):
+                return True
+        decision = self._stack.decide()
+        if decision.land:
+            # Short, and never half done by a stop: the gates are behind, only refs move now.
+            await finish(self._move(decision.land))
+            return True
+        if decision.guilty:
+            await self._suspect()
+            return True
+        await self._probe(decision.probe)
+        return False
+
+    async def _is_broken(self, member: Member) -> bool:
+        """Take the proof that was made; True if there is none, and the stack is taken down."""
+        run, member.run = member.run, None
+        assert run is not None
+        try:
+            member.proof = run.result()
+        except StoreError:
+            raise
+        except RedBase as red:
+            await self._blame_base(red)
+        except OyaError as error:
+            self._put_off(member.bead)
+            self._stack.members.remove(member)
+            await self._leave([member], str(error))
+            await self._take_down(f"stacked anew without {member.bead}")
+        return member.proof is None
+
+    async def _probe(self, places: Sequence[int]) -> None:
+        """Have these commits judged, as far as there are slots, and no others."""
+        stack, members = self._stack, self._stack.members
+        useless = [m for n, m in enumerate(members, 1) if m.run and n not in places]
+        await end(useless)
+        for member in useless:
+            member.run = None
+        busy = sum(m.run is not None for m in (*members, *self._suspects))
+        for place in places:
+            member = members[place - 1]
+            if member.run is None and busy < self._parts.gates.slots:
+                proving = self._proven(members[0].candidate.base, member, stack.upto(place))
+                member.run = asyncio.ensure_future(proving)
+                busy += 1
+
+    async def _proven(self, base: str, member: Member, promised: Sequence[Promised]) -> Proof:
+        proof = await prove(self._parts, base, member.candidate.commit, promised)
+        if not proof.ok and (red := await self._parts.base_red(base)):
+            raise RedBase(base, red)
+        point("landing.proven")
+        return proof
+
+    async def _blame_base(self, red: RedBase) -> None:
+        self._red = (red.base, self._parts.clock.monotonic() + RED_AGAIN)
+        self._tell(BaseIsRed(red.base, str(red)))
+        await self._take_down(str(red))
+
+    async def _suspect(self) -> None:
+        """The lowest is guilty, as it seems: it is judged once more, beside the rest without it."""
+        (member,) = self._stack.shift(1)
+        self._suspects.append(member)
+        member.run = asyncio.ensure_future(
+            prove(
+                self._parts,
+                member.candidate.base,
+                member.candidate.commit,
+                (member.promised,),
+                fresh=True,
+            )
+        )
+        await self._take_down(f"stacked anew without {member.bead}")
+
+    async def _judge_suspects(self) -> None:
+        for member in [one for one in self._suspects if one.run and one.run.done()]:
+            assert member.run is not None
+            self._suspects.remove(member)
+            try:
+                await self._judge_suspect(member, member.run.result())
+            except StoreError:
+                raise
+            except OyaError as error:
+                self._put_off(member.bead)
+                await self._leave([member], str(error))
+
+    async def _judge_suspect(self, member: Member, again: Proof) -> None:
+        """Red, then green on the same tree is flaky: it lands only if no planned test flickered."""
+        before, member.run = member.proof, None
+        assert before is not None
+        first = before.findings[0].splitlines()[0]
+        if not again.ok:
+            self._odds = self._odds.seen(red=1)
+            why = again.findings[0].splitlines()[0]
+            await self._send_back(member, f"red on {member.candidate.base[:9]}: {why}", again)
+            return
+        await self._parts.store.events.append(
+            "flaky", swarm=self._parts.swarm, bead=member.bead, reason=first
+        )
+        if flickered(before, again, (member.promised,)):
+            await self._send_back(member, "its own tests are flaky on the candidate", before)
+        elif not self._stack.members and member.candidate.base == self._line.base:
+            member.proof = again
+            self._stack.put([member])
+        else:
+            self._flaky.add(member.bead)
+            await self._leave([member], f"flaky, and green at the second run: {first}")
+
+    async def _send_back(self, member: Member, why: str, proof: Proof) -> None:
+        await self._parts.repo.delete_ref(candidate_ref(member.bead))
+        point("landing.refused")
+        await self._apply([(member.bead, LandingConflicted(why, proof.findings))])
+        self._tell(Wake())
+
+    # Moving -------------------------------------------------------------------------------
+
+    async def _move(self, count: int) -> None:
+        """The lowest `count` land, as far as the world is still the one that they were proven
+        for: while the gates ran, the user may have committed, or changed their mind."""
+        stack = self._stack
+        async with self._refs:
+            await self._line.refresh()
+            if not self._stands_on_the_base():
+                await self._take_down("the base moved")
+                return
+            changed = [m for m in stack.members[:count] if self._tracking.differs(m.bead)]
+            most = stack.members.index(changed[0]) if changed else count
+            place = stack.proven(min(most, self._left))
+            if place and not await self._advance(place):
+                return
+            if self._left == 0:
+                await self._take_down("the target was lowered, and is reached")
+            elif changed:
+                self._put_off(changed[0].bead)
+                await self._take_down("it was changed in the tracker")
+        if place:
+            await self._tracking.landed()
+        self._tell(Wake())
+
+    async def _advance(self, place: int) -> bool:
+        parts, proof = self._parts, self._stack.members[place - 1].proof
+        assert proof is not None
+        top = self._stack.members[place - 1].candidate.commit
+        landing = []
+        for member in self._stack.members[:place]:
+            own = member.proof
+            made = (
+                replace(member.candidate, evidence=own.evidence)
+                if own and own.ok
+                else replace(member.candidate, evidence=proof.evidence, proven=top)
+            )
+            await parts.repo.add_note(made.commit, evidence_note(made))
+            landing.append((member.bead, made))
+        point("landing.noted")
+        intent, key = intent_of(landing, parts.swarm, self._line), landing[0][0]
+        await parts.store.intents.put(key, intent)
+        point("landing.intended")
+        if not await self._line.advance(top):
+            await self.give_up("the line moved")
+            return False
+        point("landing.line_moved")
+        await record_landed(parts, key, intent)
+        point("landing.landed")
+        self._landed(place)
+        for bead, _ in landing:
+            await parts.repo.delete_ref(candidate_ref(bead))
+        point("landing.ref_gone")
+        await self._line.follow()
+        point("landing.followed")
+        return True
+
+    def _landed(self, place: int) -> None:
+        gone = self._stack.shift(place)
+        self._flaky.difference_update(member.bead for member in gone)
+        self._odds = self._odds.seen(green=place)
+        self._misfits.clear()
+
+
+async def finish(work: Coroutine[Any, Any, Any]) -> None:
+    """Run `work` to its end even if the caller is cancelled meanwhile, then be cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("landing ended while it was stopped", error=str(error))
+        raise

@@ -1,0 +1,123 @@
+"""Whether a candidate is green: every gate on exactly its tree, and what its beads promised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+
+from oya.gates.feedback import feedback
+from oya.gates.green import judge_implementation, unstable
+from oya.gates.model import Evidence, Outcome, Report
+from oya.lifecycle.model import Check
+from oya.swarm.assembly import Parts
+from oya.swarm.contract import Contract
+from oya.swarm.judgement import failing_checks, still_passing
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What a bead in the stack has promised: its contract, and the checks of its reviewers."""
+
+    bead: str
+    contract: Contract
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the gates said of a candidate; without findings it is green. `accused`: the first
+    bead of its stack of which the reports say that something of its own is not kept."""
+
+    evidence: tuple[Evidence, ...]
+    findings: tuple[str, ...] = ()
+    accused: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+async def prove(
+    parts: Parts, base: str, commit: str, promised: Sequence[Promised], *, fresh: bool = False
+) -> Proof:
+    """Judge `commit`, which has all of `promised` on `base`.
+
+    Green is: quick, tests and ci; every planned test of these beads reported as passed; what
+    passes on the base, minus what they mean to change; their checks. The base's own evidence
+    is made beside. `fresh`: by real runs, whatever is known of that tree.
+    """
+    gates = parts.gates
+    quick, ci, *others, before = await side_by_side(
+        gates.quick(commit, fresh=fresh, urgent=True),
+        gates.ci(commit, fresh=fresh, urgent=True),
+        *([] if gates.tests_are_ci else [gates.tests(commit, fresh=fresh, urgent=True)]),
+        gates.tests(base, urgent=True),
+    )
+    tests = others[0] if others else ci
+    ran = (quick, tests, ci)
+    findings = [] if quick.ok else [feedback(quick)]
+    findings = findings or _by_report(tests.report, promised, before.report)
+    for evidence in (tests, ci):
+        if not findings and not evidence.ok and not evidence.empty:
+            findings = [feedback(evidence)]
+    if findings:
+        return Proof(ran, tuple(findings), _accused(tests.report, promised))
+    for one in promised:
+        broken = await failing_checks(parts, commit, (*one.contract.checks, *one.checks))
+        if broken:
+            return Proof(ran, broken, one.bead)
+    return Proof(ran)
+
+
+def flickered(before: Proof, after: Proof, promised: Sequence[Promised]) -> str | None:
+    """The first bead of which a planned test was not the same in two runs of all gates.
+
+    By the reports: findings of another gate come first, and hide a red test.
+    """
+    pairs = zip(before.evidence, after.evidence, strict=True)
+    reports = [(one.report, two.report) for one, two in pairs if one.report and two.report]
+    for one in promised:
+        if any(unstable(pair, one.contract.fail_to_pass) for pair in reports):
+            return one.bead
+    return None
+
+
+async def side_by_side(*gates: Awaitable[Evidence]) -> list[Evidence]:
+    """All of them; if one fails, not before the others have ended as well."""
+    ended = await asyncio.gather(*gates, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in ended if isinstance(one, Evidence)]
+
+
+def _by_report(
+    report: Report | None, promised: Sequence[Promised], before: Report | None
+) -> list[str]:
+    if report is None or not promised:
+        return []
+    contracts = [one.contract for one in promised]
+    return list(
+        judge_implementation(
+            report,
+            [id for contract in contracts for id in contract.fail_to_pass],
+            [id for contract in contracts for id in contract.guards],
+            still_passing(before, contracts),
+            [id for contract in contracts for id in contract.changes],
+        )
+    )
+
+
+def _accused(report: Report | None, promised: Sequence[Promised]) -> str | None:
+    if report is None or report.exit_only:
+        return None
+    for one in promised:
+        if any(not _passed(report, id) for id in one.contract.planned):
+            return one.bead
+    return None
+
+
+def _passed(report: Report, id: str) -> bool:
+    cases = report.of(id)
+    return bool(cases) and all(case.outcome is Outcome.PASSED for case in cases)

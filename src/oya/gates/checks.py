@@ -45,7 +45,7 @@ def same_result(one: Ran, other: Ran) -> bool:
     runner ends with one). Runs cut short tell nothing, so they are never the same."""
     if one.exit is None or other.exit is None or one.timed_out or other.timed_out:
         return False
-    return one.exit == other.exit and _timeless(one.last_line) == _timeless(other.last_line)
+    return one.exit == other.exit and timeless(one.last_line) == timeless(other.last_line)
 
 
 def judge_red_checks(results: Sequence[tuple[Check, Ran]]) -> tuple[str, ...]:
@@ -86,5 +86,6 @@ def _how(ran: Ran) -> str:
     return "was ended by a signal" if ran.exit is None else f"exited with {ran.exit}"
 
 
-def _timeless(line: str) -> str:
+def timeless(line: str) -> str:
+    """A text without its durations."""
     return _DURATION.sub("…", line)

@@ -16,6 +16,8 @@ Prove = Literal["all", "top"]
 
 ODDS: Final = 0.5
 """A commit is proven ahead of those below it where it is at least this likely to be of use."""
+BATCH_ODDS: Final = 0.35
+"""A batch is so large that it is at least this likely to be green: then a run says most."""
 _REDS, _JUDGED = 1, 10
 """What is taken for granted before anything was seen: one bead of ten is red."""
 
@@ -97,10 +99,13 @@ def room(stacked: int, batches: int, at_once: int, batch: int, prove: Prove, odd
 
     At most `batch` stand unproven with `prove = "all"`, and as many in each batch otherwise;
     no more batches than can be judged `at_once`. The first is always worth while; one on top
-    of others only where they are likely enough to be green.
+    of others only where they are likely enough to be green. Where many are red, a batch has
+    fewer.
     """
     if batches >= at_once or (stacked and odds.all_green(stacked) < ODDS):
         return 0
     if prove == "all":
         return 1 if stacked < batch else 0
+    while batch > 1 and odds.all_green(batch) < BATCH_ODDS:
+        batch -= 1
     return batch

@@ -283,6 +283,14 @@ class LandingQueue:
     async def _suspect(self) -> None:
         """The lowest is guilty, as it seems: it is judged once more, beside the rest without it."""
         (member,) = self._stack.shift(1)
+        proof, others = member.proof, [m.proof for m in self._stack.members if m.proof]
+        assert proof is not None
+        await self._take_down(f"stacked anew without {member.bead}")
+        # Its own test is red, or flaky: back either way. And what two runs of the search have
+        # said of two trees that have it in common is no chance.
+        if proof.accused == member.bead or any(proof.says_the_same(other) for other in others):
+            await self._refuse(member, proof)
+            return
         self._suspects.append(member)
         member.run = asyncio.ensure_future(
             prove(
@@ -293,7 +301,6 @@ class LandingQueue:
                 fresh=True,
             )
         )
-        await self._take_down(f"stacked anew without {member.bead}")
 
     async def _judge_suspects(self) -> None:
         for member in [one for one in self._suspects if one.run and one.run.done()]:
@@ -313,9 +320,7 @@ class LandingQueue:
         assert before is not None
         first = before.findings[0].splitlines()[0]
         if not again.ok:
-            self._odds = self._odds.seen(red=1)
-            why = again.findings[0].splitlines()[0]
-            await self._send_back(member, f"red on {member.candidate.base[:9]}: {why}", again)
+            await self._refuse(member, again)
             return
         await self._parts.store.events.append(
             "flaky", swarm=self._parts.swarm, bead=member.bead, reason=first
@@ -328,6 +333,11 @@ class LandingQueue:
         else:
             self._flaky.add(member.bead)
             await self._leave([member], f"flaky, and green at the second run: {first}")
+
+    async def _refuse(self, member: Member, proof: Proof) -> None:
+        self._odds = self._odds.seen(red=1)
+        why = proof.findings[0].splitlines()[0]
+        await self._send_back(member, f"red on {member.candidate.base[:9]}: {why}", proof)
 
     async def _send_back(self, member: Member, why: str, proof: Proof) -> None:
         await self._parts.repo.delete_ref(candidate_ref(member.bead))

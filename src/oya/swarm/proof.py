@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
+from oya.gates.checks import timeless
 from oya.gates.feedback import feedback
 from oya.gates.green import judge_implementation, unstable
 from oya.gates.model import Evidence, Outcome, Report
@@ -36,6 +37,11 @@ class Proof:
     @property
     def ok(self) -> bool:
         return not self.findings
+
+    def says_the_same(self, other: Proof) -> bool:
+        """Whether both are red, and for the same reason, durations apart."""
+        mine, theirs = self.findings[:1], other.findings[:1]
+        return bool(mine and theirs) and timeless(mine[0]) == timeless(theirs[0])
 
 
 async def prove(

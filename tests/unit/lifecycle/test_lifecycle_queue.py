@@ -120,13 +120,20 @@ def test_what_is_decided(ends: list[int], verdicts: dict[int, bool], decision: D
 class TestRoom:
     def test_the_first_batch_is_always_worth_while(self) -> None:
         hopeless = Odds(reds=100, judged=100)
-        assert room(0, 0, at_once=2, batch=8, prove="top", odds=hopeless) == 8
+        assert room(0, 0, at_once=2, batch=8, prove="top", odds=hopeless) == 1
         assert room(0, 0, at_once=2, batch=8, prove="all", odds=hopeless) == 1
 
     def test_on_top_of_others_only_where_they_are_likely_to_be_green(self) -> None:
         bad, good = Odds(reds=5, judged=10), Odds(reds=0, judged=200)
         assert room(8, 1, at_once=2, batch=8, prove="top", odds=bad) == 0
         assert room(8, 1, at_once=2, batch=8, prove="top", odds=good) == 8
+
+    def test_where_many_are_red_a_batch_is_smaller(self) -> None:
+        sizes = [
+            room(0, 0, at_once=2, batch=8, prove="top", odds=Odds(reds, 100))
+            for reds in (0, 10, 20, 40)
+        ]
+        assert sizes == [8, 8, 4, 2]
 
     def test_no_more_than_can_be_judged_at_once_or_a_batch_has(self) -> None:
         good = Odds(judged=1000)

@@ -194,7 +194,7 @@ async def _daemon(
 async def _swarm(
     world: World, life: Life, clock: MachineClock, nature: Nature, agents: AgentWorld
 ) -> SwarmState:
-    settings = _settings(world)
+    settings = settings_of(world)
     beside = SimulatedBeside(world.disk, lambda: not life.over)
     store = await Store.open(
         beside, clock=clock, engine=lambda _: MachineEngine(world.disk, life, world), wait=5.0
@@ -206,14 +206,14 @@ async def _swarm(
         choice = choose(known, request, settings, "main", clock.now())
         await record(store, choice, settings)
         await nature.before(store, settings.limits)
-        parts = _parts(world, life, clock, store, settings, choice.swarm.id, agents)
+        parts = parts_of(world, life, clock, store, settings, choice.swarm.id, agents)
         nature.universe = Universe(parts)
         return await nature.universe.run()
     finally:
         await store.close()
 
 
-def _parts(
+def parts_of(
     world: World,
     life: Life,
     clock: MachineClock,
@@ -310,7 +310,8 @@ _PLACE = Place(
 )
 
 
-def _settings(world: World) -> Settings:
+def settings_of(world: World) -> Settings:
+    """The configuration of a plan."""
     plan = world.plan
     return _settings_of(
         world.target, plan.planner, plan.review, plan.deploy, plan.batch, plan.prove

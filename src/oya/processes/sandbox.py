@@ -27,6 +27,7 @@ class Sandboxed:
     """Implements `Processes` by other ones, each program of which runs under the policy."""
 
     def __init__(self, processes: Processes, policy: Policy, bubblewrap: Bubblewrap) -> None:
+        self.policy = policy
         self._processes = processes
         self._layout = Layout(policy)
         self._bubblewrap = bubblewrap

@@ -111,6 +111,7 @@ ATTEMPTS = {
 }
 FIRST = "echo x > $TOP/outside/file"
 AS_ROOT = {
+    "the machine's own files": "test -w /usr",
     "the root writable": f"mount -o remount,rw,bind / ; {FIRST} && grep x $TOP/outside/file",
     "a mount over it": "mount -t tmpfs none /etc",
     "a disk": "mknod disk b 1 0 && head -c 1 disk",
@@ -171,6 +172,41 @@ async def test_a_killed_guard_leaves_nothing_though_it_hides(bench: Bench) -> No
     os.kill(session.pid, signal.SIGKILL)
     await until(lambda: running("61.375") == [])
     await session.close()
+
+
+OYA = """
+import asyncio, sys
+from pathlib import Path
+from oya.processes import Command, GuardedProcesses, shell
+from oya.processes.bubblewrap import Policy, find
+from oya.processes.sandbox import Sandboxed
+
+async def main():
+    marker, folder = sys.argv[1], Path(sys.argv[2])
+    policy = Policy(home=folder / "home")
+    inside = Sandboxed(GuardedProcesses(marker), policy, find(policy, folder / "work"))
+    line = "(setsid sh -c 'env -i setsid sleep 61.625 &' &); while :; do sleep 1; done"
+    command = Command(shell(line), folder / "work", {"PATH": "/usr/bin:/bin"})
+    session = await inside.open(command, stderr=folder / "stderr")
+    print(session.pid, flush=True)
+    await session.wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_guard_and_its_owner_killed_at_once_leave_nothing(bench: Bench) -> None:
+    bench.inside()  # or there is nothing to test
+    argv = [sys.executable, "-c", OYA, bench.marker, str(bench.folder)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as oya:
+        assert oya.stdout
+        guard = int(await asyncio.to_thread(oya.stdout.readline))
+        await until(lambda: len(running("61.625")) == 1)
+        os.kill(guard, signal.SIGSTOP)  # so that it does not hear of the other's end
+        oya.kill()
+        oya.wait()
+        os.kill(guard, signal.SIGKILL)
+    await until(lambda: running("61.625") == [] and survivors(bench.marker) == [])
 
 
 async def test_a_disk_filled_in_memory_ends_at_a_bound(bench: Bench) -> None:

@@ -9,7 +9,8 @@ WORKERS := 2
 REAL   := $(VENV)/real-agents
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sim mutants crash bench real-agents real-agents-if-possible
+.PHONY: help demo test check sim mutants crash bench real-agents real-agents-if-possible \
+        bubblewrap-if-possible
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +18,7 @@ help: ## this list
 demo: $(VENV)/.run ## 25 beads of a bundled repository land, with a recorded agent
 	@$(BIN)/oya demo
 
-test: check real-agents-if-possible ## check, then every test; with CI=true a skipped test is a failed one
+test: check real-agents-if-possible bubblewrap-if-possible ## check, then every test; with CI=true a skipped test is a failed one
 	@$(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, layers: seconds
@@ -47,6 +48,17 @@ real-agents-if-possible: $(VENV)/.dev
 	  echo "skipped: tests with real agents (Node with npm is not installed)"; \
 	elif ! $(MAKE) --no-print-directory real-agents; then \
 	  echo "skipped: tests with real agents (npm could not install them; see above)"; \
+	fi
+
+# Without bubblewrap, and without root to install it, the tests of the sandbox skip and say so.
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq
+bubblewrap-if-possible:
+	@if command -v bwrap >/dev/null; then :; \
+	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "skipped: tests of the sandbox (bubblewrap is not installed: apt install bubblewrap)"; \
+	elif ! ($(APT) install -y bubblewrap || { $(APT) update && $(APT) install -y bubblewrap; }) \
+	  >/dev/null 2>&1; then \
+	  echo "skipped: tests of the sandbox (apt-get could not install bubblewrap)"; \
 	fi
 
 $(VENV)/.uv:

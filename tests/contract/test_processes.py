@@ -13,7 +13,9 @@ import pytest
 
 from oya.errors import ProcessError
 from oya.processes import Command, GuardedProcesses, Processes, shell, survivors
+from oya.processes.bubblewrap import Policy
 from oya.testing.simulation.processes import SimulatedProcesses
+from sandbox_kit import sandboxed
 from user_kit import Prompt
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -27,15 +29,24 @@ def marker() -> Iterator[str]:
     assert survivors(marker) == []
 
 
-@pytest.fixture
-def processes(marker: str) -> Processes:
-    return GuardedProcesses(marker)
+@pytest.fixture(params=["real", "sandboxed"])
+def processes(request: pytest.FixtureRequest, marker: str, tmp_path: Path) -> Processes:
+    real = GuardedProcesses(marker)
+    if request.param == "real":
+        return real
+    return sandboxed(real, Policy(home=tmp_path / "home", readable=(Path(sys.executable),)))
 
 
-@pytest.fixture(params=["real", "simulated"])
-def any_processes(request: pytest.FixtureRequest, marker: str) -> Processes:
+@pytest.fixture(params=["real", "sandboxed", "simulated"])
+def any_processes(request: pytest.FixtureRequest, marker: str, tmp_path: Path) -> Processes:
     """Those of a machine without programs too, where a promise needs none."""
-    return GuardedProcesses(marker) if request.param == "real" else SimulatedProcesses(Prompt())
+    match request.param:
+        case "real":
+            return GuardedProcesses(marker)
+        case "sandboxed":
+            return sandboxed(GuardedProcesses(marker), Policy(home=tmp_path))
+        case _:
+            return SimulatedProcesses(Prompt())
 
 
 @pytest.fixture
@@ -148,6 +159,7 @@ async def test_the_environment_is_the_whole_environment(
     seen = dict(entry.split("=", 1) for entry in entries)
     assert seen.pop("OYA_MARK") == marker
     assert seen.pop("OYA_GUARD")
+    assert seen.pop("PWD", str(tmp_path)) == str(tmp_path)  # of a sandbox
     assert seen == env
 
 

@@ -22,6 +22,7 @@ from oya.clock import Clock
 from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
 from oya.processes.port import Command, Ended, Processes, Session
+from oya.processes.programs import files_among
 
 if TYPE_CHECKING:
     from acp.core import Connection
@@ -61,7 +62,12 @@ class AcpBackend:
         await asyncio.to_thread(importlib.import_module, "acp.core")
         task.logs.mkdir(parents=True, exist_ok=True)
         stderr = task.logs / "stderr.log"
-        command = Command(self._command, cwd=task.workspace, env=self._env | task_env(task))
+        command = Command(
+            self._command,
+            cwd=task.workspace,
+            env=self._env | task_env(task),
+            readable=files_among(self._command),
+        )
         try:
             process = await self._processes.open(command, stderr=stderr)
         except ProcessError as error:

@@ -14,6 +14,7 @@ from oya.clock import Clock
 from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
 from oya.processes.port import Command, Ended, Processes
+from oya.processes.programs import files_among
 
 TAIL = 4000
 EVIDENCE = 500
@@ -120,6 +121,7 @@ class CommandSession:
                 stdin=text.encode("utf-8", "replace"),
                 output=self._vital.log,
                 timeout=deadline + 60.0,
+                readable=(prompt_file, *files_among(self._command)),
             )
         )
         self._seconds += ended.seconds

@@ -8,15 +8,16 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from oya.cli.output import Format, data, lines, say
 from oya.clock import SystemClock
 from oya.daemon.client import Client, NoDaemon
-from oya.daemon.preflight import check_backends, find_program
+from oya.daemon.preflight import check_backends, check_sandbox, find_program
 from oya.errors import OyaError
 from oya.repository.checks import Fitness, fitness
 from oya.repository.git import GitRepository
@@ -88,6 +89,7 @@ async def _examine(place: Place, quick: bool, found: Examination) -> int:
     if settings is not None:
         await _tracker(place, settings, found)
     _agents(place, settings, found)
+    _sandbox(place, settings, found)
     _host(place, settings, found)
     if quick:
         found.add("gates", "skipped", "not run (--quick)")
@@ -181,6 +183,31 @@ def _agents(place: Place, settings: Settings | None, found: Examination) -> None
         backend = settings.backends[name]
         what = backend.scenario or find_program(backend.command[0], place.root)
         found.add("agents", "ok", f"{name} ({backend.kind}): {what}")
+
+
+def _sandbox(place: Place, settings: Settings | None, found: Examination) -> None:
+    kind = settings.sandbox.kind if settings is not None else None
+    if settings is None or kind is None:
+        return
+    try:
+        there = check_sandbox(settings, place)
+    except OyaError as error:
+        found.fail("sandbox", error)
+        return
+    if there is None:
+        found.add("sandbox", "ok", f"{kind}: backends and gates have all your rights")
+        return
+    bubblewrap, layout = there
+    net = "with" if settings.sandbox.gates_network else "without"
+    found.add("sandbox", "ok", f"{kind}: bubblewrap {bubblewrap.version}, gates {net} a network")
+    found.add("sandbox", "ok", f"covered: {_listed(layout.covers)}")
+    found.add("sandbox", "ok", f"bound back: {_listed(layout.bound_back)}")
+    if layout.policy.writable:
+        found.add("sandbox", "warning", f"writable: {_listed(layout.policy.writable)}")
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    return ", ".join(map(str, sorted(paths))) or "nothing"
 
 
 def _host(place: Place, settings: Settings | None, found: Examination) -> None:

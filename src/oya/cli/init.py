@@ -25,7 +25,7 @@ HEADER = """\
 """
 
 ASKED = """
-# Needed, and not guessed: who works, and that it may work without a sandbox. For example:
+# Needed, and not guessed: who works, and in what sandbox. For example:
 #
 #   [defaults]
 #   backend = "codex"
@@ -35,7 +35,7 @@ ASKED = """
 #   command = ["codex-acp"]
 #
 #   [sandbox]
-#   kind = "none"
+#   kind = "auto"        # or "none": agents and gates may then do whatever you can do
 """
 
 
@@ -75,8 +75,8 @@ def _ask_for_the_rest(guesses: list[Guess]) -> None:
     if not keys & {"quality-gates.ci", "quality-gates.tests.command"}:
         say("No test command was found. Needed: `ci` in [quality-gates].")
     say("Needed, and not guessed: a backend ([defaults] backend, [backends.NAME]) and [sandbox]")
-    say('kind = "none", which says that the backend may run with all your rights. The file has')
-    say("an example. Then:")
+    say('kind = "auto", or "none", which says that the backend may run with all your rights. The')
+    say("file has an example. Then:")
     say("")
     lines([COMMIT])
 

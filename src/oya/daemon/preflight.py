@@ -12,10 +12,12 @@ from pathlib import Path
 from oya.agents.prompts import Prompts
 from oya.beads import Backlog
 from oya.errors import ConfigError, UsageError
+from oya.processes.bubblewrap import Bubblewrap, Layout
 from oya.repository.checks import fitness
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.swarm.config import BackendSettings, Settings
+from oya.swarm.sandboxes import environment, proved, wanted
 from oya.trackers import Snapshot, detect
 
 NOTHING = "Nothing was started."
@@ -36,7 +38,7 @@ class Preflight:
 
 
 async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) -> Preflight:
-    """Look at repository, backends, skills and tracker; writes nothing.
+    """Look at repository, backends, sandbox, skills and tracker; writes nothing.
 
     `UsageError` in one of its forms for the first thing that cannot be worked with.
     """
@@ -50,6 +52,7 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
             hint=f"git branch {branch}",
         )
     check_backends(settings, place.root)
+    check_sandbox(settings, place)
     Prompts.load(settings.skills, place.root)
     read = await detect(place.main_root, settings.tracker.kind).read()
     _check_beads(read.backlog, only)
@@ -62,6 +65,11 @@ def check_backends(settings: Settings, root: Path) -> None:
     for name in used:
         if name is not None:
             _check_backend(name, settings.backends[name], root)
+
+
+def check_sandbox(settings: Settings, place: Place) -> tuple[Bubblewrap, Layout] | None:
+    """`ConfigError` where the configuration asks for a sandbox, and nothing can run in it."""
+    return proved(settings, place, environment(settings)) if wanted(settings) else None
 
 
 def _check_backend(name: str, backend: BackendSettings, root: Path) -> None:
@@ -103,6 +111,8 @@ def _check_beads(backlog: Backlog, only: Sequence[str]) -> None:
 
 
 def _unsandboxed(settings: Settings) -> list[str]:
+    if wanted(settings):
+        return []
     used = dict.fromkeys(settings.backend_of(role) for role in settings.roles_in_use)
     names = [n for n in used if n is not None and settings.backends[n].kind != "scripted"]
     if not names:

@@ -37,11 +37,16 @@ class _Files:
         return self.stem.with_name(f"{self.stem.name}-{number}.log")
 
     @property
+    def folder(self) -> Path:
+        """All that the gate itself writes, so that it cannot write another's report."""
+        return self.stem.with_name(f"{self.stem.name}.reports")
+
+    @property
     def xml(self) -> Path:
-        return self.stem.with_name(f"{self.stem.name}.xml")
+        return self.folder / "report.xml"
 
     def remove(self, *, logs: bool) -> None:
-        remove(self.xml)
+        remove(self.folder)
         for log in self.stem.parent.glob(f"{self.stem.name}-*.log") if logs else ():
             remove(log)
 
@@ -84,7 +89,7 @@ class ProcessRunner:
         files = self._new_files("command", "")
         try:
             async with self._checkout.checkout(commit) as slot:
-                ended = await self._command(line, slot, files.log(1), timeout, {})
+                ended = await self._command(line, slot, files, 1, timeout, {})
                 text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
         finally:
             files.remove(logs=True)
@@ -108,7 +113,7 @@ class ProcessRunner:
             line = fill(command, job.ids, files.xml)
             left = max(self._config.timeout - seconds, 0.1)
             options = self._pytest_options() if job.gate == "tests" else {}
-            ended = await self._command(line, slot, files.log(number), left, options)
+            ended = await self._command(line, slot, files, number, left, options)
             seconds, cpu_seconds = seconds + ended.seconds, cpu_seconds + ended.cpu_seconds
             if not ended.ok:
                 break
@@ -129,7 +134,13 @@ class ProcessRunner:
         return await asyncio.to_thread(_read, evidence, job, files, slot.path)
 
     async def _command(
-        self, line: str, slot: SlotLike, log: Path, timeout: float, more: Mapping[str, str]
+        self,
+        line: str,
+        slot: SlotLike,
+        files: _Files,
+        number: int,
+        timeout: float,
+        more: Mapping[str, str],
     ) -> Ended:
         env = {**self._config.env, "OYA_SLOT": str(slot.index), **more}
         return await self._processes.run(
@@ -137,9 +148,10 @@ class ProcessRunner:
                 shell(line),
                 cwd=slot.path,
                 env=env,
-                output=log,
+                output=files.log(number),
                 output_limit=LOG_LIMIT,
                 timeout=timeout,
+                writable=(files.folder,),
             )
         )
 
@@ -152,7 +164,9 @@ class ProcessRunner:
         self._started += 1
         self._logs.mkdir(parents=True, exist_ok=True)
         moment = stamp(self._clock.now()).replace(":", "").replace("-", "")
-        return _Files(self._logs / f"{moment}-{self._started:05}-{gate}-{key[:12]}")
+        files = _Files(self._logs / f"{moment}-{self._started:05}-{gate}-{key[:12]}")
+        files.folder.mkdir(exist_ok=True)
+        return files
 
 
 def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:

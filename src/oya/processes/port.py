@@ -23,6 +23,9 @@ class Command:
     file, rewritten each time; without it they are discarded. Of more than
     `output_limit` bytes the first and the last half are kept, with one line between
     them that says how much was cut. `timeout` is in seconds and concerns `run` only.
+
+    `cwd` may be written to. In a sandbox nothing else may, and some of the machine is not
+    seen: `readable` are files and `writable` files and folders that it is handed besides.
     """
 
     argv: tuple[str, ...]
@@ -33,6 +36,8 @@ class Command:
     output_limit: int = 10_000_000
     timeout: float = 1800.0
     nice: int = 0
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,11 @@ from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
+from oya.swarm.sandboxes import environment, sandboxes, wanted
 from oya.trackers import Tracker, detect
 
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
 
 
 @dataclass
@@ -186,16 +186,6 @@ def _safe(text: str) -> str:
     return encode(text)
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """What gates and backends get of the daemon's environment: a named few, and oya's Python."""
-    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    path = env.get("PATH", os.defpath)
-    here = str(Path(sys.executable).parent)
-    if here not in path.split(os.pathsep):
-        env["PATH"] = f"{path}{os.pathsep}{here}"
-    return env
-
-
 def build_gates(
     settings: Settings,
     place: Place,
@@ -211,17 +201,17 @@ def build_gates(
     learns nothing.
     """
     repo = GitRepository(place)
-    processes = GuardedProcesses(place.repo_id)
+    boxes = sandboxes(settings, place, GuardedProcesses(place.repo_id), environment(settings))
     config = gates_config(settings)
     slots = Slots(
         repo,
         place,
         slots_of(settings),
         prepare=tuple(settings.workspace.prepare),
-        run_prepare=preparer(settings, processes),
+        run_prepare=preparer(settings, boxes.prepare),
     )
     logs = place.state / "logs" / "gates"
-    runner = ProcessRunner(config, processes=processes, checkout=slots, logs=logs, clock=clock)
+    runner = ProcessRunner(config, processes=boxes.gates, checkout=slots, logs=logs, clock=clock)
     book = book or StoreBook(store, meter or Meter(), swarm)
     return Gates(config, runner=runner, trees=JudgedTrees(repo), book=book)
 
@@ -248,8 +238,11 @@ def slots_of(settings: Settings) -> int:
 
 
 def fingerprint(settings: Settings) -> str:
-    """The part of an evidence's key that is not the tree: Python, git of the machine, prepare."""
-    return "\n".join((sys.version, *settings.workspace.prepare))
+    """The part of an evidence's key that is not the tree: Python, prepare, and the sandbox, since
+    what passes outside may fail inside."""
+    sandbox = settings.sandbox
+    box = (f"sandbox, network {sandbox.gates_network}",) if wanted(settings) else ()
+    return "\n".join((sys.version, *settings.workspace.prepare, *box))
 
 
 def preparer(settings: Settings, processes: Processes) -> Any:
@@ -301,10 +294,13 @@ def build_parts(
     meter = Meter()
     repo = GitRepository(place)
     processes = GuardedProcesses(place.repo_id)
-    prepare = preparer(settings, processes)
     env = environment(settings)
+    boxes = sandboxes(settings, place, processes, env)
+    prepare = preparer(settings, boxes.agents)
     backends = {
-        name: make_backend(name, config, processes=processes, clock=clock, env=env, root=place.root)
+        name: make_backend(
+            name, config, processes=boxes.agents, clock=clock, env=env, root=place.root
+        )
         for name, config in settings.backends.items()
     }
     return Parts(

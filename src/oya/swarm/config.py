@@ -189,10 +189,13 @@ class Execution(_Section):
 
 
 class Sandbox(_Section):
-    """`[sandbox]`; `kind` None: not written down."""
+    """`[sandbox]`; `kind` None: not written down. `readable` and `writable` are paths that are
+    there in every sandbox, from the root of the repository, ~/ or /."""
 
     kind: Literal["none", "auto", "bwrap"] | None = None
     gates_network: bool = False
+    readable: Lines = ()
+    writable: Lines = ()
 
 
 class Budget(_Section):

@@ -45,8 +45,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "planner.split": (False,),
     "landing.remote": ("",),
     "landing.protected": ([],),
-    "sandbox.kind": ("none", None),
-    "sandbox.gates_network": (False,),
     "budget.usd": (None,),
     "budget.tokens": (None,),
     "budget.sessions": (None,),
@@ -101,10 +99,11 @@ def missing(settings: Settings) -> ConfigError | None:
             )
         if settings.backends[name].kind != "scripted" and settings.sandbox.kind is None:
             return ConfigError(
-                f"Backend `{name}` would run without a sandbox, with all your rights, "
-                "and nothing says that you want that.",
+                f"Nothing says whether backend `{name}` is to run in a sandbox, or without one, "
+                "with all your rights.",
                 safe=safe,
-                hint=f'If you do, write into {NAME}:\n\n[sandbox]\nkind = "none"',
+                hint=f'Write into {NAME}:\n\n[sandbox]\nkind = "auto"\n\n'
+                'or "none", if it may do whatever you can do.',
             )
     gates = settings.quality_gates
     if not gates.ci and not gates.tests.command:
@@ -282,17 +281,28 @@ def _not_built(settings: Settings) -> Iterator[Problem]:
 
 
 def _misfits(settings: Settings) -> Iterator[Problem]:
-    """Names of backends that nothing defines, and an expression that cannot be read."""
+    """Names of backends that nothing defines, an expression that cannot be read, and what is
+    said about a sandbox that is not there."""
     from oya.beads.where import parse_where
 
     named = {f"roles.{role}.backend": own.backend for role, own in settings.roles.items()}
     for key, name in {"defaults.backend": settings.defaults.backend, **named}.items():
         if name is not None and name not in settings.backends:
             yield key, f"names an unknown backend, `{name}`; {_known_backends(settings, name)}"
+    yield from _of_no_sandbox(settings)
     try:
         parse_where(settings.tracker.where)
     except ConfigError as error:
         yield "tracker.where", f"cannot be read: {str(error).partition('where, ')[2]}"
+
+
+def _of_no_sandbox(settings: Settings) -> Iterator[Problem]:
+    sandbox = settings.sandbox
+    if sandbox.kind in ("auto", "bwrap"):
+        return
+    for key in ("gates_network", "readable", "writable"):
+        if getattr(sandbox, key):
+            yield f"sandbox.{key}", 'says something only beside `sandbox.kind = "auto"`'
 
 
 def _known_backends(settings: Settings, name: str) -> str:

@@ -191,8 +191,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ("[planner]\nsplit = true\n", "planner.split"),
         ('[landing]\nremote = "origin"\n', "landing.remote"),
         ('[landing]\nprotected = ["x"]\n', "landing.protected"),
-        ('[sandbox]\nkind = "bwrap"\n', "sandbox.kind"),
-        ("[sandbox]\ngates_network = true\n", "sandbox.gates_network"),
         ("[budget]\ntokens = 5\n", "budget.tokens"),
         ('[store]\nurl = "ws://x"\n', "store.url"),
         ('[backends.x]\nkind = "headless"\ncommand = ["x"]\n', "backends.x.kind"),
@@ -244,9 +242,28 @@ def test_a_backend_that_is_defined_and_not_chosen_is_not_guessed(read: Any) -> N
 def test_a_real_backend_needs_the_sandbox_written_down(read: Any) -> None:
     text = READY.replace('[sandbox]\nkind = "none"\n', "")
     error = refused(read, text, complete=True)
-    assert "without a sandbox" in str(error)
-    assert '[sandbox]\nkind = "none"' in error.hint
+    assert "in a sandbox, or without one" in str(error)
+    assert '[sandbox]\nkind = "auto"' in error.hint
+    assert '"none"' in error.hint
     assert read(READY, complete=True).sandbox.kind == "none"
+
+
+@pytest.mark.parametrize("kind", ["auto", "bwrap"])
+def test_a_sandbox_can_be_written_down(read: Any, kind: str) -> None:
+    more = 'gates_network = true\nreadable = ["~/.npmrc"]\nwritable = ["/srv/x"]\n'
+    text = READY.replace('kind = "none"\n', f'kind = "{kind}"\n{more}')
+    sandbox = read(text, complete=True).sandbox
+    assert (sandbox.kind, sandbox.gates_network) == (kind, True)
+    assert (sandbox.readable, sandbox.writable) == (("~/.npmrc",), ("/srv/x",))
+
+
+@pytest.mark.parametrize(
+    "line", ["gates_network = true", 'readable = ["~/.npmrc"]', 'writable = ["x"]']
+)
+def test_what_is_said_of_a_sandbox_needs_one(read: Any, line: str) -> None:
+    for kind in ("", 'kind = "none"\n'):
+        error = refused(read, f"[sandbox]\n{kind}{line}\n")
+        assert f"`sandbox.{line.split()[0]}` says something only beside" in str(error)
 
 
 def test_the_recorded_agent_needs_no_sandbox(read: Any) -> None:

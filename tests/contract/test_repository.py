@@ -307,6 +307,8 @@ async def test_commits_are_by_the_user_or_by_who_is_named(repo: Repository, user
     assert (user.author(mine), user.author(theirs)) == ("Ada", "oya")
     assert user.message(mine) == "title\n\nBead: x"
     assert await repo.parents(theirs) == (at, mine)
+    assert (await repo.first_parents(theirs, 9))[:2] == (theirs, at)
+    assert await repo.first_parents(theirs, 1) == (theirs,)
     assert await repo.tree_of(theirs) == tree
 
 

@@ -194,6 +194,9 @@ def why(found: Row) -> Iterator[str]:
     yield standing(found)
     yield ""
     yield from found["story"]
+    if found["waits"]:
+        yield ""
+        yield f"It waits: {found['waits']}."
     if found["next"]:
         yield ""
         yield f"Next: {found['next']}"

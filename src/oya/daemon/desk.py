@@ -13,8 +13,9 @@ from typing import Any
 
 from oya.errors import OyaError, RefusedError, UsageError
 from oya.lifecycle import events as e
-from oya.lifecycle.model import BeadState, Limits, state_to_json
+from oya.lifecycle.model import BeadState, Limits, Status, state_to_json
 from oya.lifecycle.record import EventRecord
+from oya.lifecycle.swarm import SwarmStatus
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.store.store import Store
@@ -76,7 +77,16 @@ class StoreDesk:
             **state_to_json(state),
             "contract_record": await self.store.contracts.get(bead),
             "next": report.next_step(row),
+            "waits": self._waits(state),
         }
+
+    def _waits(self, state: BeadState) -> str | None:
+        """What keeps a pending bead from being claimed, where that is the whole swarm."""
+        swarm = self.store.swarms.current()
+        if state.status is not Status.PENDING or swarm is None or not swarm.reason:
+            return None
+        stands = swarm.status in (SwarmStatus.PAUSED, SwarmStatus.FAILED)
+        return f"{swarm.id} is {swarm.status}: {swarm.reason}" if stands else None
 
     async def why(self, bead: str) -> dict[str, Any]:
         """The bead's story: its events, and the same in sentences."""

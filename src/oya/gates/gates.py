@@ -75,6 +75,16 @@ class Gates:
         """Run the ci commands in order, until the first red one. None configured: `ok`."""
         return await self._evidence(commit, self._ci_job(), fresh=fresh, urgent=urgent)
 
+    async def known(self, commit: str) -> bool | None:
+        """Whether every gate is known to be green there (True), or one to be red (False);
+        None where nothing is known of one, and none is red. Runs nothing."""
+        tree = await self._trees.judged_tree(commit)
+        jobs = (Job("quick", self.config.quick), self._tests_job(()), self._ci_job())
+        found = [await self._found(self._key(tree, job)) for job in jobs if job.commands]
+        if any(one is not None and not one.ok and not one.empty for one in found):
+            return False
+        return True if all(found) else None
+
     async def repeats(self, commit: str, ids: Sequence[str], times: int) -> list[Evidence]:
         """Run the same tests `times` times, one after the other, for `green.unstable`.
 
@@ -112,11 +122,15 @@ class Gates:
         key = self._key(tree, job)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
-            row = await self._book.get(key)
-            found = from_row(row) if row is not None else None
-            if found is not None and found.complete:
+            found = await self._found(key)
+            if found is not None:
                 return found
             return await self._run(commit, tree, job, urgent=urgent)
+
+    async def _found(self, key: str) -> Evidence | None:
+        row = await self._book.get(key)
+        found = from_row(row) if row is not None else None
+        return found if found is not None and found.complete else None
 
     async def _run(
         self, commit: str, tree: str, job: Job, *, keep: bool = True, urgent: bool = False

@@ -107,6 +107,10 @@ class GitRepository:
         out = await self.git("rev-parse", f"{commit}^{{commit}}^@")
         return tuple(out.text.split())
 
+    async def first_parents(self, commit: str, limit: int) -> tuple[str, ...]:
+        out = await self.git("rev-list", "--first-parent", f"--max-count={limit}", commit, "--")
+        return tuple(out.text.split())
+
     async def subject(self, commit: str) -> str:
         return (await self.git("show", "-s", "--no-show-signature", "--format=%s", commit)).text
 

@@ -153,6 +153,10 @@ class Repository(Protocol):
         """The parents of a commit, the first one first."""
         ...
 
+    async def first_parents(self, commit: str, limit: int) -> tuple[str, ...]:
+        """A commit and those before it along first parents, at most `limit`, the newest first."""
+        ...
+
     async def subject(self, commit: str) -> str:
         """The first paragraph of a commit's message, on one line."""
         ...

@@ -25,6 +25,7 @@ from oya.swarm.candidate import build_candidate, candidate_ref, evidence_note, i
 from oya.swarm.line import Line
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
 from oya.swarm.proof import Promised, Proof, flickered, prove
+from oya.swarm.red_base import told
 from oya.swarm.resume import finish_landings, record_landed
 from oya.swarm.stack import Member, Stack, end
 from oya.swarm.tracking import Tracking
@@ -42,8 +43,8 @@ RED_AGAIN = 900.0
 class RedBase(Exception):
     """What is red on a candidate is red on the base alone, too."""
 
-    def __init__(self, base: str, red: Sequence[str]) -> None:
-        super().__init__(f"the base is red: {', '.join(red[:5])}")
+    def __init__(self, base: str, words: str) -> None:
+        super().__init__(words)
         self.base = base
 
 
@@ -271,7 +272,7 @@ class LandingQueue:
     async def _proven(self, base: str, member: Member, promised: Sequence[Promised]) -> Proof:
         proof = await prove(self._parts, base, member.candidate.commit, promised)
         if not proof.ok and (red := await self._parts.base_red(base)):
-            raise RedBase(base, red)
+            raise RedBase(base, await told(self._parts, base, red))
         point("landing.proven")
         return proof
 

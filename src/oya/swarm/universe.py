@@ -32,6 +32,7 @@ from oya.swarm.line import Line
 from oya.swarm.messages import Change, Continue, GetStatus, Pause, PersonSays, Start, Stop, Sync
 from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.pool import AgentPool
+from oya.swarm.red_base import told
 from oya.swarm.report import Live
 from oya.swarm.resume import recover, tidy
 from oya.swarm.retention import AT_END, AT_START, prune_old
@@ -241,7 +242,7 @@ class Universe:
         red = await self.parts.base_red(self.line.base) if open_work else []
         if red:
             raise BaseRed(
-                f"the base {self.line.base[:9]} is red: {', '.join(red[:10])}",
+                await told(self.parts, self.line.base, red),
                 safe="Nothing was claimed and nothing was changed.",
                 hint="Make it green (oya doctor runs the gates), commit, then: oya swarm",
             )

@@ -185,6 +185,13 @@ class SimulatedGit:
         await self._reads()
         return self._objects.commits[self._commit(commit)].parents
 
+    async def first_parents(self, commit: str, limit: int) -> tuple[str, ...]:
+        await self._reads()
+        found = [self._commit(commit)]
+        while len(found) < limit and (parents := self._objects.commits[found[-1]].parents):
+            found.append(parents[0])
+        return tuple(found)
+
     async def subject(self, commit: str) -> str:
         await self._reads()
         message = self._objects.commits[self._commit(commit)].message

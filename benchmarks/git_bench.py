@@ -1,0 +1,174 @@
+"""What oya's git costs for each bead, beside a bare script of git commands that does the same.
+
+On a repository of 20,000 files and 5,000 commits: a workspace is made, two commits of an agent
+are kept under the attempt's ref, its head is merged into the line, which moves by
+compare-and-swap, and the folder goes. Both wait for the disk at the same places
+(core.fsync = committed,reference), take turns, and start from the same line. Then again on a
+repository where 10, 100 and 1,000 beads have landed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from oya.repository.git import GitRepository
+from oya.repository.places import find_place
+from oya.repository.workspace import GitWorkspaces
+
+FILES = 20_000
+COMMITS = 5_000
+ROUNDS = 9
+LANDED = (10, 100, 1_000)
+LINE = "refs/oya/line/main"
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Ada"), ("EMAIL", "ada@example.com"))
+}
+BARE = """\
+set -e
+git clone -q --shared "$1" "$2"
+cd "$2"
+git switch -q -c work
+for n in 1 2; do
+  mkdir -p new; echo "$n" > "new/$3-$n.txt"; echo "$n" >> "d0/f$3.txt"
+  git add -A
+  git commit -q -m "work $n"
+done
+git push -q origin "HEAD:refs/oya/attempts/$3/1"
+cd "$1"
+base=$(git rev-parse refs/oya/line/main)
+tree=$(git merge-tree --write-tree "$base" "refs/oya/attempts/$3/1")
+commit=$(git commit-tree "$tree" -p "$base" -m "landed $3")
+git update-ref refs/oya/candidates/$3 "$commit"
+git notes --ref=oya add -f -m evidence "$commit"
+git update-ref refs/oya/line/main "$commit" "$base"
+git update-ref -d refs/oya/candidates/$3
+rm -rf "$2"
+"""
+
+
+def measures() -> Iterator[tuple[str, float, str, str, float]]:
+    """Seconds a bead, medians of rounds in turn; then with more and more that has landed."""
+    with tempfile.TemporaryDirectory(prefix="oya-bench-") as name, _home(Path(name)):
+        root = _make(Path(name) / "repo")
+        mine, bare = asyncio.run(_paired(root, "n"))
+        yield "git_seconds_per_bead", mine, "s", "bare script", bare
+        first = mine / bare
+        for count in LANDED:
+            _landed_before(root, count)
+            mine, bare = asyncio.run(_paired(root, f"m{count}-"))
+            yield f"git_seconds_per_bead_after_{count}_landed", mine, "s", "bare script", bare
+            yield f"git_ratio_after_{count}_landed", mine / bare, "ratio", "after none", first
+
+
+async def _paired(root: Path, prefix: str) -> tuple[float, float]:
+    repo = GitRepository(find_place(root))
+    workspaces = GitWorkspaces(repo, repo.place)
+    mine, bare = [], []
+    for number in range(ROUNDS + 1):
+        began = time.perf_counter()
+        await _bead(repo, workspaces, f"{prefix}{number}")
+        half = time.perf_counter()
+        _bare(root, f"{prefix}{number}b")
+        bare.append(time.perf_counter() - half)
+        mine.append(half - began)
+    return statistics.median(mine[1:]), statistics.median(bare[1:])
+
+
+async def _bead(repo: GitRepository, workspaces: GitWorkspaces, bead: str) -> None:
+    base = await repo.read_ref(LINE)
+    assert base is not None
+    workspace = await workspaces.create(bead, 1, start=base)
+    for number in (1, 2):
+        _work(workspace.path, bead, number)
+        head = await workspaces.commit(workspace, f"work {number}")
+    merged = await repo.merge_tree(base, head.commit)
+    commit = await repo.commit_tree(merged.tree, (base,), f"landed {bead}")
+    await repo.set_ref(f"refs/oya/candidates/{bead}", commit)
+    await repo.add_note(commit, "evidence")
+    assert await repo.cas_ref(LINE, commit, base)
+    await repo.delete_ref(f"refs/oya/candidates/{bead}")
+    await workspaces.remove(workspace)
+
+
+def _work(folder: Path, bead: str, number: int) -> None:
+    new = folder / "new"
+    new.mkdir(exist_ok=True)
+    (new / f"{bead}-{number}.txt").write_text(f"{number}\n")
+    with (folder / f"d0/f{bead}.txt").open("a") as file:
+        file.write(f"{number}\n")
+
+
+def _bare(root: Path, bead: str) -> None:
+    folder = root.parent / "bare-work"
+    argv = ["sh", "-c", BARE, "bare", str(root), str(folder), bead]
+    subprocess.run(argv, check=True, capture_output=True, env={**os.environ, **IDENTITY})
+
+
+def _make(root: Path) -> Path:
+    """The files lie in 200 folders; each commit after the first changes one of them."""
+    _git(root.parent, "init", "-q", "-b", "main", str(root))
+    paths = [f"d{n % 200}/f{n}.txt" for n in range(FILES)]
+    lines = [_commit(1, "first"), *(_file(path, f"{path}\n" * 20) for path in paths)]
+    for number in range(2, COMMITS + 1):
+        path = paths[number * 7919 % FILES]
+        lines += [_commit(number, f"commit {number}"), _file(path, f"{number}\n" * 20)]
+    _git(root, "fast-import", "--quiet", stdin="".join(lines))
+    _git(root, "reset", "-q", "--hard", "main")
+    _git(root, "update-ref", LINE, "main")
+    _git(root, "config", "core.fsync", "committed,reference")
+    _git(root, "config", "user.name", "Ada")
+    _git(root, "config", "user.email", "ada@example.com")
+    return root
+
+
+def _landed_before(root: Path, count: int) -> None:
+    """So many more beads have landed: commits of the line with notes, three attempts each."""
+    lines, refs = [f"reset {LINE}\nfrom {LINE}^0\n"], []
+    for number in range(count):
+        bead = f"old{count}-{number}"
+        lines.append(_commit(number + 1, f"landed\n\nBead: {bead}\n", LINE))
+        lines.append(_file(f"new/{bead}.txt", f"{bead}\n"))
+        refs += [f"create refs/oya/attempts/{bead}/{epoch} {{}}\n" for epoch in (1, 2, 3)]
+    _git(root, "fast-import", "--quiet", stdin="".join(lines))
+    tip = _git(root, "rev-parse", LINE)
+    _git(root, "update-ref", "--stdin", stdin="".join(refs).format(*[tip] * len(refs)))
+
+
+def _commit(second: int, message: str, ref: str = "refs/heads/main") -> str:
+    who = f"Ada <ada@example.com> {1_700_000_000 + second} +0000"
+    return f"commit {ref}\ncommitter {who}\ndata {len(message)}\n{message}\n"
+
+
+def _file(path: str, text: str) -> str:
+    return f"M 100644 inline {path}\ndata {len(text)}\n{text}\n"
+
+
+def _git(folder: Path, *args: str, stdin: str = "") -> str:
+    argv = ["git", "-C", str(folder), *args]
+    done = subprocess.run(argv, check=True, capture_output=True, input=stdin.encode())
+    return done.stdout.decode().strip()
+
+
+class _home:
+    """A cache and a home of the benchmark's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._set = {"XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder / "home")}
+        self._before: dict[str, str | None] = {}
+
+    def __enter__(self) -> None:
+        self._before = {name: os.environ.get(name) for name in self._set}
+        os.environ.update(self._set)
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})

@@ -233,7 +233,7 @@ def gates_config(settings: Settings) -> GatesConfig:
         quick=tuple(gates.quick),
         ci=tuple(gates.ci),
         tests_command=gates.tests.command or None,
-        report="none" if gates.tests.report == "none" else "junit",
+        report=gates.tests.report,
         timeout=gates.timeout,
         env=environment(settings),
         repeat=settings.contract.repeat,
@@ -248,8 +248,10 @@ def slots_of(settings: Settings) -> int:
 
 
 def fingerprint(settings: Settings) -> str:
-    """The part of an evidence's key that is not the tree: Python, git of the machine, prepare."""
-    return "\n".join((sys.version, *settings.workspace.prepare))
+    """The part of an evidence's key that is not the tree: Python, git of the machine, prepare,
+    and how its report is read."""
+    report = settings.quality_gates.tests.report
+    return "\n".join((sys.version, report, *settings.workspace.prepare))
 
 
 def preparer(settings: Settings, processes: Processes) -> Any:

@@ -29,6 +29,7 @@ _API: Final = re.compile(
     r"|([\w.]+) is abstract; cannot be instantiated"
     r"|has private access in ([\w.]+)"
 )
+_PARAMETERS: Final = re.compile(r"\([^()]*\)")
 _USUAL: Final = re.compile(
     r"List|Map|Set|ArrayList|HashMap|HashSet|LinkedList|Optional|Stream|Collectors|Arrays|"
     r"Collections|Objects|File|Path|Paths|Files|Pattern|BigDecimal|BigInteger|Duration|"
@@ -88,6 +89,21 @@ class Sources:
                 name = ".".join(below.split("/")[2:]).rpartition(".")[0]
                 found.setdefault(name, file)
         return found
+
+    def id(self, classname: str, name: str, module: str = "") -> str:
+        """The id of a test in a module's folder ("" or ending in a slash)."""
+        outer, *inner = classname.split("$")
+        file = self._in(module, outer) or self.files.get(outer, outer)
+        return "::".join((file, *inner, _PARAMETERS.sub("", name, count=1)))
+
+    def _in(self, module: str, name: str) -> str | None:
+        """Where a module has a class, which another may have too."""
+        path = name.replace(".", "/")
+        for ending, language in zip(SOURCES, ("java", "kotlin", "groovy", "scala"), strict=True):
+            file = f"{module}src/test/{language}/{path}{ending}"
+            if (self.root / file).is_file():
+                return file
+        return None
 
     @cached_property
     def packages(self) -> frozenset[str]:

@@ -6,12 +6,14 @@ pytest names a case by classname (file and classes, dotted) and name; with
 `junit_family=xunit1` also by the file in which it is defined, which for an inherited test
 is not the file that collected it. A file that could not be collected is a case without
 a classname (as measured with pytest 8 and 9). Other runners' reporters are taken at their
-word: `classname::name`, or `file::name` where they name a file; vitest's classname is one.
+word: `file::name` where they name a file (vitest's classname is one), else a package of Go
+(gotestsum) or a class of Java is looked up, else it is `classname::name`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
@@ -22,6 +24,8 @@ from junitparser import Attr, Error, Failure, JUnitXml, JUnitXmlError, Skipped, 
 from oya.gates import reason
 from oya.gates.model import BrokenKind, Outcome, Report
 from oya.gates.reason import ProjectNames, Reason
+from oya.gates.reports.golang import Modules
+from oya.gates.reports.java import Sources
 from oya.gates.reports.kind import Draft, Kind, Unreadable, Written, read_bytes, within
 
 _PYTEST_OPTIONS: Final = "-o junit_family=xunit1 --continue-on-collection-errors --maxfail=0"
@@ -141,7 +145,25 @@ class _Reading:
             if file := self._files.get(module) or self._on_disk(module):
                 self._files[module] = file
                 return "::".join((file, *parts[end:], name))
-        return f"{self._file(case) or classname}::{name}"
+        if file := self._file(case):
+            return f"{file}::{name}"
+        return self._compiled(classname, name) or f"{classname}::{name}"
+
+    def _compiled(self, classname: str, name: str) -> str | None:
+        """What reporters of Go name by a package, and those of Java by a class."""
+        folder = self._modules.folder(classname)
+        if folder is not None:
+            return f"{self._modules.file_of(folder, name.partition('/')[0])}::{name}"
+        known = classname.partition("$")[0] in self._sources.files
+        return self._sources.id(classname, name) if known else None
+
+    @cached_property
+    def _modules(self) -> Modules:
+        return Modules.of(self._root)
+
+    @cached_property
+    def _sources(self) -> Sources:
+        return Sources(self._root)
 
     def _on_disk(self, module: str) -> str | None:
         file = module.replace(".", "/") + ".py"

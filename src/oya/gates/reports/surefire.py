@@ -17,7 +17,7 @@ from typing import Final
 from oya.gates.files import remove
 from oya.gates.model import Report
 from oya.gates.reports import junit
-from oya.gates.reports.java import SOURCES, Sources, errors
+from oya.gates.reports.java import Sources, errors
 from oya.gates.reports.kind import (
     SIZE_LIMIT,
     Draft,
@@ -32,7 +32,6 @@ from oya.gates.reports.kind import (
 _FOLDER: Final = "surefire-reports"
 _FILES_LIMIT: Final = 20_000
 _FOLDERS_LIMIT: Final = 50_000
-_PARAMETERS: Final = re.compile(r"\([^()]*\)")
 _NAME: Final = re.compile(r"[\w$]+")
 
 
@@ -50,9 +49,7 @@ def _read(written: Written) -> Report:
             raise Unreadable(f"the reports are larger than {SIZE_LIMIT // 1_000_000} MB together")
         for case in junit.elements(data):
             outcome, message = junit.result(case)
-            draft.case(
-                _id(case.classname or "", case.name or "", module, sources), outcome, message
-            )
+            draft.case(sources.id(case.classname or "", case.name or "", module), outcome, message)
     if draft.empty and "BUILD FAILURE" in output:
         raise Unreadable("the build failed before a test ran")
     return draft.report()
@@ -84,21 +81,6 @@ def _reports(root: Path) -> Iterator[tuple[str, Path]]:
 def _clear(root: Path) -> None:
     for folder in _folders(root):
         remove(folder)
-
-
-def _id(classname: str, name: str, module: str, sources: Sources) -> str:
-    outer, *inner = classname.split("$")
-    file = _file(outer, module, sources)
-    return "::".join((file, *inner, _PARAMETERS.sub("", name, count=1)))
-
-
-def _file(name: str, module: str, sources: Sources) -> str:
-    path = name.replace(".", "/")
-    for ending, language in zip(SOURCES, ("java", "kotlin", "groovy", "scala"), strict=True):
-        file = f"{module}src/test/{language}/{path}{ending}"
-        if (sources.root / file).is_file():
-            return file
-    return sources.files.get(name, name)
 
 
 def _select(ids: Sequence[str], _root: Path) -> Sequence[str]:

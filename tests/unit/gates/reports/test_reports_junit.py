@@ -55,6 +55,27 @@ def test_other_runners_keep_what_they_have() -> None:
     assert ids(data) == ["Amount parses::a comma", "test/amount.test.js::in a file"]
 
 
+def test_packages_of_go_and_classes_of_java_have_files(tmp_path: Path) -> None:
+    """As gotestsum and Gradle name them, which write JUnit XML too."""
+    for file, text in {
+        "go.mod": "module example.com/larder\n",
+        "shop/sum_test.go": "package shop\n\nfunc TestSum(t *testing.T) {}\n",
+        "core/src/test/java/acme/SumTest.java": "",
+    }.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    data = suite(
+        case("example.com/larder/shop", "TestSum/a_b", file=""),
+        case("acme.SumTest$Inner", "sums(int)[2]", file=""),
+        case("tests/sum.test.ts", "sums > two", file=""),
+    )
+    assert ids(data, tmp_path) == [
+        "shop/sum_test.go::TestSum/a_b",
+        "core/src/test/java/acme/SumTest.java::Inner::sums[2]",
+        "tests/sum.test.ts::sums > two",
+    ]
+
+
 def test_suites_may_be_nested_or_alone() -> None:
     inner = suite(case("tests.test_x", "test_a")).decode().removeprefix("<testsuites>")
     inner = inner.removesuffix("</testsuites>")

@@ -17,6 +17,8 @@ _IDS_LIMIT: Final = 100_000
 """Characters of words for tests on a command line; the kernel takes 131,072 in one argument."""
 
 _KNOWN: Final = f"known are {', '.join(KINDS)}, none"
+_OR_NONE: Final = 'put {report} into it, or set report = "none"'
+_HINTS: Final = {"junit": 'put --junitxml={report} into it, or set report = "none"'}
 _PLACEHOLDER: Final = re.compile(r"\{(tests|report)\}")
 
 
@@ -50,7 +52,7 @@ class GatesConfig:
             raise ConfigError(
                 "the command of the tests gate does not say where its report goes: "
                 "{report} is missing",
-                hint='put --junitxml={report} into it, or set report = "none"',
+                hint=_HINTS.get(self.report, _OR_NONE),
             )
 
     @property

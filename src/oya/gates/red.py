@@ -169,7 +169,7 @@ class _Judge:
         if broken is not None:
             return None if broken.kind == "missing_project_name" else _broken(broken)
         for case in self._contract.of_file(file_of(id)):
-            if case.id == file_of(id):
+            if case.id == file_of(id) and case.outcome is Outcome.SKIPPED:
                 return f"{id}: its whole file is skipped ({gist(case.message)})"
         there = [case.id for case in self._contract.of_file(file_of(id))][:5]
         beside = f"; its file has {', '.join(there)}" if there else "; nor is any test of its file"

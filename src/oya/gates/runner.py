@@ -185,6 +185,8 @@ def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:
     if not report.ran:
         shown = f"no test ran\n\n{shown}"
     red = failures(report) or shown
+    if KINDS[job.report].output:
+        shown = ""  # which was the report
     tail = shown if evidence.ok and report.ran else red
     return replace(
         evidence, ok=evidence.ok and report.ran, report=report, tail=clip(tail, TAIL_LIMIT)

@@ -55,16 +55,11 @@ class Error:
 
 
 def errors(output: str, root: Path) -> Iterator[Error]:
-    """The errors in what Maven prints, each once."""
-    seen: set[tuple[str, str, str]] = set()
+    """The errors in what Maven prints (each is told twice)."""
     lines = output.splitlines()
     for number, line in enumerate(lines):
         if not (found := _ERROR.match(line)):
             continue
-        where = (found[1], found[2], found[3])
-        if where in seen:  # told again at the end
-            continue
-        seen.add(where)
         more = []
         for after in lines[number + 1 : number + 8]:
             if not (said := _MORE.match(after)):

@@ -99,7 +99,9 @@ class _Reading:
         self, file: str, here: str, event: dict[str, Any], said: dict[str, Any]
     ) -> None:
         """Node reports a file as a test of its own where it holds none, or broke."""
-        if event.get("type") == "test:fail" and said.get("failure") != _INNER:
+        if event.get("type") == "test:pass":
+            self._draft.case(here, Outcome.PASSED)
+        elif said.get("failure") != _INNER:
             message = self._said.get(file, "") or _message(said)
             self._draft.broken(here, _error_first(message), of_file(message, file, self._root))
 

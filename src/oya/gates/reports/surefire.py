@@ -100,7 +100,8 @@ def _select(ids: Sequence[str], _root: Path) -> Sequence[str]:
     if not tests:
         return ()
     chosen = (f"{name}#{'+'.join(dict.fromkeys(methods))}" for name, methods in tests.items())
-    return (f"-Dtest={','.join(chosen)}", "-Dsurefire.failIfNoSpecifiedTests=false")
+    none = ("-Dsurefire.failIfNoSpecifiedTests=false", "-DfailIfNoTests=false")  # its, and older
+    return (f"-Dtest={','.join(chosen)}", *none)
 
 
 KIND: Final = Kind("surefire", _read, _select, output=True, clear=_clear)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from oya.gates import Evidence
+from oya.gates.evidence import from_row, to_row
 from oya.gates.model import Outcome, Report
 from oya.gates.project import project_names
 from oya.gates.red import judge_contract
+from oya.gates.reports.golang import Modules, whose
 from oya.gates.reports.kind import Written
 from oya.gates.reports.kinds import KINDS
 from report_kit import FIXTURES, PROJECTS, Project
@@ -85,6 +90,26 @@ def test_what_is_red_for_a_wrong_reason_is_a_finding(project: Project, said: Sai
     assert verdict.fail_to_pass == ()
 
 
+def test_what_is_told_first_is_the_error(project: Project, said: Said) -> None:
+    """A finding shows one line: never a head, a line of source, or a stack."""
+    for broken in said("missing").broken:
+        head = broken.message.partition("\n")[0]
+        assert re.search(
+            r"undefined|no required module|unresolved import|Cannot find module|does not provide"
+            r"|does not exist|cannot find symbol|Failed to resolve",
+            head,
+        ), head
+
+
+def test_evidence_keeps_what_a_broken_file_takes_along(project: Project, said: Said) -> None:
+    report = said("missing")
+    evidence = Evidence("k", "tests", "t", "c", 1, 1.0, 1.0, False, report, Path("log"), "")
+    kept = from_row(json.loads(json.dumps(to_row(evidence))))
+    assert kept is not None
+    assert kept.report == report
+    assert any(broken.unit for broken in report.broken) is bool(project.unit)
+
+
 def test_what_is_lost_with_a_broken_file_comes_back_with_it_and_nothing_else_does(
     project: Project, said: Said
 ) -> None:
@@ -96,3 +121,40 @@ def test_what_is_lost_with_a_broken_file_comes_back_with_it_and_nothing_else_doe
     assert taken is (project.unit == "**")
     for case in base.cases:
         assert report.of(case.id) or report.broken_file(case.id)
+
+
+GO = """package shop_test
+
+import (
+	"testing"
+
+	"example.com/larder/shop"
+	kit "example.org/kit/v2"
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("undefined: shop.Sum", "missing_project_name"),
+        ("undefined: kit.Sum", "other"),
+        ("undefined: errors.Sum", "other"),
+        ("undefined: helper", "other"),
+        ("b.Sum undefined (type *shop.Basket has no field or method Sum)", "missing_project_name"),
+        ("k.Sum undefined (type kit.Kit has no field or method Sum)", "other"),
+        ("too many arguments in call to shop.Sum", "missing_project_name"),
+        ("not enough arguments in call to kit.Sum", "other"),
+        ("assignment mismatch: 2 variables but shop.Sum returns 1 value", "missing_project_name"),
+        ("unknown field X in struct literal of type shop.Basket", "missing_project_name"),
+        ("unknown field X in struct literal of type kit.Kit", "other"),
+        ("package example.com/larder/mill is not in std", "missing_project_name"),
+        ("package larder/mill is not in std (/go/src/larder/mill)", "missing_third_party"),
+        ("syntax error: unexpected newline", "syntax"),
+        ("missing return", "other"),
+    ],
+)
+def test_whose_an_error_of_go_is(tmp_path: Path, error: str, kind: str) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/larder\n")
+    (tmp_path / "a_test.go").write_text(GO)
+    assert whose(error, "a_test.go", Modules.of(tmp_path)) == kind

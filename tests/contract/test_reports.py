@@ -23,6 +23,8 @@ from oya.gates.red import judge_contract
 from oya.processes.real import GuardedProcesses
 from report_kit import FIXTURES, MODULES, PROJECTS, Project, environment
 
+pytestmark = pytest.mark.timeout(300)  # Maven fetches its plugins the first time
+
 REAL = [kind for kind in PROJECTS if kind != "nextest"]
 
 

@@ -146,7 +146,7 @@ def bench(make: Make) -> Bench:
 
 
 def suite(*ids: str, command: str = "suite {tests} {report}") -> Job:
-    return Job("tests", (command,), ids, junit=True)
+    return Job("tests", (command,), ids, "junit")
 
 
 def ci(*commands: str) -> Job:

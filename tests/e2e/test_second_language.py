@@ -37,8 +37,8 @@ test("$name of three by four", () => assert.strictEqual($name($in), $out));
 END
   cat > "$OYA_OUTPUT" <<END
 {"kind": "behaviour", "why": "one example",
- "test_plan": [{"id": "$test", "kind": "happy", "given": "3 by 4", "when": "$name",
-                "then": "$out", "covers": ["AC1"]}],
+ "test_plan": [{"id": "$test::$name of three by four", "kind": "happy", "given": "3 by 4",
+                "when": "$name", "then": "$out", "covers": ["AC1"]}],
  "test_files": ["$test"], "touches": ["lib/$name.js"]}
 END
   ;;
@@ -110,6 +110,7 @@ def configured(user: User, root: Path) -> None:
     said = user.oya(root, "init")
     assert said.code == 0, said
     assert 'quality-gates.ci = ["npm test"]' in said.out
+    assert 'quality-gates.tests.command = "node --test {tests}"' in said.out
     assert "backend" in said.err
     refused = user.oya(root, "doctor", "--quick")
     assert (refused.code, "No backend is named" in refused.out) == (2, True), refused

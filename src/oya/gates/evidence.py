@@ -70,7 +70,7 @@ def from_row(row: dict[str, Any]) -> Evidence | None:
 
 def _pack(report: Report) -> str:
     cases = [[case.id, case.outcome, case.message] for case in report.cases]
-    broken = [[item.file, item.message, item.kind] for item in report.broken]
+    broken = [[item.file, item.message, item.kind, item.unit] for item in report.broken]
     text = json.dumps({"cases": cases, "broken": broken})
     return base64.b64encode(zlib.compress(text.encode())).decode()
 

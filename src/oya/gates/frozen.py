@@ -1,21 +1,21 @@
 """Which files an implementer may not edit, and whether one has been.
 
 Frozen are the files from which the report collects tests, what lies beside them to serve
-them, and what tells the runner how to run: whole, except `pyproject.toml`, of which only
-the runner's own tables are.
+them, and what tells the runner how to run: whole, except the files that describe a package
+(`parts.PARTS`), of which only what the runner reads is. Sources that hold tests too, as
+Rust's do, are not frozen: a contract's tests lie in files of their own.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import tomllib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from oya.gates.model import Report, file_of
-
-PARTLY_FROZEN: Final = "pyproject.toml"
+from oya.gates.parts import PARTS
+from oya.gates.reports.rust import is_source
 
 _RUNNER_FILES: Final = frozenset(
     {
@@ -26,13 +26,22 @@ _RUNNER_FILES: Final = frozenset(
         ".pytest.toml",
         "tox.ini",
         "setup.cfg",
-        PARTLY_FROZEN,
+        "nextest.toml",
+        *PARTS,
     }
 )
+_RUNNER_PATHS: Final = re.compile(
+    r"(?:^|/)(?:(?:jest|vitest|vite)\.(?:config|setup|preset|workspace)\.\w+|setupTests\.\w+"
+    r"|\.mocharc(?:\.\w+)?|\.mvn/.+|\.cargo/config(?:\.toml)?)$"
+)
+_TEST_ENDINGS: Final = ("_test.go", ".snap")
+"""What is a test's wherever it lies: Go's test files with their helpers, snapshots."""
 _TEST_FOLDERS: Final = frozenset({"test", "tests", "__tests__", "spec", "specs"})
 _SERVING_FOLDERS: Final = frozenset(
     {
         "__snapshots__",
+        "__mocks__",
+        "__fixtures__",
         "snapshots",
         "fixtures",
         "testdata",
@@ -55,36 +64,30 @@ def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Repo
     paths = list(files)
     names = {file_of(case.id) for case in report.cases} | {b.file for b in report.broken}
     wanted = frozenset(name for name in names if not report.exit_only) | frozenset(test_files)
-    tests = {path for path in paths if _named(path, wanted)}
+    holding = {path for path in paths if _named(path, wanted)}
+    tests = {path for path in holding if not is_source(path)}
     roots = {root for path in tests if (root := _test_root(path)) is not None}
-    beside = {path.rpartition("/")[0] for path in tests}
+    beside = {path.rpartition("/")[0] for path in holding}
     return {
         path
         for path in paths
         if path in tests
-        or _last(path) in _RUNNER_FILES
+        or _tells_the_runner(path)
+        or path.endswith(_TEST_ENDINGS)
         or not roots.isdisjoint(_above(path))
         or _serves(path, beside)
     }
 
 
 def frozen_text(path: str, data: bytes) -> bytes:
-    """The part of a file that is frozen: of `pyproject.toml` pytest's tables, else all of it.
-
-    A `pyproject.toml` that cannot be read is frozen whole.
-    """
-    if _last(path) != PARTLY_FROZEN:
-        return data
-    try:
-        tool = tomllib.loads(data.decode()).get("tool", {})
-    except ValueError:
-        return data
-    tables = tool.get("pytest") if isinstance(tool, dict) else None
-    return json.dumps(tables, sort_keys=True, default=str).encode() if tables else b""
+    """The part of a file that is frozen: what the runner reads in one of `PARTS` (one that
+    cannot be read is frozen whole), of others all."""
+    part = PARTS.get(_last(path))
+    return part(data) if part is not None else data
 
 
 def digest(path: str, data: bytes) -> str:
-    """What stands for a frozen file; for all but `PARTLY_FROZEN` a blob's id does as well,
+    """What stands for a frozen file; for all but `PARTS` a blob's id does as well,
     as long as both sides of a comparison use the same."""
     return hashlib.sha256(frozen_text(path, data)).hexdigest()
 
@@ -93,14 +96,14 @@ def changed(frozen: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...
     """The frozen paths that were edited or removed, and runner files that were added.
 
     Both map paths to digests; `now` may hold more than what is frozen. New test files and
-    new helpers are an implementer's right; a new conftest.py is not. A `pyproject.toml`
-    without tables of the runner may come and go.
+    new helpers are an implementer's right; a new conftest.py is not. One of `PARTS` with
+    nothing in it for the runner may come and go.
     """
     edited = {path for path, was in frozen.items() if _now(path, now) != was}
     added = {
         path
         for path in now
-        if path not in frozen and _last(path) in _RUNNER_FILES and now[path] != _nothing(path)
+        if path not in frozen and _tells_the_runner(path) and now[path] != _nothing(path)
     }
     return tuple(sorted(edited | added))
 
@@ -110,7 +113,11 @@ def _now(path: str, now: Mapping[str, str]) -> str | None:
 
 
 def _nothing(path: str) -> str | None:
-    return digest(path, b"") if _last(path) == PARTLY_FROZEN else None
+    return hashlib.sha256(b"").hexdigest() if _last(path) in PARTS else None
+
+
+def _tells_the_runner(path: str) -> bool:
+    return _last(path) in _RUNNER_FILES or _RUNNER_PATHS.search(path) is not None
 
 
 def _last(path: str) -> str:

@@ -105,7 +105,7 @@ class Gates:
         if not self.config.reports_tests:
             return Job("tests", (command,), exit_only=True)
         named = tuple(id for id in dict.fromkeys(ids) if _is_name(id))
-        return Job("tests", (command,), named, junit=True)
+        return Job("tests", (command,), named, self.config.report)
 
     def _ci_job(self) -> Job:
         return Job("ci", self.config.ci, exit_only=True)

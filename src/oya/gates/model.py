@@ -25,6 +25,9 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+SCRIPTS: Final = tuple(f".{a}{b}{c}" for a in ("", "c", "m") for b in "jt" for c in ("s", "sx"))
+"""How files of JavaScript and TypeScript end."""
+
 RED: Final = frozenset({Outcome.FAILED, Outcome.ERROR})
 
 BrokenKind = Literal["missing_project_name", "missing_third_party", "syntax", "other"]
@@ -45,11 +48,25 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file from which no tests could be collected, and why."""
+    """A file from which no tests could be collected, and why.
+
+    `unit` says which files' tests it takes with it, where tests are compiled together:
+    `folder/*` those directly in a folder, `folder/**` those below it, `**` all.
+    """
 
     file: str
     message: str
     kind: BrokenKind
+    unit: str = ""
+
+    def takes(self, file: str) -> bool:
+        """Whether the tests of this file cannot run because of it."""
+        if file == self.file:
+            return True
+        folder, _, stars = self.unit.rpartition("/")
+        if stars == "**":
+            return not folder or file.startswith(f"{folder}/")
+        return stars == "*" and file.rpartition("/")[0] == folder
 
 
 @dataclass(frozen=True)
@@ -68,8 +85,15 @@ class Report:
         return tuple(case for case in self.cases if file_of(case.id) == file)
 
     def broken_file(self, planned_id: str) -> Broken | None:
-        """The broken file in which this id would be, if there is one."""
-        return self._broken.get(file_of(planned_id))
+        """The broken file that keeps this id from running, if there is one: the file in
+        which it would be, or one that is compiled with that (of several, one that the
+        project cannot mend)."""
+        file = file_of(planned_id)
+        if file in self._broken:
+            return self._broken[file]
+        taking = [broken for broken in self.broken if broken.takes(file)]
+        worse = (broken for broken in taking if broken.kind != "missing_project_name")
+        return next(worse, taking[0] if taking else None)
 
     @property
     def exit_only(self) -> bool:
@@ -151,18 +175,32 @@ class Evidence:
 
 def file_of(test_id: str) -> str:
     """The file in which a test lies, as its runner names it."""
-    return test_id.partition("[")[0].partition("::")[0]
+    return test_id.partition("::")[0]
 
 
 def ancestors(test_id: str) -> Iterator[str]:
-    """The ids a case answers to: its own, its function's, its classes'; not its file's."""
+    """The ids a case answers to: its own, its function's, its classes'; not its file's.
+
+    What parts a test from its parent is the language's: `Test/sub` in Go, `suite > test` in
+    JavaScript, `class::test` and `test[case]` elsewhere.
+    """
     yield test_id
-    base, bracket, _ = test_id.partition("[")
-    if bracket:
-        yield base
-    while base.count("::") > 1:
-        base = base.rpartition("::")[0]
-        yield base
+    file, _, name = test_id.partition("::")
+    between = _between(file)
+    if between == "::":
+        base, bracket, _ = name.partition("[")
+        if bracket:
+            yield f"{file}::{base}"
+        name = base
+    while between in name:
+        name = name.rpartition(between)[0]
+        yield f"{file}::{name}"
+
+
+def _between(file: str) -> str:
+    if file.endswith(".go"):
+        return "/"
+    return " > " if file.endswith(SCRIPTS) else "::"
 
 
 def belongs(case_id: str, ids: frozenset[str]) -> bool:

@@ -13,12 +13,13 @@ from oya.gates.model import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One gate to run: `ids` are asked for, `junit` says that a report is to come."""
+    """One gate to run: `ids` are asked for, `report` is the kind of report that is to come
+    (of `reports.kinds.KINDS`; "": none)."""
 
     gate: str
     commands: tuple[str, ...]
     ids: tuple[str, ...] = ()
-    junit: bool = False
+    report: str = ""
     exit_only: bool = False
 
 

@@ -11,6 +11,8 @@ from oya.gates.reason import ProjectNames
 
 _NOT_THE_PROJECT: Final = frozenset({"tests", "test", "conftest"})
 _FOREIGN_FOLDERS: Final = frozenset({"node_modules", "site-packages", "__pycache__"})
+_BUILT: Final = frozenset({"pyvenv.cfg", "CACHEDIR.TAG"})
+"""Files that say of their folder that nobody wrote what lies there."""
 _WALK_LIMIT: Final = 50_000
 
 
@@ -33,11 +35,13 @@ def project_names(files: Iterable[str]) -> ProjectNames:
     return lambda dotted: dotted.partition(".")[0] in tops
 
 
-def files_below(root: Path) -> Iterator[str]:
-    """Python files of a checkout relative to it, virtual environments and the like left out."""
+def files_below(root: Path, endings: tuple[str, ...] = (".py", ".pyi")) -> Iterator[str]:
+    """Files of a checkout relative to it whose names end so; what is installed or built
+    there (virtual environments, node_modules, cargo's target, what begins with a dot) is left
+    out, and links are not followed."""
     seen = 0
     for folder, folders, names in os.walk(root):
-        if "pyvenv.cfg" in names:
+        if not _BUILT.isdisjoint(names):
             folders.clear()
             continue
         folders[:] = sorted(d for d in folders if d not in _FOREIGN_FOLDERS and d[0] != ".")
@@ -45,4 +49,5 @@ def files_below(root: Path) -> Iterator[str]:
         if seen > _WALK_LIMIT:
             return
         here = Path(folder).relative_to(root).as_posix()
-        yield from (f"{here}/{name}" for name in names if name.endswith((".py", ".pyi")))
+        paths = (f"{here}/{name}" for name in sorted(names) if name.endswith(endings))
+        yield from (path.removeprefix("./") for path in paths)

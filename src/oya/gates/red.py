@@ -10,6 +10,8 @@ from oya.gates import reason
 from oya.gates.feedback import bounded, gist
 from oya.gates.model import EXIT_ONLY, Broken, Case, Outcome, Report, belongs, file_of
 from oya.gates.reason import RIGHT, ProjectNames, Reason
+from oya.gates.reports import javascript
+from oya.gates.reports.rust import is_source
 
 _WRONG: Final = {
     Reason.SYNTAX: "stops at a syntax error",
@@ -58,6 +60,7 @@ def judge_contract(
     if contract.exit_only:
         planned, changes = (EXIT_ONLY,), (EXIT_ONLY,)
     judge = _Judge(base, contract, frozenset(test_files), project_names, frozenset(changes))
+    judge.places(planned)
     red, guards = judge.planned(planned)
     kept = judge.others(frozenset(planned))
     judge.files()
@@ -85,6 +88,15 @@ class _Judge:
         self._test_files = test_files
         self._project = project
         self._changes = changes
+
+    def places(self, planned: Sequence[str]) -> None:
+        """What is frozen cannot be what is to be worked on."""
+        sources = filter(is_source, dict.fromkeys((*map(file_of, planned), *self._test_files)))
+        self.findings += [
+            f"{file}: is a source, and what a contract plans is frozen; put the tests into a file "
+            "of their own below tests/"
+            for file in sorted(sources)
+        ]
 
     def planned(self, ids: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         red, guards = [], []
@@ -141,17 +153,23 @@ class _Judge:
         for case in cases:
             if not case.red or id == EXIT_ONLY:
                 continue
-            why = reason.of_case(case.message, file_of(case.id), self._project)
+            why = self._why(case)
             if why not in RIGHT:
                 return f"{case.id}: {_WRONG[why]}: {gist(case.message)}"
         return None
+
+    def _why(self, case: Case) -> Reason:
+        file = file_of(case.id)
+        if javascript.is_script(file):
+            return javascript.of_case(case.message, file)
+        return reason.of_case(case.message, file, self._project)
 
     def _absent(self, id: str) -> str | None:
         broken = self._contract.broken_file(id)
         if broken is not None:
             return None if broken.kind == "missing_project_name" else _broken(broken)
         for case in self._contract.of_file(file_of(id)):
-            if case.id == file_of(id):
+            if case.id == file_of(id) and case.outcome is Outcome.SKIPPED:
                 return f"{id}: its whole file is skipped ({gist(case.message)})"
         there = [case.id for case in self._contract.of_file(file_of(id))][:5]
         beside = f"; its file has {', '.join(there)}" if there else "; nor is any test of its file"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,19 +12,22 @@ from typing import Final
 
 from oya.clock import Clock, stamp
 from oya.gates.checks import Ran
-from oya.gates.config import GatesConfig, fill
+from oya.gates.config import GatesConfig, fill, words
 from oya.gates.feedback import clip, excerpt, failures, plain
 from oya.gates.files import NotAFile, read_regular, remove
-from oya.gates.junit import Unreadable, read_report
 from oya.gates.model import EXIT_ONLY, TAIL_LIMIT, Case, Evidence, Outcome, Report
 from oya.gates.port import Checkout, Job, SlotLike
 from oya.gates.project import files_below, project_names
+from oya.gates.reports.kind import SIZE_LIMIT, Unreadable, Written
+from oya.gates.reports.kinds import KINDS
 from oya.processes.port import Command, Ended, Processes, shell
 
 LOG_LIMIT: Final = 4_000_000
+OUTPUT_LIMIT: Final = SIZE_LIMIT + 1
+"""Bytes that are kept of an output that is a report; one that was cut is too large to be read."""
+_REPORT: Final = Path("report.xml")
 _LAST_LINE: Final = 500
 _COMMAND_LIMIT: Final = 2_000
-_PYTEST_OPTIONS: Final = "-o junit_family=xunit1 --continue-on-collection-errors --maxfail=0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class _Files:
         return self.stem.with_name(f"{self.stem.name}.reports")
 
     @property
-    def xml(self) -> Path:
-        return self.folder / "report.xml"
+    def report(self) -> Path:
+        return self.folder / "report"
 
     def remove(self, *, logs: bool) -> None:
         remove(self.folder)
@@ -109,11 +112,11 @@ class ProcessRunner:
         self, slot: SlotLike, tree: str, job: Job, key: str, files: _Files
     ) -> Evidence:
         seconds = cpu_seconds = 0.0
+        asked, options, limit = await asyncio.to_thread(self._prepared, job, files, slot.path)
         for number, command in enumerate(job.commands, 1):
-            line = fill(command, job.ids, files.xml)
+            line = fill(command, asked, files.report)
             left = max(self._config.timeout - seconds, 0.1)
-            options = self._pytest_options() if job.gate == "tests" else {}
-            ended = await self._command(line, slot, files, number, left, options)
+            ended = await self._command(line, slot, files, number, left, options, limit)
             seconds, cpu_seconds = seconds + ended.seconds, cpu_seconds + ended.cpu_seconds
             if not ended.ok:
                 break
@@ -121,7 +124,7 @@ class ProcessRunner:
             key=key,
             gate=job.gate,
             tree=tree,
-            command=clip(fill(command, job.ids, Path("report.xml")), _COMMAND_LIMIT),
+            command=clip(_told(fill(command, asked, _REPORT), slot.path), _COMMAND_LIMIT),
             exit=ended.exit,
             seconds=seconds,
             cpu_seconds=cpu_seconds,
@@ -141,6 +144,7 @@ class ProcessRunner:
         number: int,
         timeout: float,
         more: Mapping[str, str],
+        limit: int = LOG_LIMIT,
     ) -> Ended:
         env = {**self._config.env, "OYA_SLOT": str(slot.index), **more}
         return await self._processes.run(
@@ -149,16 +153,23 @@ class ProcessRunner:
                 cwd=slot.path,
                 env=env,
                 output=files.log(number),
-                output_limit=LOG_LIMIT,
+                output_limit=limit,
                 timeout=timeout,
                 writable=(files.folder,),
             )
         )
 
-    def _pytest_options(self) -> Mapping[str, str]:
-        """The command is the user's, so what the report needs goes in beside it."""
-        given = self._config.env.get("PYTEST_ADDOPTS", "")
-        return {"PYTEST_ADDOPTS": f"{given} {_PYTEST_OPTIONS}".strip()}
+    def _prepared(
+        self, job: Job, files: _Files, root: Path
+    ) -> tuple[Sequence[str], Mapping[str, str], int]:
+        """What asks for a job's tests, what is added to its environment, and how much of its
+        output is kept. No report of an earlier run is left."""
+        if not job.report:
+            return job.ids, {}, LOG_LIMIT
+        kind = KINDS[job.report]
+        kind.clear(root)
+        options = kind.environment(self._config.env, files.report)
+        return words(kind, job.ids, root), options, OUTPUT_LIMIT if kind.output else LOG_LIMIT
 
     def _new_files(self, gate: str, key: str) -> _Files:
         self._started += 1
@@ -175,20 +186,28 @@ def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:
     shown = excerpt(_shown(evidence.log, root), ok=evidence.ok)
     if job.exit_only:
         return replace(evidence, report=_by_exit(evidence, shown), tail=shown)
-    if not job.junit:
+    if not job.report:
         return replace(evidence, tail=shown)
     names = cache(lambda: project_names(files_below(root)))  # a walk, seldom needed
+    written = Written(root, files.report, evidence.log, lambda name: names()(name))
     try:
-        report = read_report(files.xml, root, lambda name: names()(name))
+        report = KINDS[job.report].read(written)
     except Unreadable as problem:
         return replace(evidence, ok=False, tail=clip(f"{problem}\n\n{shown}", TAIL_LIMIT))
     if not report.ran:
         shown = f"no test ran\n\n{shown}"
     red = failures(report) or shown
+    if KINDS[job.report].output:
+        shown = ""  # which was the report
     tail = shown if evidence.ok and report.ran else red
     return replace(
         evidence, ok=evidence.ok and report.ran, report=report, tail=clip(tail, TAIL_LIMIT)
     )
+
+
+def _told(line: str, root: Path) -> str:
+    """A command without the slot's path, which means nothing elsewhere."""
+    return line.replace(f"{root}{os.sep}", "")
 
 
 def _by_exit(evidence: Evidence, shown: str) -> Report:

@@ -223,7 +223,7 @@ def gates_config(settings: Settings) -> GatesConfig:
         quick=tuple(gates.quick),
         ci=tuple(gates.ci),
         tests_command=gates.tests.command or None,
-        report="none" if gates.tests.report == "none" else "junit",
+        report=gates.tests.report,
         timeout=gates.timeout,
         env=environment(settings),
         repeat=settings.contract.repeat,
@@ -238,11 +238,11 @@ def slots_of(settings: Settings) -> int:
 
 
 def fingerprint(settings: Settings) -> str:
-    """The part of an evidence's key that is not the tree: Python, prepare, and the sandbox, since
-    what passes outside may fail inside."""
-    sandbox = settings.sandbox
+    """The part of an evidence's key that is not the tree: Python, how its report is read, prepare,
+    and the sandbox, since what passes outside may fail inside."""
+    report, sandbox = settings.quality_gates.tests.report, settings.sandbox
     box = (f"sandbox, network {sandbox.gates_network}",) if wanted(settings) else ()
-    return "\n".join((sys.version, *settings.workspace.prepare, *box))
+    return "\n".join((sys.version, report, *settings.workspace.prepare, *box))
 
 
 def preparer(settings: Settings, processes: Processes) -> Any:

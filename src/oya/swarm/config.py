@@ -35,6 +35,11 @@ Patience = Annotated[
 Size = Annotated[int, Field(gt=0), BeforeValidator(size), PlainSerializer(size_text, str)]
 Line = Annotated[str, Field(min_length=1)]
 Lines = Annotated[tuple[Line, ...], Field(strict=False)]
+ReportKind = Literal[
+    "junit", "go-json", "cargo", "nextest", "node", "jest", "vitest", "surefire", "none"
+]
+WRITTEN_TO_A_FILE = ("junit", "jest", "vitest")
+"""Kinds of reports whose runner must be told where to write: `{report}` in the command."""
 Count = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -109,13 +114,14 @@ class TestsGate(_Section):
     __test__ = False  # not a test class, whatever its name says to pytest
 
     command: str = ""
-    report: Literal["junit", "none", "go-json", "cargo", "node"] = "junit"
+    report: ReportKind = "junit"
 
     @model_validator(mode="after")
     def _whole(self) -> TestsGate:
-        if self.command and self.report == "junit" and "{report}" not in self.command:
+        needed = self.report in WRITTEN_TO_A_FILE
+        if self.command and needed and "{report}" not in self.command:
             raise ValueError(
-                'report "junit" needs {report} in `command`: the file it is written to'
+                f'report "{self.report}" needs {{report}} in `command`: the file it is written to'
             )
         return self
 

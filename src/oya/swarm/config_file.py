@@ -40,7 +40,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "quality-gates.history": (False,),
     "quality-gates.baseline": ("green",),
     "quality-gates.moon": ("auto",),
-    "quality-gates.tests.report": ("junit", "none"),
     "contract.unattended": (["behaviour", "check"], ["check", "behaviour"]),
     "planner.split": (False,),
     "landing.remote": ("",),

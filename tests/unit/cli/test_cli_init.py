@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from oya.cli.init import COMMIT, look, render
+from oya.cli.guesses import look
+from oya.cli.init import COMMIT, render
 from oya.cli.main import run
 from oya.errors import ConfigError
 from oya.swarm.config import flat, load
+from report_kit import PROJECTS, Project
 from repository_kit import isolate, make_repository, write
 
 ADDED = """
@@ -24,6 +26,8 @@ command = ["./agent"]
 kind = "none"
 """
 PYTEST = "[tool.pytest.ini_options]\n"
+UNITTEST = "import unittest\n"
+VITEST = json.dumps({"devDependencies": {"vitest": "4"}})
 NODE = json.dumps({"scripts": {"test": "node --test", "lint": "eslint ."}})
 
 
@@ -58,13 +62,45 @@ def guessed(root: Path, files: dict[str, str]) -> dict[str, object]:
         ({"Makefile": "TEST := 1\nbuild:\n"}, {}),
         (
             {"go.mod": "module x\n"},
-            {"quality-gates.quick": ["go vet ./..."], "quality-gates.ci": ["go test ./..."]},
+            {
+                "quality-gates.quick": ["go vet ./..."],
+                "quality-gates.ci": ["go test ./..."],
+                "quality-gates.tests.command": "go test -json {tests}",
+                "quality-gates.tests.report": "go-json",
+            },
         ),
         (
             {"Cargo.toml": ""},
             {
                 "quality-gates.quick": ["cargo check --all-targets"],
                 "quality-gates.ci": ["cargo test"],
+                "quality-gates.tests.command": "cargo build --tests --keep-going "
+                "--message-format json; cargo test --no-fail-fast --message-format json {tests}",
+                "quality-gates.tests.report": "cargo",
+            },
+        ),
+        (
+            {
+                "Cargo.toml": "[workspace]\n",
+                "Cargo.lock": "",
+                ".config/nextest.toml": "[profile.default.junit]\n",
+            },
+            {
+                "quality-gates.quick": ["cargo check --all-targets"],
+                "quality-gates.ci": ["cargo nextest run"],
+                "quality-gates.tests.command": "cargo build --workspace --tests --keep-going "
+                "--message-format json; cargo nextest run --workspace --no-fail-fast {tests}",
+                "quality-gates.tests.report": "nextest",
+                "workspace.prepare": ["cargo fetch --locked"],
+            },
+        ),
+        (
+            {"pom.xml": "<project/>", "mvnw": ""},
+            {
+                "quality-gates.quick": ["./mvnw -B -ntp test-compile"],
+                "quality-gates.ci": ["./mvnw -B -ntp verify"],
+                "quality-gates.tests.command": "./mvnw -B -ntp -fae test {tests}",
+                "quality-gates.tests.report": "surefire",
             },
         ),
         (
@@ -72,15 +108,66 @@ def guessed(root: Path, files: dict[str, str]) -> dict[str, object]:
             {
                 "quality-gates.quick": ["npm run lint"],
                 "quality-gates.ci": ["npm test"],
+                "quality-gates.tests.command": "node --test {tests}",
+                "quality-gates.tests.report": "node",
                 "workspace.prepare": ["npm ci"],
             },
         ),
         (
-            {"package.json": NODE, "pnpm-lock.yaml": ""},
+            {"package.json": VITEST, "pnpm-lock.yaml": ""},
             {
-                "quality-gates.quick": ["pnpm run lint"],
-                "quality-gates.ci": ["pnpm test"],
+                "quality-gates.tests.command": "pnpm exec vitest run --passWithNoTests "
+                "--reporter=json --outputFile={report} {tests}",
+                "quality-gates.tests.report": "vitest",
                 "workspace.prepare": ["pnpm install --frozen-lockfile"],
+            },
+        ),
+        (
+            {"tests/test_a.py": UNITTEST, "uv.lock": "", "go.mod": "", "go.sum": ""},
+            {
+                "quality-gates.quick": ["go vet ./..."],
+                "quality-gates.ci": ["uv run python -m unittest"],
+                "quality-gates.tests.command": "uv run --with pytest python -m pytest {tests} "
+                "--junitxml={report}",
+                "quality-gates.tests.report": "junit",
+                "workspace.prepare": ["uv sync", "go mod download"],
+            },
+        ),
+        (
+            {"poetry.lock": "", "conftest.py": ""},
+            {
+                "quality-gates.ci": ["poetry run python -m pytest"],
+                "quality-gates.tests.command": "poetry run python -m pytest {tests} "
+                "--junitxml={report}",
+                "quality-gates.tests.report": "junit",
+                "workspace.prepare": ["poetry install --no-interaction"],
+            },
+        ),
+        (
+            {"requirements.txt": "click\n", "requirements-dev.txt": "pytest==8\n"},
+            {
+                "quality-gates.ci": [".venv/bin/python -m pytest"],
+                "quality-gates.tests.command": ".venv/bin/python -m pytest {tests} "
+                "--junitxml={report}",
+                "quality-gates.tests.report": "junit",
+                "workspace.prepare": [
+                    "python3 -m venv .venv",
+                    ".venv/bin/python -m pip install -r requirements.txt -r requirements-dev.txt",
+                ],
+            },
+        ),
+        (
+            {"requirements.txt": "click\n", "test_a.py": UNITTEST},
+            {
+                "quality-gates.ci": [".venv/bin/python -m unittest"],
+                "quality-gates.tests.command": ".venv/bin/python -m pytest {tests} "
+                "--junitxml={report}",
+                "quality-gates.tests.report": "junit",
+                "workspace.prepare": [
+                    "python3 -m venv .venv",
+                    ".venv/bin/python -m pip install -r requirements.txt",
+                    ".venv/bin/python -m pip install pytest",
+                ],
             },
         ),
         (
@@ -93,6 +180,52 @@ def guessed(root: Path, files: dict[str, str]) -> dict[str, object]:
 )
 def test_what_is_seen(tmp_path: Path, files: dict[str, str], expected: dict[str, object]) -> None:
     assert guessed(tmp_path, files) == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [
+        ("node --test", "node --test {tests}"),
+        ("node --test test/", "node --test {tests}"),
+        ("node --import tsx --test", "node --import tsx --test {tests}"),
+        ("node --test 'src/**/*.spec.js'", None),
+        ("node --test --test-reporter=spec", None),
+        ("node build.js", None),
+        ("node --test 'unclosed", None),
+        ("jest", "npx --no -- jest JEST"),
+        ("jest --watch --coverage src", "npx --no -- jest JEST"),
+        ("jest -c unit.json --bail", "npx --no -- jest -c unit.json --bail JEST"),
+        (
+            "cross-env NODE_OPTIONS=--experimental-vm-modules jest --ci",
+            "NODE_OPTIONS=--experimental-vm-modules npx --no -- jest --ci JEST",
+        ),
+        ("tsc && jest --ci", "npx --no -- jest JEST"),
+        ("vitest --config 'my v.ts'", "npx --no -- vitest run --config 'my v.ts' VITEST"),
+        ("vitest run --reporter=dot", "npx --no -- vitest run VITEST"),
+        ("mocha", None),
+    ],
+)
+def test_the_runner_of_a_script_in_javascript(
+    tmp_path: Path, script: str, command: str | None
+) -> None:
+    found = guessed(tmp_path, {"package.json": json.dumps({"scripts": {"test": script}})})
+    if command is not None:
+        command = command.replace(
+            "VITEST", "--passWithNoTests --reporter=json --outputFile={report} {tests}"
+        ).replace("JEST", "--passWithNoTests --json --outputFile={report} {tests}")
+    assert found.get("quality-gates.tests.command") == command
+
+
+@pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS)
+def test_what_is_written_for_a_project_reads_its_reports(tmp_path: Path, project: Project) -> None:
+    """The commands that the contract suite of reports runs are those written here."""
+    found = guessed(tmp_path, project.tree("tests"))
+    if project.kind in ("node", "jest", "vitest"):
+        script = {"node": "node --test", "jest": "NODE_OPTIONS=--experimental-vm-modules jest"}
+        text = json.dumps({"scripts": {"test": script.get(project.kind, "vitest")}})
+        found = guessed(tmp_path, {"package.json": text})
+    assert found["quality-gates.tests.command"] == project.command
+    assert found["quality-gates.tests.report"] == project.kind
 
 
 @pytest.fixture

@@ -103,3 +103,92 @@ def test_edits_removals_and_new_runner_files_are_changes() -> None:
         "tests/unit/conftest.py",
     )
     assert changed(frozen, frozen) == ()
+
+
+MANIFESTS = {
+    "package.json": (
+        b'{"dependencies": {"a": "1"}, "jest": {"bail": 1}, "scripts": {"test": "jest", "x": "y"}}',
+        (b'"1"', b'"2", "b": "1"'),
+        (b'"bail": 1', b'"bail": 0, "testPathIgnorePatterns": ["new"]'),
+    ),
+    "web/package.json": (
+        b'{"dependencies": {"a": "1"}, "scripts": {"pretest": "x", "test:unit": "vitest"}}',
+        (b'{"pretest"', b'{"build": "tsc", "pretest"'),
+        (b'"vitest"', b'"true"'),
+    ),
+    "Cargo.toml": (
+        b'[package]\nname = "a"\n\n[dependencies]\nb = "1"\n\n[[test]]\nname = "t"\n',
+        (b'b = "1"', b'b = "1"\nc = "2"'),
+        (b'name = "t"', b'name = "t"\nharness = false'),
+    ),
+    "kit/Cargo.toml": (
+        b'[package]\nname = "a"\n\n[lib]\nname = "a"\n',
+        (b'name = "a"\n\n', b'name = "a"\nversion = "2"\n\n'),
+        (b"[lib]", b"[lib]\ntest = false"),
+    ),
+    "pom.xml": (
+        b'<project xmlns="http://maven.apache.org/POM/4.0.0"><properties><a>1</a></properties>'
+        b"<dependencies/><build><plugins><plugin><artifactId>maven-surefire-plugin</artifactId>"
+        b"<version>3</version></plugin></plugins></build></project>",
+        (b"<dependencies/>", b"<dependencies>\n<dependency/></dependencies>"),
+        (
+            b"<version>3</version>",
+            b"<version>3</version><configuration><skip>true</skip></configuration>",
+        ),
+    ),
+    "core/pom.xml": (
+        b"<project><properties><testcontainers.version>1</testcontainers.version></properties>"
+        b"</project>",
+        (b">1<", b">2<"),
+        (b"<properties>", b"<properties><maven.test.skip>true</maven.test.skip>"),
+    ),
+}
+
+
+@pytest.mark.parametrize("path", MANIFESTS)
+def test_of_a_packages_description_only_what_the_runner_reads_is_frozen(path: str) -> None:
+    text, free, held = MANIFESTS[path]
+    before = {path: digest(path, text)}
+    assert path in frozen_paths([path], [], Report())
+    assert free[0] in text
+    assert held[0] in text
+    assert changed(before, {path: digest(path, text.replace(*free))}) == ()
+    assert changed(before, {path: digest(path, text.replace(*held))}) == (path,)
+    assert changed(before, {path: digest(path, text[:-9] + b"{<[")}) == (path,)
+
+
+def test_a_description_that_declares_entities_is_frozen_whole() -> None:
+    plain = b"<project><a>1</a></project>"
+    entities = b"<!DOCTYPE p [<!ENTITY a 'b'>]>" + plain
+    for text in (entities, entities.decode().encode("utf-16")):
+        assert digest("pom.xml", text) != digest("pom.xml", plain)
+        assert digest("pom.xml", text) != digest("pom.xml", text.replace(b"b", b"c"))
+
+
+LANGUAGES = [
+    ("go", "shop/sum_test.go::TestSum", ["shop/sum_test.go", "shop/helpers_test.go",
+     "shop/testdata/in.json", "mill/other_test.go"], ["shop/sum.go", "go.mod", "mill/in.json"]),
+    ("rust", "src/lib.rs::tests::inside", ["src/snapshots/a.snap", "src/deep/snapshots/b.snap",
+     ".config/nextest.toml", ".cargo/config.toml", "kit/.cargo/config"],
+     ["src/lib.rs", "src/deep/mod.rs", "build.rs"]),
+    ("rust", "tests/a.rs::x", ["tests/a.rs", "tests/common/mod.rs"], ["src/lib.rs"]),
+    ("java", "core/src/test/java/a/BTest.java::c", ["core/src/test/java/a/BTest.java",
+     "core/src/test/resources/in.txt", ".mvn/maven.config"], ["core/src/main/java/a/B.java"]),
+    ("javascript", "src/amount.test.ts::a > b", ["src/amount.test.ts", "jest.config.mjs",
+     "web/vitest.config.ts", "vite.config.js", "vitest.workspace.ts", "src/setupTests.js",
+     "src/__snapshots__/amount.test.ts.snap", "src/__mocks__/a.ts", ".mocharc.cjs"],
+     ["src/amount.ts", "tsconfig.json", "src/mocks/a.ts"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "id", "frozen", "free"), LANGUAGES)
+def test_what_is_frozen_in_other_languages(
+    language: str, id: str, frozen: list[str], free: list[str]
+) -> None:
+    report = Report((Case(id, Outcome.PASSED),))
+    assert frozen_paths([*frozen, *free], [], report) == set(frozen)
+
+
+def test_the_configuration_of_a_runner_may_not_be_added() -> None:
+    for path in (".cargo/config.toml", "jest.config.js", ".mvn/maven.config", "a/nextest.toml"):
+        assert changed({}, {path: digest(path, b"x")}) == (path,)

@@ -196,3 +196,23 @@ def test_the_tail_tells_the_first_failures(contract: Evidence) -> None:
     assert "No module named 'larder.shop'" in contract.tail
     assert f"{KINDS}::test_assertion" in contract.tail
     assert len(contract.tail) <= 8_000
+
+
+def test_a_suite_of_unittest_runs_through_pytest(run_suite: Run) -> None:
+    test = """import unittest
+
+class SumTest(unittest.TestCase):
+    def test_sums(self): self.assertEqual(1 + 1, 2)
+    def test_fails(self): self.assertEqual(1 + 1, 3)
+    @unittest.skip("later")
+    def test_skipped(self): pass
+    @unittest.expectedFailure
+    def test_expected(self): self.fail()
+"""
+    report = report_of(run_suite({"tests/test_sum.py": test, "tests/__init__.py": ""}))
+    assert {case.id: case.outcome for case in report.cases} == {
+        "tests/test_sum.py::SumTest::test_sums": Outcome.PASSED,
+        "tests/test_sum.py::SumTest::test_fails": Outcome.FAILED,
+        "tests/test_sum.py::SumTest::test_skipped": Outcome.SKIPPED,
+        "tests/test_sum.py::SumTest::test_expected": Outcome.SKIPPED,
+    }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oya.gates import Case, Outcome, Report
-from oya.gates.model import Broken
+from oya.gates.model import Broken, ancestors, file_of
 from oya.gates.project import project_names
 from oya.gates.reason import Reason, of_case, of_collection
 from oya.gates.red import ContractVerdict, judge_contract
@@ -115,6 +115,62 @@ def test_tests_of_a_file_that_waits_for_a_name_come_back_with_it() -> None:
     assert not judge(["t_old.py::new"], BASE, contract, files=["t_new.py"]).ok
 
 
+def test_what_is_compiled_with_a_broken_file_comes_back_with_it_and_nothing_else() -> None:
+    base = Report(passed("a/x_test.go::TestX", "a/b/y_test.go::TestY", "z_test.go::TestZ"))
+    for unit, gone in (
+        ("a/*", {1, 2}),
+        ("a/**", {2}),
+        ("**", set()),
+        ("*", {0, 1}),
+        ("", {0, 1, 2}),
+    ):
+        broken = Broken("a/new_test.go", "undefined: shop.New", "missing_project_name", unit)
+        found = judge(
+            ["a/new_test.go::TestN"], base, Report((), (broken,)), files=["a/new_test.go"]
+        )
+        lost = {finding.partition(": ")[0] for finding in found.findings}
+        assert lost == {base.cases[n].id for n in gone}
+
+
+def test_a_healthy_file_beside_one_that_nobody_can_mend_is_not_red() -> None:
+    broken = (
+        Broken("a/new_test.go", "undefined: New", "missing_project_name", "a/*"),
+        Broken("a/bad_test.go", "expected operand", "syntax", "a/*"),
+    )
+    found = judge(["a/well_test.go::TestW"], Report(), Report((), broken), files=["a/well_test.go"])
+    assert found.fail_to_pass == ()
+    assert "syntax error" in found.findings[0]
+
+
+@pytest.mark.parametrize(
+    ("planned", "files"),
+    [("src/lib.rs::tests::new", ["tests/a.rs"]), ("tests/a.rs::new", ["tests/a.rs", "src/a.rs"])],
+)
+def test_tests_of_a_contract_lie_in_files_of_their_own(planned: str, files: list[str]) -> None:
+    found = judge([planned], Report(), Report(failed(planned)), files=files)
+    assert ["is a source" in finding for finding in found.findings] == [True]
+    assert judge(["tests/a.rs::new"], Report(), Report(failed("tests/a.rs::new")), files=[]).ok
+
+
+@pytest.mark.parametrize(
+    ("id", "above"),
+    [
+        ("t.py::C::test_a[x::y]", ["t.py::C::test_a", "t.py::C"]),
+        ("pages/[id]/t.py::test_a", []),
+        ("a_test.go::TestA/b/c", ["a_test.go::TestA/b", "a_test.go::TestA"]),
+        ("t.rs::m::add::case_1", ["t.rs::m::add", "t.rs::m"]),
+        ("T.java::Inner::m[2]", ["T.java::Inner::m", "T.java::Inner"]),
+        (
+            "[id].test.tsx::a [1] > b :: c > d",
+            ["[id].test.tsx::a [1] > b :: c", "[id].test.tsx::a [1]"],
+        ),
+    ],
+)
+def test_the_tests_that_a_case_belongs_to(id: str, above: list[str]) -> None:
+    assert [*ancestors(id)] == [id, *above]
+    assert file_of(id) == id.partition("::")[0]
+
+
 def test_an_id_in_a_file_that_was_broken_before_is_not_red() -> None:
     broken = Broken("t_new.py", "E   SyntaxError: invalid syntax", "syntax")
     found = judge(["t_new.py::x"], Report((), (broken,)), Report((), (broken,)))
@@ -188,6 +244,30 @@ def test_an_accepted_contract_is_what_it_says(
 )
 def test_why_a_case_is_red(message: str, why: Reason) -> None:
     assert of_case(message, "t.py", NAMES) is why
+
+
+@pytest.mark.parametrize(
+    ("message", "ok"),
+    [
+        ("AssertionError: 1 !== 2", True),
+        ("TypeError: scale is not a function\n    at f (tests/a.test.js:2:22)", True),
+        ("ReferenceError: two is not defined\n    at f (tests/a.test.js:1:2)", False),
+        ("ReferenceError: two is not defined\n    at f (file://tests/a.test.js:1:2)", False),
+        ("ReferenceError: two is not defined\n    at two (src/a.js:1:2)", True),
+        ("Error: Cannot find module '../src/a' from 'tests/a.test.js'", True),
+        ("Error: Cannot find module './help' from 'tests/a.test.js'", False),
+        ("Error: Cannot find module 'src/a.js' imported from tests/a.test.js", True),
+        ("Error: Cannot find package 'left-pad' imported from tests/a.test.js", False),
+        (
+            "Error: Failed to load url @/a (resolved id: @/a) in a.test.js. Does the file exist?",
+            True,
+        ),
+    ],
+)
+def test_why_a_case_in_javascript_is_red(message: str, ok: bool) -> None:
+    id = "tests/a.test.js::suite > new"
+    found = judge([id], Report(), Report(failed(id, message=message)), files=["tests/a.test.js"])
+    assert found.ok is ok
 
 
 @pytest.mark.parametrize(

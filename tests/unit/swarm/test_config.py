@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from oya.errors import ConfigError
+from oya.gates.reports.kinds import KINDS
 from oya.lifecycle.model import Role
-from oya.swarm.config import Settings, load
+from oya.swarm.config import WRITTEN_TO_A_FILE, ReportKind, Settings, load
 from oya.swarm.config_file import TODAY
 
 CODEX = '[defaults]\nbackend = "codex"\n[backends.codex]\nkind = "acp"\ncommand = ["codex-acp"]\n'
@@ -155,6 +156,11 @@ def test_settings_are_frozen() -> None:
             1,
             "needs {report} in `command`",
         ),
+        (
+            '[quality-gates.tests]\nreport = "vitest"\ncommand = "vitest {tests}"\n',
+            1,
+            "needs {report} in `command`",
+        ),
         ("[skills]\nplanner = {replace = true}\n", 2, "`replace` needs `files`"),
         (
             '[defaults]\nbackend = "cdex"\n[backends.codex]\nkind = "acp"\ncommand = ["x"]\n',
@@ -186,7 +192,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ("[quality-gates]\nhistory = true\n", "quality-gates.history"),
         ('[quality-gates]\nbaseline = "no-worse"\n', "quality-gates.baseline"),
         ('[quality-gates]\nmoon = "off"\n', "quality-gates.moon"),
-        ('[quality-gates.tests]\nreport = "cargo"\n', "quality-gates.tests.report"),
         ('[contract]\nunattended = ["none"]\n', "contract.unattended"),
         ("[planner]\nsplit = true\n", "planner.split"),
         ('[landing]\nremote = "origin"\n', "landing.remote"),
@@ -380,3 +385,9 @@ url = ""
 sync = true
 retention = "30d"
 """
+
+
+def test_the_words_for_reports_are_those_of_the_gates() -> None:
+    """Written down twice, since reading a configuration must not load every parser."""
+    assert {*get_args(ReportKind)} == {*KINDS, "none"}
+    assert {*WRITTEN_TO_A_FILE} == {name for name, kind in KINDS.items() if kind.file}

@@ -74,7 +74,7 @@ class SimulatedRunner:
         slowest = SLOWEST * (self._ci if job.gate == "ci" else 1.0)
         await self._takes_time("gate", self._timeout if ended.timed_out else None, urgent, slowest)
         ended = _troubled(ended, self._trouble())
-        ran = ended.report.ran if ended.report else not job.junit
+        ran = ended.report.ran if ended.report else not job.report
         evidence = Evidence(
             key=key,
             gate=job.gate,
@@ -123,7 +123,7 @@ class SimulatedRunner:
         """The commands in order, until the first red one."""
         ended = _Ended("", None)
         for line in job.commands:
-            if job.junit and line.startswith("suite"):
+            if job.report and line.startswith("suite"):
                 report = suite.report(files, job.ids, self._luck)
                 red = any(case.red for case in report.cases)
                 ended = _Ended(line, NO_TESTS if report.empty else int(red), report=report)
@@ -195,7 +195,7 @@ def _by_exit(evidence: Evidence) -> Report:
 
 
 def _tail(ended: _Ended, job: Job) -> str:
-    if not job.junit:
+    if not job.report:
         return ended.said
     if ended.report is None:
         return "the report is not written"

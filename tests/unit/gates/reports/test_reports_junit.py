@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oya.gates import Outcome
-from oya.gates.junit import MESSAGE_LIMIT, Unreadable, parse_report, read_report
+from oya.gates.reports.junit import parse_report
+from oya.gates.reports.kind import MESSAGE_LIMIT, Unreadable, read_bytes
 
 ROOT = Path("/nowhere/slot-0")
 NO_NAMES = {"larder"}.__contains__
@@ -52,6 +53,27 @@ def test_other_runners_keep_what_they_have() -> None:
         case("suite", "in a file", file=f"{ROOT}/test/amount.test.js"),
     )
     assert ids(data) == ["Amount parses::a comma", "test/amount.test.js::in a file"]
+
+
+def test_packages_of_go_and_classes_of_java_have_files(tmp_path: Path) -> None:
+    """As gotestsum and Gradle name them, which write JUnit XML too."""
+    for file, text in {
+        "go.mod": "module example.com/larder\n",
+        "shop/sum_test.go": "package shop\n\nfunc TestSum(t *testing.T) {}\n",
+        "core/src/test/java/acme/SumTest.java": "",
+    }.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    data = suite(
+        case("example.com/larder/shop", "TestSum/a_b", file=""),
+        case("acme.SumTest$Inner", "sums(int)[2]", file=""),
+        case("tests/sum.test.ts", "sums > two", file=""),
+    )
+    assert ids(data, tmp_path) == [
+        "shop/sum_test.go::TestSum/a_b",
+        "core/src/test/java/acme/SumTest.java::Inner::sums[2]",
+        "tests/sum.test.ts::sums > two",
+    ]
 
 
 def test_suites_may_be_nested_or_alone() -> None:
@@ -128,10 +150,10 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oya.gates.junit.SIZE_LIMIT", 10)
+    monkeypatch.setattr("oya.gates.reports.kind.SIZE_LIMIT", 10)
     (tmp_path / "r.xml").write_bytes(suite())
     with pytest.raises(Unreadable, match="larger than"):
-        read_report(tmp_path / "r.xml", ROOT, NO_NAMES)
+        read_bytes(tmp_path / "r.xml")
 
 
 def test_a_large_suite_is_read_in_reasonable_time() -> None:

@@ -1,17 +1,19 @@
 """JUnit XML to a `Report`, in the runner's own ids.
 
-Reports are written by the tests of an agent, so nothing in them is trusted: size, depth
-and the number of elements are bounded, document types (entities) are refused.
+Depth and the number of elements are bounded, document types (entities) are refused.
 
 pytest names a case by classname (file and classes, dotted) and name; with
 `junit_family=xunit1` also by the file in which it is defined, which for an inherited test
 is not the file that collected it. A file that could not be collected is a case without
-a classname (as measured with pytest 8 and 9).
+a classname (as measured with pytest 8 and 9). Other runners' reporters are taken at their
+word: `file::name` where they name a file (vitest's classname is one), else a package of Go
+(gotestsum) or a class of Java is looked up, else it is `classname::name`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
@@ -20,15 +22,13 @@ from xml.parsers import expat
 from junitparser import Attr, Error, Failure, JUnitXml, JUnitXmlError, Skipped, TestCase, TestSuite
 
 from oya.gates import reason
-from oya.gates.feedback import clip
-from oya.gates.files import NotAFile, read_regular
-from oya.gates.model import Broken, BrokenKind, Case, Outcome, Report
+from oya.gates.model import BrokenKind, Outcome, Report
 from oya.gates.reason import ProjectNames, Reason
+from oya.gates.reports.golang import Modules
+from oya.gates.reports.java import Sources
+from oya.gates.reports.kind import Draft, Kind, Unreadable, Written, read_bytes, within
 
-SIZE_LIMIT: Final = 64_000_000
-MESSAGE_LIMIT: Final = 4_000
-MESSAGES_LIMIT: Final = 200_000
-_SHORT: Final = 200
+_PYTEST_OPTIONS: Final = "-o junit_family=xunit1 --continue-on-collection-errors --maxfail=0"
 _DEPTH_LIMIT: Final = 30
 _ELEMENT_LIMIT: Final = 1_000_000
 
@@ -45,45 +45,40 @@ _OUTCOMES: Final = {
 _RANK: Final = (Outcome.PASSED, Outcome.SKIPPED, Outcome.FAILED, Outcome.ERROR)
 
 
-class Unreadable(Exception):
-    """There is no report, or none that can be believed; the text says why."""
-
-
-class _Case(TestCase):
+class XmlCase(TestCase):
     file = Attr()
 
 
-def read_report(path: Path, root: Path, project: ProjectNames) -> Report:
-    """The report in a file that a runner wrote about the checkout `root`.
-
-    Raises Unreadable; never for what else the XML says.
-    """
-    return parse_report(_read(path), root, project)
-
-
 def parse_report(data: bytes, root: Path, project: ProjectNames) -> Report:
-    """The same from bytes. Paths of the checkout in messages become relative ones."""
-    _admit(data)
+    """The report in bytes that a runner wrote about the checkout `root`.
+
+    Raises Unreadable; never for what else the XML says. Paths of the checkout in messages
+    become relative ones.
+    """
+    return _Reading(root, project, elements(data)).report()
+
+
+def elements(data: bytes) -> list[XmlCase]:
+    """The cases in JUnit XML, of all its suites. Raises Unreadable."""
+    admit(data)
     try:
         suites = JUnitXml.fromstring(data)
     except (ParseError, JUnitXmlError, ValueError, LookupError) as error:
         raise Unreadable(f"the report is not JUnit XML: {error}") from error
-    found = [case for suite in suites for case in _cases(suite)]
-    return _Reading(root, project, found).report()
+    return [case for suite in suites for case in _cases(suite)]
 
 
-def _read(path: Path) -> bytes:
-    try:
-        data = read_regular(path, SIZE_LIMIT + 1)
-    except NotAFile as problem:
-        raise Unreadable(f"the runner's report is {problem}") from problem
-    if len(data) > SIZE_LIMIT:
-        raise Unreadable(f"the report is larger than {SIZE_LIMIT // 1_000_000} MB")
-    return data
+def result(case: XmlCase) -> tuple[Outcome, str]:
+    """How a case ended, and everything that it says about that."""
+    worst, messages = Outcome.PASSED, []
+    for one in case.result:
+        worst = max(worst, _OUTCOMES[type(one)], key=_RANK.index)
+        messages.append(_said(one.message or "", one.text or ""))
+    return worst, "\n".join(messages)
 
 
-def _admit(data: bytes) -> None:
-    """Refuse what would cost more to parse than to write."""
+def admit(data: bytes) -> None:
+    """Refuse XML that would cost more to parse than to write. Raises Unreadable."""
     depth = elements = 0
 
     def refuse_doctype(*_: Any) -> None:
@@ -110,8 +105,8 @@ def _admit(data: bytes) -> None:
         raise Unreadable(f"the report is not XML: {error}") from error
 
 
-def _cases(suite: TestSuite) -> Iterator[_Case]:
-    yield from suite.iterchildren(_Case)  # type: ignore[no-untyped-call]
+def _cases(suite: TestSuite) -> Iterator[XmlCase]:
+    yield from suite.iterchildren(XmlCase)  # type: ignore[no-untyped-call]
     for inner in suite.iterchildren(TestSuite):  # type: ignore[no-untyped-call]
         yield from _cases(inner)
 
@@ -119,34 +114,28 @@ def _cases(suite: TestSuite) -> Iterator[_Case]:
 class _Reading:
     """One pass over the cases of a report."""
 
-    def __init__(self, root: Path, project: ProjectNames, found: list[_Case]) -> None:
+    def __init__(self, root: Path, project: ProjectNames, found: list[XmlCase]) -> None:
         self._root = root
         self._project = project
         self._found = found
-        self._budget = MESSAGES_LIMIT
         self._files = {_dotted(file): file for case in found if (file := self._file(case))}
 
     def report(self) -> Report:
-        cases: dict[str, Case] = {}
-        broken: dict[str, Broken] = {}
+        draft = Draft(self._root)
         for element in self._found:
-            outcome, message = self._result(element)
+            outcome, message = result(element)
             if not element.classname and outcome is Outcome.ERROR:
                 file = self._file(element) or element.name or ""
                 kind = _KINDS.get(reason.of_collection(message, self._project), "other")
-                broken[file] = Broken(file, self._bounded(message), kind)
+                draft.broken(file, message, kind)
             else:
-                case = Case(self._id(element), outcome, self._bounded(message))
-                cases[case.id] = _worse(cases.get(case.id), case)
-        return Report(tuple(cases.values()), tuple(broken.values()))
+                draft.case(self._id(element), outcome, message)
+        return draft.report()
 
-    def _file(self, case: _Case) -> str:
-        file = str(case.file or "")
-        if Path(file).is_absolute() and Path(file).is_relative_to(self._root):
-            return Path(file).relative_to(self._root).as_posix()
-        return file
+    def _file(self, case: XmlCase) -> str:
+        return within(str(case.file or ""), self._root)
 
-    def _id(self, case: _Case) -> str:
+    def _id(self, case: XmlCase) -> str:
         name, classname = case.name or "", case.classname or ""
         if not classname:  # a module that skipped itself
             return self._file(case) or name
@@ -156,24 +145,29 @@ class _Reading:
             if file := self._files.get(module) or self._on_disk(module):
                 self._files[module] = file
                 return "::".join((file, *parts[end:], name))
-        return f"{self._file(case) or classname}::{name}"
+        if file := self._file(case):
+            return f"{file}::{name}"
+        return self._compiled(classname, name) or f"{classname}::{name}"
+
+    def _compiled(self, classname: str, name: str) -> str | None:
+        """What reporters of Go name by a package, and those of Java by a class."""
+        folder = self._modules.folder(classname)
+        if folder is not None:
+            return f"{self._modules.file_of(folder, name.partition('/')[0])}::{name}"
+        known = classname.partition("$")[0] in self._sources.files
+        return self._sources.id(classname, name) if known else None
+
+    @cached_property
+    def _modules(self) -> Modules:
+        return Modules.of(self._root)
+
+    @cached_property
+    def _sources(self) -> Sources:
+        return Sources(self._root)
 
     def _on_disk(self, module: str) -> str | None:
         file = module.replace(".", "/") + ".py"
         return file if (self._root / file).is_file() else None
-
-    def _result(self, case: _Case) -> tuple[Outcome, str]:
-        worst, messages = Outcome.PASSED, []
-        for result in case.result:
-            worst = max(worst, _OUTCOMES[type(result)], key=_RANK.index)
-            messages.append(_said(result.message or "", result.text or ""))
-        return worst, "\n".join(messages).replace(f"{self._root}/", "")
-
-    def _bounded(self, message: str) -> str:
-        """Bounded each and all together: the first failures are told in full."""
-        kept = clip(message, MESSAGE_LIMIT if self._budget > 0 else _SHORT)
-        self._budget -= len(kept)
-        return kept
 
 
 def _said(message: str, text: str) -> str:
@@ -186,8 +180,13 @@ def _dotted(file: str) -> str:
     return file.replace("/", ".").removesuffix(".py")
 
 
-def _worse(earlier: Case | None, case: Case) -> Case:
-    """A test whose teardown fails too is reported twice."""
-    if earlier is None or _RANK.index(case.outcome) > _RANK.index(earlier.outcome):
-        return case
-    return earlier
+def _pytest(given: Mapping[str, str], _report: Path) -> Mapping[str, str]:
+    """The command is the user's, so what the report needs goes in beside it."""
+    return {"PYTEST_ADDOPTS": f"{given.get('PYTEST_ADDOPTS', '')} {_PYTEST_OPTIONS}".strip()}
+
+
+def _read(written: Written) -> Report:
+    return parse_report(read_bytes(written.report), written.root, written.project)
+
+
+KIND: Final = Kind("junit", _read, file=True, environment=_pytest)

@@ -1,0 +1,94 @@
+"""Why a test in JavaScript or TypeScript is red, read from its runner's words.
+
+A module that an import names by a path, or by an alias for one (`@/`, `~/`, `#`), is the
+project's, unless it would lie among the tests: a helper of the tests is theirs to write.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Final
+
+from oya.gates.feedback import clip
+from oya.gates.model import SCRIPTS, BrokenKind
+from oya.gates.reason import Reason
+
+_LIMIT: Final = 20_000
+_TEST_FOLDERS: Final = frozenset({"test", "tests", "__tests__", "spec", "specs", "e2e"})
+_EXPORT: Final = re.compile(
+    r"[Tt]he requested module '([^']+)' (?:does not provide an export named"
+    r"|is a CommonJS module, which may not support)"
+)
+_MODULE: Final = re.compile(
+    r"Cannot find (?:module|package) '([^']+)'(?:[^\n]*? from '?([^'\n]+?)'?(?:\n|$))?"
+    r"|Failed to load url (\S+) \(resolved id: [^)]*\)(?: in (\S+?))?\. Does the file exist"
+    r"|Failed to resolve import \"([^\"]+)\" from \"([^\"]+)\""
+    r"|Failed to resolve entry for package \"([^\"]+)\"()"
+)
+_REQUIRED_BY: Final = re.compile(r"Require stack:\n- (\S+)")
+_NO_VALUE: Final = re.compile(
+    r"TypeError: .*(?: is not a (?:function|constructor)| is not iterable)"
+    r"|TypeError: Cannot read propert(?:y|ies) of undefined"
+    r"|TypeError: Class extends value undefined"
+)
+_SYNTAX: Final = re.compile(
+    r"SyntaxError\b|unexpected token|invalid JS syntax|Transform failed|Parse ?(?:failure|error)"
+    r"|PARSE_ERROR|Expected .+ but found",
+    re.I,
+)
+_REFERENCE: Final = re.compile(r"ReferenceError: \S+ is not defined")
+_FRAME: Final = re.compile(r"^\s+at .*?(?:file://)?([^\s()]+):\d+:\d+\)?$", re.M)
+
+
+def is_script(file: str) -> bool:
+    """Whether a file holds JavaScript or TypeScript."""
+    return file.endswith(SCRIPTS)
+
+
+def of_case(message: str, file: str) -> Reason:
+    """Why a test that ran is red. `file` is the one in which it lies."""
+    message = clip(message, _LIMIT)
+    head = message.partition("\n")[0]
+    if _REFERENCE.match(head):
+        frame = _FRAME.search(message)
+        elsewhere = frame is not None and not frame[1].endswith(file)
+        return Reason.BEHAVIOUR if elsewhere else Reason.TEST_NAME
+    if _MODULE.search(head):
+        kind = of_file(message, file)
+        return Reason.PROJECT_NAME if kind == "missing_project_name" else Reason.THIRD_PARTY
+    return Reason.BEHAVIOUR
+
+
+def of_file(message: str, file: str, root: Path | None = None) -> BrokenKind:
+    """Why a file gave no tests. `root` is the checkout, where paths still begin with it."""
+    message = clip(message, _LIMIT)
+    if found := _EXPORT.search(message):
+        return _whose(found[1], file, root)
+    if found := _MODULE.search(message):
+        said = [part for part in found.groups() if part]
+        required = _REQUIRED_BY.search(message)
+        by = said[1] if len(said) > 1 else required[1] if required else file
+        return _whose(said[0], by, root)
+    if _NO_VALUE.search(message):
+        return "missing_project_name"
+    return "syntax" if _SYNTAX.search(message) else "other"
+
+
+def _whose(module: str, by: str, root: Path | None) -> BrokenKind:
+    if module.startswith(("@/", "~/", "#")):
+        return "missing_project_name"
+    module = module.removeprefix("file://")
+    if not module.startswith((".", "/")) and not _is_path(module, root):
+        return "missing_third_party"
+    if module.startswith("."):
+        module = posixpath.normpath(posixpath.join(posixpath.dirname(by), module))
+    path = module.removeprefix(f"{root}/") if root else module
+    ours = _TEST_FOLDERS.isdisjoint(path.split("/")[:-1]) and "node_modules" not in path
+    return "missing_project_name" if ours else "missing_third_party"
+
+
+def _is_path(module: str, root: Path | None) -> bool:
+    """A message from which the checkout's path has been taken has paths that begin below it."""
+    return root is None and is_script(module)

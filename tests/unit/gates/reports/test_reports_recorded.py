@@ -1,0 +1,160 @@
+"""What real runners have said, read: the recordings of tests/fixtures/reports."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oya.gates import Evidence
+from oya.gates.evidence import from_row, to_row
+from oya.gates.model import Outcome, Report
+from oya.gates.project import project_names
+from oya.gates.red import judge_contract
+from oya.gates.reports.golang import Modules, whose
+from oya.gates.reports.kind import Written
+from oya.gates.reports.kinds import KINDS
+from report_kit import FIXTURES, PROJECTS, Project
+
+Said = Callable[[str], Report]
+
+
+@pytest.fixture(params=PROJECTS)
+def project(request: pytest.FixtureRequest) -> Project:
+    return PROJECTS[request.param]
+
+
+@pytest.fixture
+def said(project: Project, tmp_path: Path) -> Said:
+    def said(tree: str) -> Report:
+        recorded, root, out = FIXTURES / project.kind / tree, tmp_path / tree, tmp_path / "out"
+        project.make(tree, root)
+        out.mkdir(exist_ok=True)
+        for file in (path for path in recorded.rglob("*") if path.is_file()):
+            name = file.relative_to(recorded)
+            place = root / Path(*name.parts[1:]) if name.parts[0] == "checkout" else out / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(file.read_text().replace("@ROOT@", str(root)))
+        written = Written(root, out / "report", out / "output", lambda name: False)
+        report = KINDS[project.kind].read(written)
+        shutil.rmtree(out)
+        return report
+
+    return said
+
+
+def test_every_kind_but_junit_is_held_to_this() -> None:
+    assert set(KINDS) - set(PROJECTS) == {"junit"}
+
+
+def test_each_test_has_its_id_and_its_outcome(project: Project, said: Said) -> None:
+    report = said("tests")
+    assert {case.id: case.outcome for case in report.cases} == project.cases
+    assert report.broken == ()
+
+
+def test_a_red_test_says_why_and_a_green_one_nothing(
+    project: Project, said: Said, tmp_path: Path
+) -> None:
+    report = said("tests")
+    assert any(project.says in case.message for case in report.cases)
+    assert all(case.message for case in report.cases if case.red)
+    assert not any(case.message for case in report.cases if case.outcome is Outcome.PASSED)
+    assert not any(str(tmp_path) in case.message for case in report.cases)
+
+
+def test_a_file_that_asks_for_names_of_the_project_is_red_for_a_right_reason(
+    project: Project, said: Said
+) -> None:
+    base = Report(tuple(case for case in said("tests").cases if case.id in project.kept))
+    assert len(base.cases) == len(project.kept)
+    report = said("missing")
+    files = [*project.missing]
+    verdict = judge_contract(project.red, base, report, files, project_names([]))
+    assert verdict.findings == ()
+    assert verdict.fail_to_pass == project.red
+    assert set(verdict.pass_to_pass) == set(project.kept)
+
+
+def test_what_is_red_for_a_wrong_reason_is_a_finding(project: Project, said: Said) -> None:
+    report = said("wrong")
+    assert {b.file: b.kind for b in report.broken} == project.broken
+    planned = [f"{file}::it" for file in project.broken]
+    verdict = judge_contract(planned, Report(), report, [*project.wrong], project_names([]))
+    told = {finding.partition(": ")[0] for finding in verdict.findings}
+    assert set(project.broken) <= told
+    assert verdict.fail_to_pass == ()
+
+
+def test_what_is_told_first_is_the_error(project: Project, said: Said) -> None:
+    """A finding shows one line: never a head, a line of source, or a stack."""
+    for broken in said("missing").broken:
+        head = broken.message.partition("\n")[0]
+        assert re.search(
+            r"undefined|no required module|unresolved import|Cannot find module|does not provide"
+            r"|does not exist|cannot find symbol|Failed to resolve",
+            head,
+        ), head
+
+
+def test_evidence_keeps_what_a_broken_file_takes_along(project: Project, said: Said) -> None:
+    report = said("missing")
+    evidence = Evidence("k", "tests", "t", "c", 1, 1.0, 1.0, False, report, Path("log"), "")
+    kept = from_row(json.loads(json.dumps(to_row(evidence))))
+    assert kept is not None
+    assert kept.report == report
+    assert any(broken.unit for broken in report.broken) is bool(project.unit)
+
+
+def test_what_is_lost_with_a_broken_file_comes_back_with_it_and_nothing_else_does(
+    project: Project, said: Said
+) -> None:
+    """A test that the contract removed is not forgiven because a file elsewhere is broken."""
+    report = said("missing")
+    gone = "elsewhere/gone_test.txt::test"
+    base = Report(tuple(case for case in said("tests").cases if case.id in project.kept))
+    taken = report.broken_file(gone) is not None
+    assert taken is (project.unit == "**")
+    for case in base.cases:
+        assert report.of(case.id) or report.broken_file(case.id)
+
+
+GO = """package shop_test
+
+import (
+	"testing"
+
+	"example.com/larder/shop"
+	kit "example.org/kit/v2"
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("undefined: shop.Sum", "missing_project_name"),
+        ("undefined: kit.Sum", "other"),
+        ("undefined: errors.Sum", "other"),
+        ("undefined: helper", "other"),
+        ("b.Sum undefined (type *shop.Basket has no field or method Sum)", "missing_project_name"),
+        ("k.Sum undefined (type kit.Kit has no field or method Sum)", "other"),
+        ("too many arguments in call to shop.Sum", "missing_project_name"),
+        ("not enough arguments in call to kit.Sum", "other"),
+        ("assignment mismatch: 2 variables but shop.Sum returns 1 value", "missing_project_name"),
+        ("unknown field X in struct literal of type shop.Basket", "missing_project_name"),
+        ("unknown field X in struct literal of type kit.Kit", "other"),
+        ("package example.com/larder/mill is not in std", "missing_project_name"),
+        ("package larder/mill is not in std (/go/src/larder/mill)", "missing_third_party"),
+        ("syntax error: unexpected newline", "syntax"),
+        ("missing return", "other"),
+    ],
+)
+def test_whose_an_error_of_go_is(tmp_path: Path, error: str, kind: str) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/larder\n")
+    (tmp_path / "a_test.go").write_text(GO)
+    assert whose(error, "a_test.go", Modules.of(tmp_path)) == kind

@@ -40,6 +40,7 @@ from oya.swarm.board import Board
 from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
+from oya.swarm.holds import hold_for
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.trackers import Tracker, detect
@@ -95,9 +96,10 @@ class Parts:
         """A folder for the output of one attempt alone."""
         return self.place.state / f"logs/attempts/{_safe(claim.bead)}-{claim.epoch}"
 
-    def approval(self) -> Hold | None:
-        """What reviewed work waits for, if anything."""
-        return None if self.settings.continuous_deployment.enabled else Hold.APPROVAL
+    async def hold_for(self, contract: Contract, base: str, commit: str) -> tuple[Hold | None, str]:
+        """What this work, on `base`, needs a person for before it lands, and about what in words;
+        `(None, "")`: nothing. One approval is for all that the words name."""
+        return await hold_for(self.settings, self.repo, contract, base, commit)
 
     async def apply(
         self,

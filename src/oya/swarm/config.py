@@ -289,14 +289,15 @@ class Settings(SwarmFile):
 
     @property
     def rules(self) -> dict[str, Any]:
-        """What a swarm's first event says of how it judges: limits, the gates there are, and for
-        how long what is over stays."""
+        """What a swarm's first event says of how it judges: limits, the gates there are, for how
+        long what is over stays, and which kinds of contract land without a person."""
         gates = self.quality_gates
         there = {"quick": gates.quick, "tests": gates.tests.command, "ci": gates.ci}
         return {
             "limits": asdict(self.limits),
             "gates": [name for name, is_ in there.items() if is_],
             "retention": self.store.retention,
+            "unattended": list(self.contract.unattended),
         }
 
     @property

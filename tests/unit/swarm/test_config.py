@@ -187,12 +187,10 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ('[quality-gates]\nbaseline = "no-worse"\n', "quality-gates.baseline"),
         ('[quality-gates]\nmoon = "off"\n', "quality-gates.moon"),
         ('[quality-gates.tests]\nreport = "cargo"\n', "quality-gates.tests.report"),
-        ('[contract]\nunattended = ["none"]\n', "contract.unattended"),
         ("[planner]\nsplit = true\n", "planner.split"),
         ('[landing]\nremote = "origin"\n', "landing.remote"),
         ("[landing]\nbatch = 4\n", "landing.batch"),
         ('[landing]\nprove = "top"\n', "landing.prove"),
-        ('[landing]\nprotected = ["x"]\n', "landing.protected"),
         ('[sandbox]\nkind = "bwrap"\n', "sandbox.kind"),
         ("[sandbox]\ngates_network = true\n", "sandbox.gates_network"),
         ("[budget]\ntokens = 5\n", "budget.tokens"),
@@ -209,6 +207,14 @@ def test_what_is_not_built_is_refused(read: Any, text: str, key: str) -> None:
 def test_the_default_of_what_is_not_built_may_be_written_down(read: Any) -> None:
     settings = read('[landing]\nbatch = 1\nprove = ""\n[store]\nretention = "30d"\n[budget]\n')
     assert settings.landing.batch == 1
+
+
+def test_kinds_that_land_alone_and_protected_paths(read: Any) -> None:
+    settings = read('[contract]\nunattended = ["none"]\n[landing]\nprotected = ["db/**"]\n')
+    assert settings.contract.unattended == ("none",)
+    assert settings.rules["unattended"] == ["none"]
+    assert settings.landing.protected == ("db/**",)
+    assert "must be" in str(refused(read, '[contract]\nunattended = ["some"]\n'))
 
 
 def test_every_key_that_is_not_built_is_a_key() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from oya.agents.answers import AnswerWrong, ImplementerAnswer
@@ -144,8 +145,10 @@ async def _accept(attempt: Attempt, contract: Contract, head: Head) -> Result:
     if contract.kind == "behaviour":
         await _repeat(attempt, contract, head)
     parts = attempt.parts
-    hold = None if parts.limits.review else parts.approval()
-    event = ImplementationAccepted(attempt.claim.epoch, head.commit, attempt.base, hold)
+    event = ImplementationAccepted(attempt.claim.epoch, head.commit, attempt.base)
+    if not parts.limits.review:
+        hold, why = await parts.hold_for(contract, attempt.base, head.commit)
+        event = replace(event, hold=hold, why=why)
     found = {"tree": head.tree, "left_out": list(head.left_out)}
     return Result(event, data=found | discovered(_answer(attempt)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from oya.gates.protected import PACKAGE, protected_paths, runs_package_scripts, scripts_differ
 from oya.lifecycle.model import Hold
@@ -13,7 +13,7 @@ from oya.swarm.contract import Contract
 NAMED = 10
 """Protected paths that a reason names, at most."""
 LONGEST = 200
-"""Characters of a path that a reason shows."""
+"""Characters of a path, or of a contract's own reason, that a reason shows."""
 
 
 async def hold_for(
@@ -28,7 +28,9 @@ async def hold_for(
     if paths := await protected_of(settings, repo, base, commit):
         found.append((Hold.PROTECTED, f"changes {_named(paths)}"))
     if contract.kind not in settings.contract.unattended:
-        found.append((Hold.WEAK_CONTRACT, f"its contract is of kind {contract.kind}"))
+        why = _harmless(" ".join(str(contract.answer.get("why", "")).split()))
+        kind = f"its contract is of kind {contract.kind}"
+        found.append((Hold.WEAK_CONTRACT, f"{kind}: {why}" if why else kind))
     if not settings.continuous_deployment.enabled:
         found.append((Hold.APPROVAL, "continuous deployment is off" if found else ""))
     if not found:
@@ -60,10 +62,9 @@ def gate_lines(settings: Settings) -> tuple[str, ...]:
 
 def _named(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return f"{', '.join(_shown(paths[:NAMED]))}{more}"
+    return f"{', '.join(_harmless(path) for path in paths[:NAMED])}{more}"
 
 
-def _shown(paths: Sequence[str]) -> Iterator[str]:
-    """Names of files are an agent's words: bounded, and without what a terminal would obey."""
-    for path in paths:
-        yield "".join(c if c.isprintable() else "?" for c in path[:LONGEST])
+def _harmless(words: str) -> str:
+    """An agent's words, names of files too: bounded, and without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in words[:LONGEST])

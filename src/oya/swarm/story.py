@@ -140,7 +140,7 @@ def _defended(r: EventRecord) -> str:
 def _hold(r: EventRecord) -> str:
     if not r.data.get("hold"):
         return ""
-    about = f" ({_words(r.data['why'])})" if r.data.get("why") else ""
+    about = f" ({_words(r.reason)})" if r.reason else ""
     return f" It waits for a person: {str(r.data['hold']).replace('_', ' ')}{about}."
 
 

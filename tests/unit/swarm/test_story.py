@@ -79,9 +79,10 @@ def test_every_event_of_a_bead_has_a_sentence_of_its_own() -> None:
 
 
 def test_the_story_says_what_a_person_is_asked_for() -> None:
-    held = {"commit": "c" * 40, "hold": "protected", "why": "changes .gitmodules"}
+    held = {"commit": "c" * 40, "hold": "protected"}
+    why = "changes .gitmodules"
     for event in ("defended", "implementation_accepted"):
-        told = story.sentence(record(event, to="landing/held", data=held))
+        told = story.sentence(record(event, to="landing/held", data=held, reason=why))
         assert told.endswith(" It waits for a person: protected (changes .gitmodules).")
     weak = story.sentence(record("contract_accepted", data={"kind": "none"}))
     assert weak == "The contract was accepted (none): no machine can prove it."

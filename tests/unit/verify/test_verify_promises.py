@@ -286,6 +286,21 @@ def checks_were_green() -> History:
     return with_events(changed("contract_accepted", data={"red": red}))
 
 
+def preserved_and_broke_something() -> History:
+    return with_events(changed("contract_accepted", data={"kind": "preserve"}))
+
+
+def landed_without_approval() -> History:
+    rows = changed("defended", to="landing/held", data={"hold": "protected"})
+    at = place_of("defended") + 1
+    released = event("released", "a", "landing/held", "landing/pending")
+    return with_events([*rows[:at], released, *rows[at:]])
+
+
+def landed_alone_with_a_weak_contract() -> History:
+    return with_events(changed("swarm_starting", data={"unattended": ["check"]}))
+
+
 def evidence_of_another_tree() -> History:
     return with_events(changed("gate_ran", 5, data={"tree": "t-work"}))
 
@@ -447,7 +462,9 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
         red_on_another_base,
         red_for_another_contract,
         a_base_that_nobody_knows,
+        preserved_and_broke_something,
     ),
+    "held_work_was_approved": (landed_without_approval, landed_alone_with_a_weak_contract),
     "landed_trees_were_green": (
         evidence_of_another_tree,
         evidence_is_red,

@@ -9,6 +9,7 @@ from typing import ClassVar
 from oya.agents.answers import AnswerWrong, ImplementerAnswer
 from oya.gates.feedback import feedback
 from oya.gates.frozen import changed, digest
+from oya.gates.globs import among
 from oya.gates.green import judge_implementation, unstable
 from oya.lifecycle.events import CannotDo, ImplementationAccepted
 from oya.lifecycle.failures import FailureClass
@@ -16,8 +17,13 @@ from oya.lifecycle.model import Role
 from oya.repository.port import Head
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
-from oya.swarm.contract import Contract
+from oya.swarm.contract import PROVES, Contract
 from oya.swarm.judgement import failing_checks, passing
+
+REPORTED = ("behaviour", "preserve")
+"""The kinds that are judged by the report of the tests."""
+NAMED = 10
+"""Paths that a finding names, at most."""
 
 
 class ImplementerActor(AgentActor):
@@ -34,11 +40,11 @@ class ImplementerActor(AgentActor):
         await attempt.prompt(attempt.parts.prompts.first(self.role, await attempt.briefing()))
         warned = False
         while True:
-            refused = _cannot(attempt)
+            refused = _cannot(attempt, contract)
             if refused is not None:
                 return refused
             head = await attempt.head()
-            await _require_work(attempt, head)
+            await _require_work(attempt, contract, head)
             touched = await _thawed(attempt, contract, reference, head)
             if touched:
                 if warned:
@@ -73,15 +79,24 @@ def _answer(attempt: Attempt) -> ImplementerAnswer | None:
         return None  # none is needed, so a wrong one is none
 
 
-def _cannot(attempt: Attempt) -> Result | None:
+def _cannot(attempt: Attempt, contract: Contract) -> Result | None:
     answer = _answer(attempt)
     if answer is None or answer.cannot is None:
         return None
-    said = answer.question or answer.why
-    return Result(CannotDo(attempt.claim.epoch, answer.cannot, answer.why, said))
+    said, cannot = answer.question or answer.why, answer.cannot
+    if cannot == "already_done" and contract.kind not in PROVES:
+        # Nothing was red, so that no code can tell.
+        said, cannot = f"the implementer says that it is done already: {said}", "needs_person"
+    event = CannotDo(attempt.claim.epoch, cannot, answer.why, said)
+    return Result(event, data=discovered(answer))
 
 
-async def _require_work(attempt: Attempt, head: Head) -> None:
+async def _require_work(attempt: Attempt, contract: Contract, head: Head) -> None:
+    """`agent_empty` where nothing was done. What no red test stands for needs a change, always."""
+    if contract.kind not in PROVES and not await _own_changes(attempt, contract, head):
+        raise AttemptOver(
+            FailureClass.AGENT_EMPTY, f"changed nothing, and kind {contract.kind} needs a change"
+        )
     if attempt.state.rework:
         return  # the merge itself may be all that the new base needs
     start = attempt.state.snapshot or attempt.workspace.start
@@ -89,6 +104,12 @@ async def _require_work(attempt: Attempt, head: Head) -> None:
         raise AttemptOver(
             FailureClass.AGENT_EMPTY, "said that it was done, and nothing had changed"
         )
+
+
+async def _own_changes(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
+    """The paths that differ from the base and are not the contract's."""
+    there = await attempt.parts.repo.diff(attempt.base, head.commit)
+    return [change.path for change in there if change.path not in contract.test_files]
 
 
 async def _thawed(
@@ -121,8 +142,10 @@ def _warning(touched: Sequence[str]) -> str:
 
 async def _gates(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
     gates = attempt.parts.gates
-    findings: list[str] = []
-    if contract.kind == "behaviour":
+    findings = await _outside(attempt, contract, head)
+    if findings:
+        return findings
+    if contract.kind in REPORTED:
         evidence = await gates.tests(head.commit)
         expected = await passing(attempt.parts, attempt.base, contract)
         if evidence.report is None:
@@ -141,8 +164,23 @@ async def _gates(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
     return []
 
 
+async def _outside(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
+    """What a refactoring changes beside what it may touch."""
+    if not contract.touches:
+        return []
+    changed = await _own_changes(attempt, contract, head)
+    stray = sorted(path for path in changed if not among(path, contract.touches))
+    if not stray:
+        return []
+    more = f" and {len(stray) - NAMED} more" if len(stray) > NAMED else ""
+    return [
+        f"this work is to touch only {', '.join(contract.touches[:NAMED])}; "
+        f"put these back: {', '.join(stray[:NAMED])}{more}"
+    ]
+
+
 async def _accept(attempt: Attempt, contract: Contract, head: Head) -> Result:
-    if contract.kind == "behaviour":
+    if contract.fail_to_pass:
         await _repeat(attempt, contract, head)
     parts = attempt.parts
     event = ImplementationAccepted(attempt.claim.epoch, head.commit, attempt.base)

@@ -38,7 +38,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "workspace.copy": ([],),
     "workspace.keep": ([".venv", "node_modules", "target"],),
     "quality-gates.history": (False,),
-    "quality-gates.baseline": ("green",),
     "quality-gates.moon": ("auto",),
     "quality-gates.tests.report": ("junit", "none"),
     "planner.split": (False,),
@@ -282,13 +281,21 @@ def _not_built(settings: Settings) -> Iterator[Problem]:
 
 
 def _misfits(settings: Settings) -> Iterator[Problem]:
-    """Names of backends that nothing defines, and an expression that cannot be read."""
+    """Names of backends that nothing defines, an expression that cannot be read, and a baseline
+    that nothing could be held against."""
     from oya.beads.where import parse_where
 
     named = {f"roles.{role}.backend": own.backend for role, own in settings.roles.items()}
     for key, name in {"defaults.backend": settings.defaults.backend, **named}.items():
         if name is not None and name not in settings.backends:
             yield key, f"names an unknown backend, `{name}`; {_known_backends(settings, name)}"
+    tests = settings.quality_gates.tests
+    if settings.no_worse and (not tests.command or tests.report == "none"):
+        yield (
+            "quality-gates.baseline",
+            '= "no-worse" needs a tests gate with a report, `quality-gates.tests`: '
+            "without one nobody can tell which tests were red before",
+        )
     try:
         parse_where(settings.tracker.where)
     except ConfigError as error:

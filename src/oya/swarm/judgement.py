@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oya.gates import checks
-from oya.gates.model import Outcome, belongs
+from oya.gates import baseline, checks
+from oya.gates.model import Evidence, Outcome, belongs
 from oya.lifecycle.model import Check
 from oya.swarm.assembly import Parts
 from oya.swarm.contract import Contract
@@ -22,6 +22,29 @@ async def passing(parts: Parts, base: str, contract: Contract) -> tuple[str, ...
         for case in report.cases
         if case.outcome is Outcome.PASSED and not belongs(case.id, meant)
     )
+
+
+async def failing_tests(
+    parts: Parts, base: str, contract: Contract, tests: Evidence
+) -> tuple[str, ...]:
+    """What is wrong with a tree on `base` by its tests gate, in words."""
+    return baseline.judge_tests(
+        tests,
+        await parts.gates.tests(base),
+        contract.fail_to_pass,
+        contract.guards,
+        await passing(parts, base, contract),
+        contract.changes,
+        no_worse=parts.settings.no_worse,
+    )
+
+
+async def failing_gate(parts: Parts, base: str, gate: Evidence) -> tuple[str, ...]:
+    """The same by `quick` or `ci`; with no-worse the base's own evidence may excuse it."""
+    if gate.ok or not parts.settings.no_worse:
+        return baseline.judge_gate(gate, None)
+    on_base = {"quick": parts.gates.quick, "ci": parts.gates.ci}[gate.gate]
+    return baseline.judge_gate(gate, await on_base(base))
 
 
 async def failing_checks(parts: Parts, commit: str, wanted: Iterable[Check]) -> tuple[str, ...]:

@@ -100,7 +100,8 @@ def landed_trees_were_green(log: Log) -> Iterator[Found]:
         tree = judged.get(landing.commit)
         ran = [_last_run(log, key, seq, tree) for key in keys]
         for key, run in zip(keys, ran, strict=True):
-            if wrong := _not_green(run, tree):
+            wrong = _not_green(run, tree)
+            if wrong and not (_no_worse(log, landing) and _was_red(log, run, tree)):
                 what = f"{landing.bead}: evidence {text(key)} of {text(landing.commit)} {wrong}"
                 yield what, landing.bead, seq
         settings = log.settings(landing.started["swarm"], landing.started["seq"])
@@ -115,6 +116,34 @@ def _last_run(log: Log, key: str, before: int, tree: str | None = None) -> Row |
     runs = [run for run in log.runs.get(key, ()) if run["seq"] < before]
     runs = runs or [run for run in log.runs.get("", ()) if run["data"]["tree"] == tree]
     return runs[-1] if runs else None
+
+
+def _no_worse(log: Log, landing: Landing) -> bool:
+    """Whether what was red on the base was allowed to stay so."""
+    started = landing.started
+    return log.settings(started["swarm"], started["seq"]).get("baseline") == "no-worse"
+
+
+def _was_red(log: Log, run: Row | None, tree: str | None) -> bool:
+    """Whether all that is red in a run of that tree was red in an earlier one, on another tree."""
+    if run is None or run["data"]["tree"] != tree:
+        return False
+    now = run["data"].get("red") or ()
+    return any(
+        _holds_all(before["data"].get("red") or (), now)
+        for before in log.named["gate_ran"]
+        if before["seq"] < run["seq"]
+        and before["reason"] == run["reason"]
+        and before["data"]["tree"] != tree
+        and not before["data"]["ok"]
+    )
+
+
+def _holds_all(before: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether each of these red tests was red by itself or with its file, as far as is listed."""
+    if len(before) >= RED_LISTED or len(now) >= RED_LISTED:
+        return True
+    return all(any(red == one or red.startswith(f"{one}::") for one in before) for red in now)
 
 
 def _not_green(run: Row | None, tree: str | None) -> str:

@@ -184,7 +184,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ('[workspace]\ncleanup = ["x"]\n', "workspace.cleanup"),
         ("[workspace]\nkeep = []\n", "workspace.keep"),
         ("[quality-gates]\nhistory = true\n", "quality-gates.history"),
-        ('[quality-gates]\nbaseline = "no-worse"\n', "quality-gates.baseline"),
         ('[quality-gates]\nmoon = "off"\n', "quality-gates.moon"),
         ('[quality-gates.tests]\nreport = "cargo"\n', "quality-gates.tests.report"),
         ("[planner]\nsplit = true\n", "planner.split"),
@@ -215,6 +214,19 @@ def test_kinds_that_land_alone_and_protected_paths(read: Any) -> None:
     assert settings.rules["unattended"] == ["none"]
     assert settings.landing.protected == ("db/**",)
     assert "must be" in str(refused(read, '[contract]\nunattended = ["some"]\n'))
+
+
+@pytest.mark.parametrize("tests", ["", '[quality-gates.tests]\ncommand = "t"\nreport = "none"\n'])
+def test_a_base_may_be_red_only_where_a_report_tells_what_is_red(read: Any, tests: str) -> None:
+    error = refused(read, f'[quality-gates]\nbaseline = "no-worse"\n{tests}')
+    assert '`quality-gates.baseline` = "no-worse" needs a tests gate with a report' in str(error)
+
+
+def test_a_base_may_be_red(read: Any) -> None:
+    tests = '[quality-gates.tests]\ncommand = "t {report}"\n'
+    settings = read(f'[quality-gates]\nbaseline = "no-worse"\n{tests}')
+    assert (settings.no_worse, settings.rules["baseline"]) == (True, "no-worse")
+    assert not read(tests).no_worse
 
 
 def test_every_key_that_is_not_built_is_a_key() -> None:

@@ -361,7 +361,20 @@ def a_kind_that_may_land_alone() -> History:
     return with_events(changed("swarm_starting", data={"unattended": ["behaviour"]}))
 
 
+def as_red_as_before() -> History:
+    """Tests of a file that cannot be collected on the base, and `ci` for them."""
+    rows = changed("swarm_starting", data={"baseline": "no-worse"})
+    before = ran("ci", "k-ci-base", "t-base", ok=False, red=["ci"])
+    rows[place_of("gate_ran", n=1)]["data"] |= {"ok": False, "red": ["tests/b.py", "tests/c.py::x"]}
+    red = ["tests/b.py::old", "tests/c.py::x"]
+    rows[place_of("gate_ran", n=4)]["data"] |= {"ok": False, "red": red}
+    rows[place_of("gate_ran", n=5)]["data"] |= {"ok": False, "red": ["ci"]}
+    rows.insert(place_of("gate_ran", n=1), before)
+    return swarm_of(with_events(rows), gate_runs=6)
+
+
 CASES = (
+    as_red_as_before,
     a_refactoring_that_was_approved,
     prose_that_was_approved,
     a_kind_that_may_land_alone,

@@ -309,6 +309,15 @@ def evidence_is_red() -> History:
     return with_events(changed("gate_ran", 5, data={"ok": False}))
 
 
+def became_worse() -> History:
+    """One test may stay red, another has become so."""
+    rows = changed("swarm_starting", data={"baseline": "no-worse"})
+    rows[place_of("gate_ran", n=1)]["data"] |= {"ok": False, "red": ["tests/b.py::old"]}
+    red = ["tests/b.py::old", "tests/b.py::new"]
+    rows[place_of("gate_ran", n=4)]["data"] |= {"ok": False, "red": red}
+    return with_events(rows)
+
+
 def evidence_of_no_run() -> History:
     return with_events(changed("landed", data={"evidence": ["k-land", "k-ci", "k-other"]}))
 
@@ -468,6 +477,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
     "landed_trees_were_green": (
         evidence_of_another_tree,
         evidence_is_red,
+        became_worse,
         evidence_of_no_run,
         a_gate_was_left_out,
     ),

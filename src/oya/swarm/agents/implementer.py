@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 from oya.agents.answers import AnswerWrong, ImplementerAnswer
-from oya.gates.feedback import feedback
-from oya.gates.frozen import changed, digest
+from oya.gates.frozen import changed, digest, frozen_paths
 from oya.gates.globs import among
-from oya.gates.green import judge_implementation, unstable
+from oya.gates.green import unstable
+from oya.gates.model import Report
+from oya.gates.shadow import shadows
 from oya.lifecycle.events import CannotDo, ImplementationAccepted
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
 from oya.repository.port import Head
 from oya.swarm.agents.base import AgentActor
+from oya.swarm.assembly import Parts
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 from oya.swarm.contract import PROVES, Contract
-from oya.swarm.judgement import failing_checks, passing
+from oya.swarm.judgement import failing_checks, failing_gate, failing_tests
 
 REPORTED = ("behaviour", "preserve")
 """The kinds that are judged by the report of the tests."""
+SHORT_CI = 300.0
+"""Seconds: a `ci` that takes longer, by its median, runs at landing alone."""
 NAMED = 10
 """Paths that a finding names, at most."""
 
@@ -37,6 +41,7 @@ class ImplementerActor(AgentActor):
         reference = await _reference(attempt, contract)
         if isinstance(reference, Result):
             return reference
+        frozen = await _frozen(attempt, contract, reference)
         await attempt.prompt(attempt.parts.prompts.first(self.role, await attempt.briefing()))
         warned = False
         while True:
@@ -45,7 +50,7 @@ class ImplementerActor(AgentActor):
                 return refused
             head = await attempt.head()
             await _require_work(attempt, contract, head)
-            touched = await _thawed(attempt, contract, reference, head)
+            touched = await _thawed(attempt, frozen, reference, head)
             if touched:
                 if warned:
                     why = f"edited the frozen files again: {', '.join(touched)}"
@@ -112,19 +117,32 @@ async def _own_changes(attempt: Attempt, contract: Contract, head: Head) -> list
     return [change.path for change in there if change.path not in contract.test_files]
 
 
+async def _frozen(attempt: Attempt, contract: Contract, reference: str) -> Collection[str]:
+    """The paths that are frozen in this attempt: on a new base its own tests are among them."""
+    if not attempt.state.rework:
+        return contract.frozen
+    files = await attempt.parts.repo.list_files(reference)
+    tests = None if contract.kind == "check" else await attempt.parts.gates.tests(attempt.base)
+    report = (tests.report if tests else None) or Report()
+    return frozen_paths(files, contract.test_files, report)
+
+
 async def _thawed(
-    attempt: Attempt, contract: Contract, reference: str, head: Head
+    attempt: Attempt, frozen: Collection[str], reference: str, head: Head
 ) -> tuple[str, ...]:
+    """Frozen files that were edited, and new ones that would change how the tests run."""
     repo = attempt.parts.repo
     before = await repo.list_files(reference)
     after = await repo.list_files(head.commit)
     differ = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    frozen = {p: await _digest(attempt, reference, p) for p in differ if p in contract.frozen}
+    was = {p: await _digest(attempt, reference, p) for p in differ if p in frozen}
     now = {path: await _digest(attempt, head.commit, path) for path in differ}
-    return changed(
-        {p: d for p, d in frozen.items() if d is not None},
+    edited = changed(
+        {p: d for p, d in was.items() if d is not None},
         {p: d for p, d in now.items() if d is not None},
     )
+    added = [path for path in differ if path not in before]
+    return tuple(sorted({*edited, *shadows(added, frozen)}))
 
 
 async def _digest(attempt: Attempt, commit: str, path: str) -> str | None:
@@ -145,23 +163,25 @@ async def _gates(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
     findings = await _outside(attempt, contract, head)
     if findings:
         return findings
+    parts, base = attempt.parts, attempt.base
     if contract.kind in REPORTED:
         evidence = await gates.tests(head.commit)
-        expected = await passing(attempt.parts, attempt.base, contract)
-        if evidence.report is None:
-            return [feedback(evidence)]
-        findings += judge_implementation(
-            evidence.report, contract.fail_to_pass, contract.guards, expected, contract.changes
-        )
+        findings += await failing_tests(parts, base, contract, evidence)
     checks = (*contract.checks, *attempt.state.checks)
     findings += await failing_checks(attempt.parts, head.commit, checks)
     if findings:
         return findings
-    for gate in (gates.quick, gates.ci):
-        evidence = await gate(head.commit)
-        if not evidence.ok:
-            return [feedback(evidence)]
+    for gate in (gates.quick, gates.ci) if await _ci_is_short(parts) else (gates.quick,):
+        red = await failing_gate(parts, base, await gate(head.commit))
+        if red:
+            return list(red)
     return []
+
+
+async def _ci_is_short(parts: Parts) -> bool:
+    """Whether `ci` is run before landing too; where nothing is known of it, to learn it."""
+    seconds = await parts.gate_median("ci")
+    return seconds is None or seconds < SHORT_CI
 
 
 async def _outside(attempt: Attempt, contract: Contract, head: Head) -> list[str]:

@@ -57,6 +57,19 @@ def unstable(reports: Sequence[Report | None], ids: Sequence[str]) -> tuple[str,
     return tuple(id for id in ids if len({_passed(report, id) for report in reports}) > 1)
 
 
+def absent(report: Report, planned: Sequence[str]) -> tuple[str, ...]:
+    """Of the planned tests, those that did not run though their files could be collected: missing
+    or skipped. None where the runner is judged by its exit code."""
+    if report.exit_only:
+        return ()
+    return tuple(
+        id
+        for id in planned
+        if (not report.of(id) and report.broken_file(id) is None)
+        or any(case.outcome is Outcome.SKIPPED for case in report.of(id))
+    )
+
+
 def _passed(report: Report | None, id: str) -> bool:
     cases = report.of(id) if report is not None else ()
     return bool(cases) and all(case.outcome is Outcome.PASSED for case in cases)

@@ -86,12 +86,19 @@ class FunctionBackend:
 
 @asynccontextmanager
 async def at(
-    tmp_path: Path, *, more: str = "", gates: str = "", **about: Any
+    tmp_path: Path,
+    *,
+    more: str = "",
+    gates: str = "",
+    before: str = "",
+    after: str = "",
+    **about: Any,
 ) -> AsyncIterator[World]:
-    """A world with a tests gate; `gates` are lines of [quality-gates], `more` other sections."""
+    """A world with a tests gate; `gates` are lines of [quality-gates], `more` other sections,
+    `before` and `after` stand around the command of the tests."""
     (tmp_path / "suite.py").write_text(SUITE)
-    command = f"{sys.executable} -S -E {tmp_path / 'suite.py'} {{report}}"
-    config = f"{gates}\n[quality-gates.tests]\ncommand = '{command}'\n{more}"
+    command = f"{before}{sys.executable} -S -E {tmp_path / 'suite.py'} {{report}}{after}"
+    config = f"{gates}\n[quality-gates.tests]\ncommand = {json.dumps(command)}\n{more}"
     async with World.at(tmp_path, more=config, **about) as world:
         yield world
 

@@ -173,19 +173,30 @@ async def test_of_a_gate_that_says_200_kilobytes_the_trouble_comes_back(
 async def test_an_exit_code_that_no_test_explains_comes_back_before_landing(
     own_git: None, tmp_path: Path
 ) -> None:
-    async with at(tmp_path) as world:
+    after = "; code=$?; grep -q 'x done$' src/x.txt && exit 3; exit $code"
+    async with at(tmp_path, after=after) as world:
         await began(world)
-        command = world.parts.gates.config.tests_command
-        assert command is not None
-        object.__setattr__(
-            world.parts.gates.config,
-            "tests_command",
-            f"{command}; code=$?; grep -q 'x done$' src/x.txt && exit 3; exit $code",
-        )
         contract = await behaviour(world)
         better: dict[str, str | None] = {"src/x.txt": "x done now\n"}
         _, heard = await implement(world, contract, writes(DONE, better))
     assert "exited with 3" in heard[1]
+
+
+async def test_a_planned_test_that_never_runs_breaks_the_contract(
+    own_git: None, tmp_path: Path
+) -> None:
+    """It goes back first, like anything red."""
+    async with at(tmp_path, before="test ! -e src/hide || rm tests/new.py; ") as world:
+        await began(world)
+        hides: dict[str, str | None] = {**DONE, "src/hide": "x"}
+        over = await failed(world, await behaviour(world), writes(hides))
+        assert over.failure is FailureClass.CONTRACT_BROKEN
+        assert f"{NEW}: missing from the runner's report" in over.findings[0]
+        result, heard = await implement(
+            world, await behaviour(world), writes(hides, {"src/hide": None})
+        )
+        assert isinstance(result.event, ImplementationAccepted)
+        assert len(heard) == 2
 
 
 @pytest.mark.parametrize(("seconds", "runs"), [(299.0, 1), (301.0, 0)])

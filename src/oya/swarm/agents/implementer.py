@@ -9,7 +9,7 @@ from typing import ClassVar
 from oya.agents.answers import AnswerWrong, ImplementerAnswer
 from oya.gates.frozen import changed, digest, frozen_paths
 from oya.gates.globs import among
-from oya.gates.green import unstable
+from oya.gates.green import absent, unstable
 from oya.gates.model import Report
 from oya.gates.shadow import shadows
 from oya.lifecycle.events import CannotDo, ImplementationAccepted
@@ -59,10 +59,10 @@ class ImplementerActor(AgentActor):
                 await attempt.parts.workspaces.restore(attempt.workspace, reference, touched)
                 await attempt.fix([_warning(touched)], FailureClass.CONTRACT_BROKEN)
                 continue
-            findings = await _gates(attempt, contract, head)
+            findings, failure = await _gates(attempt, contract, head)
             if not findings:
                 return await _accept(attempt, contract, head)
-            await attempt.fix(findings, FailureClass.GATE_RED)
+            await attempt.fix(findings, failure)
 
 
 async def _reference(attempt: Attempt, contract: Contract) -> str | Result:
@@ -158,24 +158,30 @@ def _warning(touched: Sequence[str]) -> str:
     )
 
 
-async def _gates(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
-    gates = attempt.parts.gates
+async def _gates(
+    attempt: Attempt, contract: Contract, head: Head
+) -> tuple[list[str], FailureClass]:
+    """What is wrong, and the class of an attempt that ends with it: a planned test that does not
+    run, after all rounds, breaks the contract."""
+    gates, failure = attempt.parts.gates, FailureClass.GATE_RED
     findings = await _outside(attempt, contract, head)
     if findings:
-        return findings
+        return findings, failure
     parts, base = attempt.parts, attempt.base
     if contract.kind in REPORTED:
         evidence = await gates.tests(head.commit)
         findings += await failing_tests(parts, base, contract, evidence)
+        if evidence.report is not None and absent(evidence.report, contract.planned):
+            failure = FailureClass.CONTRACT_BROKEN
     checks = (*contract.checks, *attempt.state.checks)
     findings += await failing_checks(attempt.parts, head.commit, checks)
     if findings:
-        return findings
+        return findings, failure
     for gate in (gates.quick, gates.ci) if await _ci_is_short(parts) else (gates.quick,):
         red = await failing_gate(parts, base, await gate(head.commit))
         if red:
-            return list(red)
-    return []
+            return list(red), failure
+    return [], failure
 
 
 async def _ci_is_short(parts: Parts) -> bool:

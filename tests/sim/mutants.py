@@ -20,7 +20,7 @@ from oya.gates import gates as gates_module
 from oya.gates.evidence import evidence_key
 from oya.gates.red import ContractVerdict
 from oya.lifecycle import failures, table
-from oya.lifecycle.events import LandingLeft
+from oya.lifecycle.events import Defended, LandingLeft
 from oya.lifecycle.failures import FailureClass, Rule
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Phase, Status
@@ -29,9 +29,9 @@ from oya.store.beads import BeadStore
 from oya.store.engine import Delete, Put
 from oya.store.swarms import known_swarm
 from oya.store.writer import Writer
+from oya.swarm import assembly, resume
 from oya.swarm import attempt as attempt_module
 from oya.swarm import lander as lander_module
-from oya.swarm import resume
 from oya.swarm import universe as universe_module
 from oya.swarm.agents import base as agents_base
 from oya.swarm.agents import implementer as implementer_module
@@ -446,6 +446,30 @@ def a_held_bead_is_claimed() -> list[Any]:
 def what_an_actor_had_in_hand_is_lost_when_it_restarts() -> list[Any]:
     """The end of an attempt, say: its agent is taken for busy for ever."""
     return [patch(universe_module, "_hand_back", lambda event: None)]
+
+
+# What a person must see ----------------------------------------------------------------------
+
+
+@mutant(seed=1)
+def weak_work_lands_alone() -> list[Any]:
+    async def nothing(*_: Any) -> tuple[None, str]:
+        return None, ""
+
+    return [patch(assembly, "hold_for", nothing)]
+
+
+@mutant(seed=1)
+def an_approval_is_not_waited_for() -> list[Any]:
+    def defended(s: BeadState, ev: Defended, _: Any) -> table.Step:
+        return table._ready(s, replace(ev, hold=None)), ()
+
+    return [mock.patch.dict(table._ROWS, {Defended: defended})]
+
+
+@mutant(seed=1)
+def a_refactoring_touches_anything() -> list[Any]:
+    return [patch(implementer_module, "among", lambda *_: True)]
 
 
 # The end, and the tracker --------------------------------------------------------------------

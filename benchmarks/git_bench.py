@@ -24,7 +24,7 @@ from oya.repository.workspace import GitWorkspaces
 
 FILES = 20_000
 COMMITS = 5_000
-ROUNDS = 9
+ROUNDS = 3
 LANDED = (10, 100, 1_000)
 LINE = "refs/oya/line/main"
 IDENTITY = {

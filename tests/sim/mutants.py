@@ -21,7 +21,7 @@ from oya.gates.evidence import evidence_key
 from oya.gates.red import ContractVerdict
 from oya.lifecycle import failures, table
 from oya.lifecycle import queue as queue_module
-from oya.lifecycle.events import LandingLeft
+from oya.lifecycle.events import Defended, LandingLeft
 from oya.lifecycle.failures import FailureClass, Rule
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Phase, Status
@@ -31,9 +31,9 @@ from oya.store.beads import BeadStore
 from oya.store.engine import Delete, Put
 from oya.store.swarms import known_swarm
 from oya.store.writer import Writer
+from oya.swarm import assembly, resume
 from oya.swarm import attempt as attempt_module
 from oya.swarm import landing as landing_module
-from oya.swarm import resume
 from oya.swarm import stack as stack_module
 from oya.swarm import universe as universe_module
 from oya.swarm.agents import base as agents_base
@@ -276,7 +276,7 @@ def the_line_moves_before_the_intent_is_durable() -> list[Any]:
     return [patch(LandingQueue, "_advance", advance)]
 
 
-@mutant(seed=51)
+@mutant(seed=64)
 def an_intent_is_forgotten_on_resume() -> list[Any]:
     async def moved(parts: Any, intent: Any) -> bool:
         return False
@@ -343,7 +343,7 @@ def a_batch_lands_though_only_some_of_it_is_green() -> list[Any]:
     return [patch(stack_module, "decide", decide), patch(Stack, "proven", lambda self, most: most)]
 
 
-@mutant(seed=57)
+@mutant(seed=65)
 def a_flaky_test_is_taken_for_green() -> list[Any]:
     return [patch(landing_module, "flickered", lambda *_: None)]
 
@@ -475,6 +475,30 @@ def a_held_bead_is_claimed() -> list[Any]:
 def what_an_actor_had_in_hand_is_lost_when_it_restarts() -> list[Any]:
     """The end of an attempt, say: its agent is taken for busy for ever."""
     return [patch(universe_module, "_hand_back", lambda event: None)]
+
+
+# What a person must see ----------------------------------------------------------------------
+
+
+@mutant(seed=1)
+def weak_work_lands_alone() -> list[Any]:
+    async def nothing(*_: Any) -> tuple[None, str]:
+        return None, ""
+
+    return [patch(assembly, "hold_for", nothing)]
+
+
+@mutant(seed=1)
+def an_approval_is_not_waited_for() -> list[Any]:
+    def defended(s: BeadState, ev: Defended, _: Any) -> table.Step:
+        return table._ready(s, replace(ev, hold=None)), ()
+
+    return [mock.patch.dict(table._ROWS, {Defended: defended})]
+
+
+@mutant(seed=1)
+def a_refactoring_touches_anything() -> list[Any]:
+    return [patch(implementer_module, "among", lambda *_: True)]
 
 
 # The end, and the tracker --------------------------------------------------------------------

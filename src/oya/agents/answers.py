@@ -104,7 +104,8 @@ class RoleAnswer(_Model):
 
 
 class TestWriterAnswer(RoleAnswer):
-    """The contract. kind is required; a plan and files for behaviour, checks for check."""
+    """The contract. kind is required; a plan and files for behaviour, checks for check, for
+    preserve what may be touched, for none why."""
 
     __test__ = False  # not a test class, whatever its name says to pytest
 
@@ -130,6 +131,10 @@ class TestWriterAnswer(RoleAnswer):
             raise ValueError("kind behaviour needs a `test_plan` and `test_files`")
         if self.kind == "check" and not self.checks:
             raise ValueError("kind check needs `checks`")
+        if self.kind == "preserve" and not self.touches:
+            raise ValueError("kind preserve needs `touches`: the files and folders it may change")
+        if self.kind == "none" and not self.why.strip():
+            raise ValueError("kind none needs `why`: a person reads why no machine can prove it")
         return self
 
 

@@ -250,7 +250,7 @@ async def _gates(place: Place, settings: Settings, branch: str, found: Examinati
         base = await _base(place, branch)
         gates = build_gates(settings, place, store, clock)
         for name, run in (("tests", gates.tests), ("quick", gates.quick), ("ci", gates.ci)):
-            await _gate(name, base, run, found)
+            await _gate(name, base, run, found, no_worse=settings.no_worse)
     except OyaError as error:
         found.fail("gates", error)
     finally:
@@ -267,8 +267,15 @@ async def _base(place: Place, branch: str) -> str:
 
 
 async def _gate(
-    name: str, base: str, run: Callable[[str], Awaitable[Any]], found: Examination
+    name: str,
+    base: str,
+    run: Callable[[str], Awaitable[Any]],
+    found: Examination,
+    *,
+    no_worse: bool,
 ) -> None:
+    from oya.gates.baseline import reds
+
     async with _elapsed(f"{name} on {base[:9]}", found.form):
         evidence = await run(base)
     if not evidence.command:
@@ -281,10 +288,12 @@ async def _gate(
     if evidence.ok:
         found.add(name, "ok", f"green on {base[:9]} ({took}{cases})")
         return
-    report = evidence.report
-    red = [c.id for c in report.cases if c.red] if report and not report.exit_only else []
-    named = ", ".join(red[:MAX_NAMED]) or evidence.tail.strip()[-300:]
-    found.add(name, "failed", f"red on {base[:9]} ({took}{cases}): {named}")
+    named = ", ".join(reds([evidence])[:MAX_NAMED])
+    if reds([evidence], no_worse=no_worse):
+        found.add(name, "failed", f"red on {base[:9]} ({took}{cases}): {named}")
+    else:
+        words = f"red on {base[:9]} and may stay so, baseline = no-worse ({took}{cases}): {named}"
+        found.add(name, "warning", words)
 
 
 @asynccontextmanager

@@ -182,6 +182,10 @@ def _claims(claims: Mapping[str, int]) -> str:
 def _contract(record: Mapping[str, Any] | None) -> Iterator[str]:
     if not record:
         return
+    if record.get("kind"):
+        yield f"  {'contract kind':<14}  {record['kind']}"
+    for name in record.get("changes", ()):
+        yield f"  {'changes test':<14}  {_one_line(name)}"
     for name in record.get("fail_to_pass", ()):
         yield f"  {'red to green':<14}  {name}"
     for path in record.get("test_files", ()):

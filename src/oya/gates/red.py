@@ -73,6 +73,29 @@ def judge_contract(
     return ContractVerdict(red, guards, kept, bounded(judge.findings))
 
 
+def judge_preserved(
+    planned: Sequence[str],
+    base: Report,
+    contract: Report,
+    test_files: Sequence[str],
+    project_names: ProjectNames,
+    changes: Collection[str] = (),
+) -> ContractVerdict:
+    """The gate of a contract of kind preserve, which is to be green before and after.
+
+    Tests may be planned, as guards that hold on to what is there; a red one is a finding, as is
+    whatever the contract's files break. Reports and `changes` are as for `judge_contract`.
+    """
+    if contract.exit_only:
+        planned, changes = (EXIT_ONLY,), (EXIT_ONLY,)
+    judge = _Judge(base, contract, frozenset(test_files), project_names, frozenset(changes))
+    red, guards = judge.planned(planned)
+    judge.findings += [f"{id}: is red, and nothing is to change: a guard is green" for id in red]
+    kept = judge.others(frozenset(planned))
+    judge.files()
+    return ContractVerdict((), guards, kept, bounded(judge.findings))
+
+
 class _Judge:
     def __init__(
         self,
@@ -121,6 +144,7 @@ class _Judge:
                 kept.append(case.id)
             if finding := self._lost(case.id):
                 self.findings.append(finding)
+        self.findings += self._not_there()
         told = {case.id for case in self._base.cases if case.outcome is not Outcome.SKIPPED}
         told = {id for id in told if not belongs(id, self._changes)}
         self.findings += [
@@ -143,6 +167,15 @@ class _Judge:
                     f"{broken.file}: cannot be imported since the contract's files are there, "
                     f"and is none of test_files: {gist(broken.message)}"
                 )
+
+    def _not_there(self) -> list[str]:
+        """Tests that are to change, and are none of the base: an id that is misspelt frees
+        nothing, and names a test in the commit that nobody knows."""
+        return [
+            f"{id}: named in `changes`, and is no test of the base"
+            for id in sorted(self._changes)
+            if not self._base.of(id) and self._base.broken_file(id) is None
+        ]
 
     def _unfit(self, id: str, cases: Sequence[Case]) -> str | None:
         if not cases:

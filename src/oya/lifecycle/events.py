@@ -54,21 +54,25 @@ class CheckRevised:
 
 @dataclass(frozen=True, slots=True)
 class ImplementationAccepted:
-    """Gates green on a tree with the frozen files unchanged. `hold`: used where review is off."""
+    """Gates green on a tree with the frozen files unchanged. `hold`, and `why` it waits for a
+    person: used where review is off."""
 
     epoch: int
     commit: str
     base: str
     hold: Hold | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Defended:
-    """The review ended without survivors, for the accepted head `commit`."""
+    """The review ended without survivors, for the accepted head `commit`. `hold`: what it needs
+    a person for before it lands, and `why`."""
 
     epoch: int
     commit: str
     hold: Hold | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,11 @@ class BeadState:
     `text` is a hash of what the tracker says that a contract depends on.
     `contract`, `implementation` and `snapshot` are commits: the accepted contract, the
     last accepted implementation, and the head of the newest unaccepted attempt of this
-    phase entry. `awaits` is the approval that reviewed work still needs, `reviewed` the
-    head that was DEFENDED, `commit` the landed one. `findings` is what the next attempt is
-    told, `brought` the part of it that the phase was entered with, `for_reviewer` what waits
-    for the review of this contract. `leaving` is the epoch of an attempt that a hold or a
-    block has cancelled and whose snapshot is still to come, else 0.
+    phase entry. `awaits` is the approval that reviewed work still needs, `awaits_why` what it
+    is about, `reviewed` the head that was DEFENDED, `commit` the landed one. `findings` is what
+    the next attempt is told, `brought` the part of it that the phase was entered with,
+    `for_reviewer` what waits for the review of this contract. `leaving` is the epoch of an
+    attempt that a hold or a block has cancelled and whose snapshot is still to come, else 0.
     """
 
     id: str
@@ -92,6 +92,7 @@ class BeadState:
     agent: str | None = None
     hold: Hold | None = None
     awaits: Hold | None = None
+    awaits_why: str = ""
     reason: str = ""
     blocked: str = ""
     retry_count: int = 0

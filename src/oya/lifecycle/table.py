@@ -87,6 +87,7 @@ def _enter(state: BeadState, phase: Phase, **changes: Any) -> BeadState:
         "agent": None,
         "hold": None,
         "awaits": None,
+        "awaits_why": "",
         "reason": "",
         "retry_count": 0,
         "done_claims": 0,
@@ -169,22 +170,23 @@ def _implementation_accepted(s: BeadState, ev: e.ImplementationAccepted, limits:
     known: dict[str, Any] = {"implementation": ev.commit, "base": ev.base}
     if limits.review:
         return _enter(s, Phase.REVIEW, **known), ()
-    return _ready(replace(s, **known), ev.commit, ev.hold), ()
+    return _ready(replace(s, **known), ev), ()
 
 
 def _defended(s: BeadState, ev: e.Defended, _: Limits) -> Step:
     _need(s, ev, s.phase is Phase.REVIEW and ev.hold in _LANDS_WITH)
     _need(s, ev, ev.commit == s.implementation, f"the head to review is {s.implementation}")
-    return _ready(s, ev.commit, ev.hold), ()
+    return _ready(s, ev), ()
 
 
-def _ready(s: BeadState, commit: str, hold: Hold | None) -> BeadState:
-    after = _enter(s, Phase.LANDING, reviewed=commit, awaits=hold)
-    return _await_approval(after) if hold else after
+def _ready(s: BeadState, ev: e.ImplementationAccepted | e.Defended) -> BeadState:
+    after = _enter(s, Phase.LANDING, reviewed=ev.commit, awaits=ev.hold, awaits_why=ev.why)
+    return _await_approval(after) if ev.hold else after
 
 
 def _await_approval(s: BeadState) -> BeadState:
-    return _stop(s, Status.HELD, f"waits for oya approve ({s.awaits})", s.awaits)
+    about = f": {s.awaits_why}" if s.awaits_why else ""
+    return _stop(s, Status.HELD, f"waits for oya approve ({s.awaits}){about}", s.awaits)
 
 
 def _contested(s: BeadState, ev: e.Contested, limits: Limits) -> Step:
@@ -369,7 +371,7 @@ def _held_for(s: BeadState, ev: e.Event, holds: frozenset[Hold]) -> None:
 
 def _approved(s: BeadState, ev: e.Approved, _: Limits) -> Step:
     _held_for(s, ev, APPROVABLE)
-    return _pend(_person(s, ev.note), awaits=None), ()
+    return _pend(_person(s, ev.note), awaits=None, awaits_why=""), ()
 
 
 def _rejected(s: BeadState, ev: e.Rejected, _: Limits) -> Step:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from oya.agents.port import Backend
 from oya.agents.prompts import Prompts
 from oya.clock import Clock
 from oya.errors import OyaError
+from oya.gates.baseline import reds
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig
 from oya.gates.gates import Gates
 from oya.gates.port import EvidenceBook
 from oya.gates.runner import ProcessRunner
 from oya.lifecycle.events import Event
-from oya.lifecycle.model import Hold, Limits, Role
+from oya.lifecycle.model import Hold, Limits, Phase, Role, Status
 from oya.processes.port import Command, Processes, shell
 from oya.processes.real import GuardedProcesses
 from oya.repository.follow import follow
@@ -40,11 +41,14 @@ from oya.swarm.board import Board
 from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
+from oya.swarm.holds import hold_for
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.swarm.sandboxes import environment, sandboxes, wanted
 from oya.trackers import Tracker, detect
 
+RUNS_WITHIN = 2000
+"""Events, the newest, among which runs of a gate are looked for."""
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
 
@@ -71,6 +75,7 @@ class Parts:
     board: Board
     branch: str
     meter: Meter
+    _kinds: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def role_of(self, claim: Claim) -> Role:
         """The role a claim was made for."""
@@ -95,9 +100,10 @@ class Parts:
         """A folder for the output of one attempt alone."""
         return self.place.state / f"logs/attempts/{_safe(claim.bead)}-{claim.epoch}"
 
-    def approval(self) -> Hold | None:
-        """What reviewed work waits for, if anything."""
-        return None if self.settings.continuous_deployment.enabled else Hold.APPROVAL
+    async def hold_for(self, contract: Contract, base: str, commit: str) -> tuple[Hold | None, str]:
+        """What this work, on `base`, needs a person for before it lands, and about what in words;
+        `(None, "")`: nothing. One approval is for all that the words name."""
+        return await hold_for(self.settings, self.repo, contract, base, commit)
 
     async def apply(
         self,
@@ -163,21 +169,35 @@ class Parts:
         return await self._reds(commit, fresh=True) if red else []
 
     async def _reds(self, commit: str, *, fresh: bool) -> list[str]:
-        red = []
-        for evidence in (
+        ran = (
             await self.gates.tests(commit, fresh=fresh),
             await self.gates.quick(commit, fresh=fresh),
             await self.gates.ci(commit, fresh=fresh),
-        ):
-            if not evidence.ok:
-                report = evidence.report
-                if evidence.empty:
-                    continue  # nothing to test yet is nothing red
-                named = report if report and not report.exit_only else None
-                failed = [case.id for case in named.cases if case.red] if named else []
-                failed += [broken.file for broken in named.broken] if named else []
-                red += failed or [f"{evidence.gate}: {evidence.tail.strip()[-200:]}"]
-        return list(dict.fromkeys(red))
+        )
+        empty = any(evidence.empty for evidence in ran)
+        may_be = not empty or not await self.behaviour_landed()
+        return reds(ran, no_worse=self.settings.no_worse, may_be_empty=may_be)
+
+    async def behaviour_landed(self) -> bool:
+        """Whether a contract of kind behaviour has landed, so that there are tests to collect."""
+        for state in tuple(self.store.beads.all().values()):
+            if state.phase is Phase.LANDED and state.status is Status.COMPLETE:
+                if (kind := self._kinds.get((state.id, state.epoch))) is None:
+                    row = await self.store.contracts.get(state.id)
+                    kind = self._kinds[state.id, state.epoch] = str((row or {}).get("kind"))
+                if kind == "behaviour":
+                    return True
+        return False
+
+    async def gate_median(self, gate: str) -> float | None:
+        """The median of the seconds that the newest runs of a gate took here, at most 20 of them;
+        None where none is known. The log is read once, and not far back."""
+        if gate not in self.meter.runs:
+            log = self.store.events
+            since = max(log.last - RUNS_WITHIN, 0)
+            ran = [r for r in await log.since(since, RUNS_WITHIN) if r.event == "gate_ran"]
+            self.meter.know(gate, [r.data.get("seconds") for r in ran if r.reason == gate])
+        return self.meter.median(gate)
 
 
 def _safe(text: str) -> str:

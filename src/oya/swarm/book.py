@@ -28,6 +28,7 @@ class StoreBook:
     async def record(self, evidence: Evidence, row: dict[str, Any] | None) -> None:
         """See `EvidenceBook.record`: event, count and evidence are one commit."""
         self._meter.add("gates", evidence.seconds, evidence.cpu_seconds)
+        self._meter.ran(evidence.gate, evidence.seconds)
         ran, swarm, gate = run_to_json(evidence), self._swarm, evidence.gate
         if row is not None:
             await self._store.evidence.put(

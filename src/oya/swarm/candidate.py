@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oya.gates.globs import among
 from oya.gates.model import Evidence
+from oya.gates.protected import NOT_LANDED
 from oya.lifecycle.model import BeadState, Role
 from oya.repository.encode import encode
 from oya.swarm.assembly import Parts
 from oya.swarm.contract import Contract
 from oya.swarm.line import Line
-
-OWN = (".oya", ".beads")
-"""Folders in which no agent's edit gets into an accepted tree."""
 
 CANDIDATES = "refs/oya/candidates"
 DEFAULT_MESSAGE = "{title}\n\n{description}"
@@ -90,7 +89,7 @@ async def build_candidate(
     closing: dict[str, bytes] | None,
 ) -> Candidate:
     """One squashed commit of a bead on `base`; `closing` is the tracker's file without it."""
-    stray = [c.path for c in await parts.repo.diff(base, tree) if c.path.split("/")[0] in OWN]
+    stray = [c.path for c in await parts.repo.diff(base, tree) if among(c.path, NOT_LANDED)]
     if stray:
         tree = await parts.repo.take_paths(tree, base, stray)
     if closing:

@@ -286,6 +286,11 @@ class Settings(SwarmFile):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def no_worse(self) -> bool:
+        """Whether tests that are red on the base may stay red (`baseline = "no-worse"`)."""
+        return self.quality_gates.baseline == "no-worse"
+
+    @property
     def limits(self) -> Limits:
         """The bounds of the transition table."""
         return Limits(
@@ -299,7 +304,8 @@ class Settings(SwarmFile):
     @property
     def rules(self) -> dict[str, Any]:
         """What a swarm's first event says of how it judges: limits, the gates there are, what
-        of a batch is proven, and for how long what is over stays."""
+        of a batch is proven, for how long what is over stays, which kinds of contract land
+        without a person, and what a base that is red means."""
         gates = self.quality_gates
         there = {"quick": gates.quick, "tests": gates.tests.command, "ci": gates.ci}
         return {
@@ -307,6 +313,8 @@ class Settings(SwarmFile):
             "gates": [name for name, is_ in there.items() if is_],
             "prove": self.landing.prove,
             "retention": self.store.retention,
+            "unattended": list(self.contract.unattended),
+            "baseline": gates.baseline,
         }
 
     @property

@@ -38,12 +38,9 @@ TODAY: dict[str, tuple[object, ...]] = {
     "workspace.copy": ([],),
     "workspace.keep": ([".venv", "node_modules", "target"],),
     "quality-gates.history": (False,),
-    "quality-gates.baseline": ("green",),
     "quality-gates.moon": ("auto",),
-    "contract.unattended": (["behaviour", "check"], ["check", "behaviour"]),
     "planner.split": (False,),
     "landing.remote": ("",),
-    "landing.protected": ([],),
     "budget.usd": (None,),
     "budget.tokens": (None,),
     "budget.sessions": (None,),
@@ -280,8 +277,8 @@ def _not_built(settings: Settings) -> Iterator[Problem]:
 
 
 def _misfits(settings: Settings) -> Iterator[Problem]:
-    """Names of backends that nothing defines, an expression that cannot be read, and what is
-    said about a sandbox that is not there."""
+    """Names of backends that nothing defines, an expression that cannot be read, a baseline that
+    nothing could be held against, and what is said about a sandbox that is not there."""
     from oya.beads.where import parse_where
 
     named = {f"roles.{role}.backend": own.backend for role, own in settings.roles.items()}
@@ -289,6 +286,13 @@ def _misfits(settings: Settings) -> Iterator[Problem]:
         if name is not None and name not in settings.backends:
             yield key, f"names an unknown backend, `{name}`; {_known_backends(settings, name)}"
     yield from _of_no_sandbox(settings)
+    tests = settings.quality_gates.tests
+    if settings.no_worse and (not tests.command or tests.report == "none"):
+        yield (
+            "quality-gates.baseline",
+            '= "no-worse" needs a tests gate with a report, `quality-gates.tests`: '
+            "without one nobody can tell which tests were red before",
+        )
     try:
         parse_where(settings.tracker.where)
     except ConfigError as error:

@@ -9,11 +9,17 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from oya.agents.answers import TestWriterAnswer
+from oya.gates.feedback import clip
 from oya.gates.red import ContractVerdict
 from oya.lifecycle.model import Check
 from oya.repository.port import Head
 from oya.store.head import fields_of
 from oya.swarm.messages import Claim
+
+PROVES = ("behaviour", "check")
+"""The kinds in which something is red before and green after."""
+NAMED = 20
+"""Names that a finding about coverage lists, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,11 @@ class Contract:
         )
 
     @property
+    def touches(self) -> tuple[str, ...]:
+        """Globs of what a refactoring (kind preserve) may change; empty: anything."""
+        return tuple(self.answer.get("touches", ())) if self.kind == "preserve" else ()
+
+    @property
     def planned(self) -> tuple[str, ...]:
         """Every planned test that was there when the contract was accepted."""
         return (*self.fail_to_pass, *self.guards)
@@ -89,10 +100,35 @@ class Contract:
         return cls(**data)
 
 
-def uncovered(criteria: Sequence[str], answer: TestWriterAnswer) -> list[str]:
-    """Which acceptance criteria (AC1…) and error variants no planned test or check names."""
-    covered = {name.strip() for item in answer.test_plan for name in item.covers}
-    covered |= {check.clause.strip() for check in answer.checks}
-    wanted = {f"AC{n}": text for n, text in enumerate(criteria, 1)}
+def coverage(criteria: Sequence[str], answer: TestWriterAnswer) -> list[str]:
+    """What is wrong with the names in `covers`, for the test writer; nothing: all is covered.
+
+    Each acceptance criterion (AC1…), postcondition (P1…) and error variant is to be named by a
+    planned test, or by the clause of a check, and `covers` is to name nothing else. A text
+    stands for its number. Kinds that prove nothing new (preserve, none) cover nothing.
+    """
+    wanted = {
+        **_numbered("AC", criteria),
+        **_numbered("P", answer.postconditions),
+        **{error.strip(): error.strip() for error in answer.error_variants if error.strip()},
+    }
+    named = {name.strip() for item in answer.test_plan for name in item.covers}
+    covered = named | {check.clause.strip() for check in answer.checks}
     missing = [name for name, text in wanted.items() if not {name, text} & covered]
-    return missing + [error for error in answer.error_variants if error.strip() not in covered]
+    unknown = sorted(named - {*wanted, *wanted.values()})
+    findings = []
+    if missing and answer.kind in PROVES:
+        findings.append(f"no planned test covers: {_listed(missing)} (name them in `covers`)")
+    if unknown:
+        known = _listed(list(wanted)) or "nothing"
+        findings.append(f"`covers` names what is not there: {_listed(unknown)}; there is {known}")
+    return findings
+
+
+def _numbered(letters: str, texts: Sequence[str]) -> dict[str, str]:
+    return {f"{letters}{n}": text.strip() for n, text in enumerate(texts, 1)}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(clip(name, 100) for name in names[:NAMED])}{more}"

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from oya.gates import checks
-from oya.gates.model import Outcome, Report, belongs
+from oya.gates import baseline, checks
+from oya.gates.model import Evidence, Outcome, Report, belongs
 from oya.lifecycle.model import Check
 from oya.swarm.assembly import Parts
 from oya.swarm.contract import Contract
 
 
-async def passing(parts: Parts, base: str, contract: Contract) -> tuple[str, ...]:
-    """pass_to_pass: what passes on `base`, minus what the contract means to change."""
-    return still_passing((await parts.gates.tests(base)).report, (contract,))
-
-
-def still_passing(report: Report | None, contracts: Iterable[Contract]) -> tuple[str, ...]:
-    """What passes by the base's report, minus what any of the contracts means to change."""
+def passing(report: Report | None, contracts: Iterable[Contract]) -> tuple[str, ...]:
+    """pass_to_pass: what passes by the base's report, minus what the contracts mean to change."""
     if report is None:
         return ()
     meant = frozenset(id for c in contracts for id in (*c.changes, *c.fail_to_pass))
@@ -26,6 +21,31 @@ def still_passing(report: Report | None, contracts: Iterable[Contract]) -> tuple
         for case in report.cases
         if case.outcome is Outcome.PASSED and not belongs(case.id, meant)
     )
+
+
+async def failing_tests(
+    parts: Parts, base: str, contracts: Sequence[Contract], tests: Evidence
+) -> tuple[str, ...]:
+    """What is wrong with a tree on `base` by its tests gate, in words; it is to keep all of
+    `contracts`."""
+    before = await parts.gates.tests(base, urgent=True)
+    return baseline.judge_tests(
+        tests,
+        before,
+        [id for contract in contracts for id in contract.fail_to_pass],
+        [id for contract in contracts for id in contract.guards],
+        passing(before.report, contracts),
+        [id for contract in contracts for id in contract.changes],
+        no_worse=parts.settings.no_worse,
+    )
+
+
+async def failing_gate(parts: Parts, base: str, gate: Evidence) -> tuple[str, ...]:
+    """The same by `quick` or `ci`; with no-worse the base's own evidence may excuse it."""
+    if gate.ok or not parts.settings.no_worse:
+        return baseline.judge_gate(gate, None)
+    on_base = {"quick": parts.gates.quick, "ci": parts.gates.ci}[gate.gate]
+    return baseline.judge_gate(gate, await on_base(base))
 
 
 async def failing_checks(parts: Parts, commit: str, wanted: Iterable[Check]) -> tuple[str, ...]:

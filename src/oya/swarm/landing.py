@@ -36,6 +36,8 @@ log = structlog.get_logger()
 LATER_FIRST = 2.0
 LATER_LIMIT = 300.0
 """Seconds for which a bead is passed over after something kept it from being proven."""
+SLOW = 300.0
+"""Seconds that `ci` takes by its median, from which on only the top of a batch is proven."""
 RED_AGAIN = 900.0
 """Seconds until something is tried again on a base that was red."""
 
@@ -114,7 +116,8 @@ class LandingQueue:
 
     async def _stack_more(self) -> None:
         """As many batches as are worth proving, of the beads that are ready."""
-        while room := self._room():
+        prove_ = self._parts.settings.landing.prove or await self._usual()
+        while room := self._room(prove_):
             batch: list[Member] = []
             ready = tuple(islice(self._ready(), room))
             if not ready:
@@ -134,14 +137,18 @@ class LandingQueue:
                 point("landing.started")
                 self._stack.put(batch)
 
-    def _room(self) -> int:
+    async def _usual(self) -> queue.Prove:
+        """Every commit is proven, unless that takes too long."""
+        seconds = await self._parts.gate_median("ci")
+        return "top" if seconds is not None and seconds > SLOW else "all"
+
+    def _room(self, prove_: queue.Prove) -> int:
         if self._line.rewritten or self._on_red_base():
             return 0
         if any(suspect.bead in self._flaky for suspect in self._suspects):
             return 0  # it was passed by once, and has its turn now
         settings = self._parts.settings.landing
         stack, at_once = self._stack, self._parts.gates.slots
-        prove_ = settings.prove or "all"
         room = queue.room(len(stack), len(stack.ends), at_once, settings.batch, prove_, self._odds)
         return max(min(room, self._left - len(stack)), 0)
 

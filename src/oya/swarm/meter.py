@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import resource
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from oya.agents.port import Usage
+
+RUNS = 20
+"""Runs of a gate that its median is of, at most."""
 
 
 @dataclass
@@ -16,11 +22,27 @@ class Meter:
     seconds: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
     used: dict[str, Usage] = field(default_factory=dict)
+    runs: dict[str, deque[float]] = field(default_factory=dict)
 
     def add(self, kind: str, seconds: float, cpu: float) -> None:
         """Seconds of wall and CPU time spent on `kind` (agents, gates)."""
         self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
         self.cpu[kind] = self.cpu.get(kind, 0.0) + cpu
+
+    def know(self, gate: str, seconds: Iterable[object]) -> None:
+        """What runs of a gate took before; from now on those that come are counted with them."""
+        numbers = (float(one) for one in seconds if isinstance(one, int | float))
+        self.runs[gate] = deque(numbers, maxlen=RUNS)
+
+    def ran(self, gate: str, seconds: float) -> None:
+        """A gate has run."""
+        if gate in self.runs:
+            self.runs[gate].append(seconds)
+
+    def median(self, gate: str) -> float | None:
+        """Of the newest runs of a gate, at most 20; None where none is known."""
+        known = self.runs.get(gate)
+        return median(known) if known else None
 
     def usage(self, backend: str, usage: Usage) -> None:
         """Add what one turn used; a backend that says nothing stays unknown."""

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from oya.gates.checks import timeless
-from oya.gates.feedback import feedback
-from oya.gates.green import judge_implementation, unstable
+from oya.gates.green import unstable
 from oya.gates.model import Evidence, Outcome, Report
 from oya.lifecycle.model import Check
 from oya.swarm.assembly import Parts
 from oya.swarm.contract import Contract
-from oya.swarm.judgement import failing_checks, still_passing
+from oya.swarm.judgement import failing_checks, failing_gate, failing_tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ async def prove(
     is made beside. `fresh`: by real runs, whatever is known of that tree.
     """
     gates = parts.gates
-    quick, ci, *others, before = await side_by_side(
+    quick, ci, *others, _ = await side_by_side(
         gates.quick(commit, fresh=fresh, urgent=True),
         gates.ci(commit, fresh=fresh, urgent=True),
         *([] if gates.tests_are_ci else [gates.tests(commit, fresh=fresh, urgent=True)]),
@@ -62,13 +61,14 @@ async def prove(
     )
     tests = others[0] if others else ci
     ran = (quick, tests, ci)
-    findings = [] if quick.ok else [feedback(quick)]
-    findings = findings or _by_report(tests.report, promised, before.report)
-    for evidence in (tests, ci):
-        if not findings and not evidence.ok and not evidence.empty:
-            findings = [feedback(evidence)]
+    contracts = [one.contract for one in promised]
+    findings = (
+        await failing_gate(parts, base, quick)
+        or await failing_tests(parts, base, contracts, tests)
+        or await failing_gate(parts, base, ci)
+    )
     if findings:
-        return Proof(ran, tuple(findings), _accused(tests.report, promised))
+        return Proof(ran, findings, _accused(tests.report, promised))
     for one in promised:
         broken = await failing_checks(parts, commit, (*one.contract.checks, *one.checks))
         if broken:
@@ -96,23 +96,6 @@ async def side_by_side(*gates: Awaitable[Evidence]) -> list[Evidence]:
         if isinstance(one, BaseException):
             raise one
     return [one for one in ended if isinstance(one, Evidence)]
-
-
-def _by_report(
-    report: Report | None, promised: Sequence[Promised], before: Report | None
-) -> list[str]:
-    if report is None or not promised:
-        return []
-    contracts = [one.contract for one in promised]
-    return list(
-        judge_implementation(
-            report,
-            [id for contract in contracts for id in contract.fail_to_pass],
-            [id for contract in contracts for id in contract.guards],
-            still_passing(before, contracts),
-            [id for contract in contracts for id in contract.changes],
-        )
-    )
 
 
 def _accused(report: Report | None, promised: Sequence[Promised]) -> str | None:

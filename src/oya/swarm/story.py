@@ -109,9 +109,16 @@ def _cannot(r: EventRecord) -> str:
     return f"{r.agent or 'The agent'} says {said}: {why_}.{question}"
 
 
+_PROOF = {
+    "preserve": "all that passes on the base is to pass after it",
+    "none": "no machine can prove it",
+}
+
+
 def _accepted(r: EventRecord) -> str:
     kind = r.data.get("kind")
-    return f"The contract was accepted ({kind}): red on the base for the right reason."
+    proof = _PROOF.get(str(kind), "red on the base for the right reason")
+    return f"The contract was accepted ({kind}): {proof}."
 
 
 def _check_accepted(r: EventRecord) -> str:
@@ -122,7 +129,8 @@ def _check_accepted(r: EventRecord) -> str:
 
 
 def _implemented(r: EventRecord) -> str:
-    return f"The implementation was accepted: gates green at {_commit(r)}, frozen files untouched."
+    green = f"The implementation was accepted: gates green at {_commit(r)}, frozen files untouched."
+    return f"{green}{_hold(r)}"
 
 
 def _defended(r: EventRecord) -> str:
@@ -132,7 +140,8 @@ def _defended(r: EventRecord) -> str:
 def _hold(r: EventRecord) -> str:
     if not r.data.get("hold"):
         return ""
-    return f" It waits for a person: {str(r.data['hold']).replace('_', ' ')}."
+    about = f" ({_words(r.reason)})" if r.reason else ""
+    return f" It waits for a person: {str(r.data['hold']).replace('_', ' ')}{about}."
 
 
 def _person(did: str) -> Callable[[EventRecord], str]:

@@ -107,7 +107,8 @@ def landed_trees_were_green(log: Log) -> Iterator[Found]:
         tree = judged.get(landing.proven)
         ran = [_last_run(log, key, seq, tree) for key in keys]
         for key, run in zip(keys, ran, strict=True):
-            if wrong := _not_green(run, tree):
+            wrong = _not_green(run, tree)
+            if wrong and not (_no_worse(log, landing) and _was_red(log, run, tree)):
                 what = f"{landing.bead}: evidence {text(key)} of {text(landing.commit)} {wrong}"
                 yield what, landing.bead, seq
         settings = log.settings(landing.started["swarm"], landing.started["seq"])
@@ -145,6 +146,34 @@ def _last_run(log: Log, key: str, before: int, tree: str | None = None) -> Row |
     return runs[-1] if runs else None
 
 
+def _no_worse(log: Log, landing: Landing) -> bool:
+    """Whether what was red on the base was allowed to stay so."""
+    started = landing.started
+    return log.settings(started["swarm"], started["seq"]).get("baseline") == "no-worse"
+
+
+def _was_red(log: Log, run: Row | None, tree: str | None) -> bool:
+    """Whether all that is red in a run of that tree was red in an earlier one, on another tree."""
+    if run is None or run["data"]["tree"] != tree:
+        return False
+    now = run["data"].get("red") or ()
+    return any(
+        _holds_all(before["data"].get("red") or (), now)
+        for before in log.named["gate_ran"]
+        if before["seq"] < run["seq"]
+        and before["reason"] == run["reason"]
+        and before["data"]["tree"] != tree
+        and not before["data"]["ok"]
+    )
+
+
+def _holds_all(before: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether each of these red tests was red by itself or with its file, as far as is listed."""
+    if len(before) >= RED_LISTED or len(now) >= RED_LISTED:
+        return True
+    return all(any(red == one or red.startswith(f"{one}::") for one in before) for red in now)
+
+
 def _not_green(run: Row | None, tree: str | None) -> str:
     if run is None:
         return "is of no run"
@@ -156,13 +185,40 @@ def _not_green(run: Row | None, tree: str | None) -> str:
 
 @promise
 def contracts_were_red(log: Log) -> Iterator[Found]:
-    """A landed bead's contract was red on its recorded base, for one of its own tests or checks."""
+    """A landed bead's contract was red on its recorded base, for one of its own tests or checks;
+    one that preserves was red there for nothing new, and of kind none nothing is known."""
     for landing in landings(log):
         accepted = landing.contract
         if accepted is None:
             yield f"{landing.bead} landed without a contract", landing.bead, landing.landed["seq"]
         elif wrong := _not_red(log, accepted):
             yield f"{landing.bead}: the contract of {told(accepted)} {wrong}", landing.bead, None
+
+
+@promise
+def held_work_was_approved(log: Log) -> Iterator[Found]:
+    """What was accepted with a reason to hold it began to land after a person approved it, and
+    a contract of a kind that may not land alone had such a reason."""
+    for bead, rows in log.steps.items():
+        kind, waits = None, False
+        for row in rows:
+            name, seq, hold = row["event"], row["seq"], row["data"].get("hold")
+            if name == "contract_accepted":
+                kind = row["data"].get("kind")
+            elif name in ("defended", "implementation_accepted"):
+                waits = hold is not None
+                if row["to"].startswith("landing") and not waits and _is_weak(log, row, kind):
+                    yield f"{bead}: {told(row)} holds nothing, its contract is {kind}", bead, seq
+            elif name == "approved":
+                waits = False
+            elif name == "landing_started" and waits:
+                yield f"{bead}: {told(row)}, and nobody has approved it", bead, seq
+
+
+def _is_weak(log: Log, row: Row, kind: str | None) -> bool:
+    """Whether that kind of contract may not land alone. Versions before 0.2 do not say."""
+    alone = log.settings(row["swarm"], row["seq"]).get("unattended")
+    return alone is not None and kind is not None and kind not in alone
 
 
 def named_trees(row: Row) -> list[str]:
@@ -172,7 +228,9 @@ def named_trees(row: Row) -> list[str]:
 
 
 def _not_red(log: Log, accepted: Row) -> str:
-    red = accepted["data"].get("red")
+    red, kind = accepted["data"].get("red"), accepted["data"].get("kind")
+    if kind == "none":
+        return ""
     if red is None:
         return "" if accepted["seq"] < log.told_since else "has no evidence"
     if "checks" in red:
@@ -185,7 +243,19 @@ def _not_red(log: Log, accepted: Row) -> str:
     for commit, run in zip(named_trees(accepted), (before, after), strict=True):
         if wrong := _of_another_tree(log, accepted, commit, run["tree"]):
             return wrong
+    if kind == "preserve":
+        return _new_red(before, after)
     return _own_red(after, accepted["data"].get("fail_to_pass") or ())
+
+
+def _new_red(before: Row, after: Row) -> str:
+    """What a contract that preserves has broken."""
+    was, now = before.get("red") or (), after.get("red") or ()
+    if (after["ok"] or after.get("empty")) and not now:
+        return ""
+    if before["ok"] or (len(was) < RED_LISTED and not set(now) <= set(was)):
+        return "was to preserve what holds, and was red"
+    return ""
 
 
 def _of_another_tree(log: Log, accepted: Row, commit: str, tree: str) -> str:

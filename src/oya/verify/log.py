@@ -21,7 +21,7 @@ SECONDS = len("2026-01-01T00:00:00")
 """As much of a time as is compared: some write fractions of a second, others do not."""
 STARTS = ("swarm_starting", "swarm_continued")
 _SAY = (*STARTS, "swarm_changed", "target_capped")
-_SETTINGS = ("target", "limits", "gates", "beads")
+_SETTINGS = ("target", "limits", "gates", "beads", "unattended", "baseline")
 
 
 class Log:

@@ -23,6 +23,7 @@ from oya.verify.history import Breach, History
 from oya.verify.landings import (
     contracts_were_red,
     each_bead_lands_once,
+    held_work_was_approved,
     landed_on_the_recorded_base,
     landed_trees_were_green,
     log_and_line_agree,
@@ -60,6 +61,7 @@ PROMISES: tuple[Promise, ...] = (
     crashed_agents_pause,
     nothing_runs_after_the_end,
     contracts_were_red,
+    held_work_was_approved,
     landed_trees_were_green,
     only_a_batch_is_proven_by_its_top,
     landed_on_the_recorded_base,

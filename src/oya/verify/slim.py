@@ -39,7 +39,7 @@ _DATA = frozenset(
             "limits",
             "gates",
             "prove",
-            *("retention", "beads", "hold"),
+            *("retention", "beads", "hold", "kind", "unattended", "baseline"),
         ),
     }
 )
@@ -71,8 +71,8 @@ def slim(row: Row) -> Row:
 
 
 def _is_read(key: str, value: object) -> bool:
-    """No beads are all of them, which is not the same as nothing said."""
-    return key in _DATA and (value not in _NOTHING or key == "beads")
+    """No beads are all of them, which is not the same as nothing said; nor are no kinds."""
+    return key in _DATA and (value not in _NOTHING or key in ("beads", "unattended"))
 
 
 def _once(value: object) -> object:

@@ -95,7 +95,7 @@ def test_answers_of_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["a", "./a/b.py", "a//b", "ä/ü.py", "a b"])
 def test_paths_inside(tmp_path: Path, path: str) -> None:
-    found = read(tmp_path, Role.TEST_WRITER, {"kind": "none", "touches": [path]})
+    found = read(tmp_path, Role.TEST_WRITER, {"kind": "preserve", "touches": [path]})
     assert found.touches == [os.path.normpath(path)]
 
 
@@ -111,6 +111,8 @@ def test_paths_inside(tmp_path: Path, path: str) -> None:
         (Role.TEST_WRITER, {**BEHAVIOUR, "test_plan": []}, "needs a `test_plan`"),
         (Role.TEST_WRITER, {**BEHAVIOUR, "test_files": []}, "`test_files`"),
         (Role.TEST_WRITER, {"kind": "check"}, "kind check needs `checks`"),
+        (Role.TEST_WRITER, {"kind": "preserve"}, "kind preserve needs `touches`"),
+        (Role.TEST_WRITER, {"kind": "none", "why": " "}, "kind none needs `why`"),
         (Role.TEST_WRITER, {**BEHAVIOUR, "test_plan": [{"id": "x"}]}, "test_plan.0.kind"),
         (Role.TEST_WRITER, {**BEHAVIOUR, "test_plan": [{**PLAN, "id": ""}]}, "test_plan.0.id"),
         (Role.TEST_WRITER, {**BEHAVIOUR, "test_plan": [{**PLAN, "id": "a\nb"}]}, "one line"),

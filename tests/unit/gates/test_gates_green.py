@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oya.gates import Case, Outcome, Report
-from oya.gates.green import judge_implementation, unstable
+from oya.gates.green import absent, judge_implementation, unstable
 from oya.gates.model import Broken
 
 A, B, C = "t.py::a", "t.py::b", "t.py::TestC::c"
@@ -77,3 +77,20 @@ def test_a_verdict_that_differs_is_unstable() -> None:
     assert unstable([GREEN, report(Outcome.SKIPPED)], [A]) == (A,)
     assert unstable([GREEN, None], [A]) == (A,)
     assert unstable([report(Outcome.FAILED)] * 3, [A]) == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "gone"),
+    [
+        (GREEN, ()),
+        (report(Outcome.FAILED), ()),
+        (report(Outcome.SKIPPED, "later"), (A,)),
+        (Report(GREEN.cases[1:]), (A,)),
+        (Report(GREEN.cases[1:], (Broken("t.py", "E   boom", "other"),)), ()),
+        (Report((Case("ci", Outcome.FAILED),)), ()),
+    ],
+)
+def test_a_planned_test_that_does_not_run_is_told_from_a_red_one(
+    now: Report, gone: tuple[str, ...]
+) -> None:
+    assert absent(now, [A, B]) == gone

@@ -12,7 +12,7 @@ from oya.gates import Case, Outcome, Report
 from oya.gates.model import Broken, ancestors, file_of
 from oya.gates.project import project_names
 from oya.gates.reason import Reason, of_case, of_collection
-from oya.gates.red import ContractVerdict, judge_contract
+from oya.gates.red import ContractVerdict, judge_contract, judge_preserved
 
 NAMES = project_names(["src/larder/amount.py", "tests/helpers.py", "docs/shop/plan.md", "one.py"])
 RED = "AssertionError: assert 1 == 2"
@@ -288,3 +288,48 @@ def test_why_a_case_in_javascript_is_red(message: str, ok: bool) -> None:
 )
 def test_why_a_file_cannot_be_collected(message: str, why: Reason) -> None:
     assert of_collection(message, NAMES) is why
+
+
+@pytest.mark.parametrize("id", ["t_old.py::c", "t_gone.py::a", "t_old.py", "t_old.py::b[3]"])
+def test_only_a_test_of_the_base_can_be_changed(id: str) -> None:
+    contract = Report((*BASE.cases, *failed("t_new.py::x")))
+    (finding,) = judge(["t_new.py::x"], BASE, contract, changes=[id]).findings
+    assert finding == f"{id}: named in `changes`, and is no test of the base"
+
+
+def preserve(
+    planned: Sequence[str], contract: Report, changes: Sequence[str] = ()
+) -> ContractVerdict:
+    return judge_preserved(planned, BASE, contract, ["t_new.py"], NAMES, changes)
+
+
+def test_to_preserve_needs_no_test() -> None:
+    found = preserve([], BASE)
+    assert found == ContractVerdict((), (), tuple(case.id for case in BASE.cases), ())
+
+
+def test_guards_of_what_is_preserved_are_green() -> None:
+    green = preserve(["t_new.py::x"], Report((*BASE.cases, *passed("t_new.py::x"))))
+    assert (green.ok, green.guards) == (True, ("t_new.py::x",))
+    red = preserve(["t_new.py::x"], Report((*BASE.cases, *failed("t_new.py::x"))))
+    assert red.findings == ("t_new.py::x: is red, and nothing is to change: a guard is green",)
+    absent = preserve(["t_new.py::x"], BASE)
+    assert "not in the runner's report" in absent.findings[0]
+
+
+def test_a_contract_that_preserves_breaks_nothing() -> None:
+    assert "is gone" in preserve([], Report(BASE.cases[1:])).findings[0]
+    assert preserve([], Report(BASE.cases[1:]), changes=["t_old.py::a"]).ok
+    unplanned = preserve([], Report((*BASE.cases, *failed("t_new.py::z"))))
+    assert "not in the test plan" in unplanned.findings[0]
+
+
+def test_a_guard_that_waits_for_a_name_is_red() -> None:
+    broken = Broken("t_new.py", "E   ImportError: …", "missing_project_name")
+    assert "is red" in preserve(["t_new.py::x"], Report(BASE.cases, (broken,))).findings[0]
+
+
+def test_where_only_the_exit_code_counts_it_is_to_stay_green() -> None:
+    ok, bad = Report(passed("ci")), Report(failed("ci"))
+    assert judge_preserved([], ok, ok, [], NAMES).ok
+    assert not judge_preserved([], ok, bad, [], NAMES).ok

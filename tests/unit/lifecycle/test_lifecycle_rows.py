@@ -214,6 +214,20 @@ class TestReview:
         after = held(hold)
         assert (after.where, after.hold) == ("landing/held", hold)
 
+    def test_what_it_is_held_for_is_said_until_it_is_approved(self) -> None:
+        ready = apply(
+            new(),
+            *TO_REVIEW,
+            CLAIM,
+            lambda s: e.Defended(s.epoch, "work-1", Hold.PROTECTED, "changes .gitmodules"),
+        )
+        words = "waits for oya approve (protected): changes .gitmodules"
+        assert ready.reason == words
+        assert apply(ready, HOLD, e.Released()).reason == words
+        approved = apply(ready, e.Approved())
+        assert (approved.where, approved.reason) == ("landing/pending", "")
+        assert apply(approved, HOLD, e.Released()).where == "landing/pending"
+
     def test_contested_it_goes_back_with_survivors_and_permanent_checks(self) -> None:
         after = apply(new(), *TO_REVIEW, CLAIM, contested("minus is lost"))
         assert after.where == "implementation/pending"

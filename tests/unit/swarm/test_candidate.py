@@ -54,8 +54,7 @@ async def test_one_squashed_commit_by_the_user_with_trailers(world: World) -> No
         {PATH: "{}"},
         {PATH: None},
         {".beads": "a file where the folder was", PATH: None},
-        {".oya/swarm.toml": "[defaults]"},
-        {".oya": "a file"},
+        {".oya/out/reviewer.json": "{}"},
     ],
 )
 async def test_no_agents_edit_of_oyas_own_folders_gets_in(

@@ -190,12 +190,9 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ('[workspace]\ncleanup = ["x"]\n', "workspace.cleanup"),
         ("[workspace]\nkeep = []\n", "workspace.keep"),
         ("[quality-gates]\nhistory = true\n", "quality-gates.history"),
-        ('[quality-gates]\nbaseline = "no-worse"\n', "quality-gates.baseline"),
         ('[quality-gates]\nmoon = "off"\n', "quality-gates.moon"),
-        ('[contract]\nunattended = ["none"]\n', "contract.unattended"),
         ("[planner]\nsplit = true\n", "planner.split"),
         ('[landing]\nremote = "origin"\n', "landing.remote"),
-        ('[landing]\nprotected = ["x"]\n', "landing.protected"),
         ("[budget]\ntokens = 5\n", "budget.tokens"),
         ('[store]\nurl = "ws://x"\n', "store.url"),
         ('[backends.x]\nkind = "headless"\ncommand = ["x"]\n', "backends.x.kind"),
@@ -210,6 +207,27 @@ def test_what_is_not_built_is_refused(read: Any, text: str, key: str) -> None:
 def test_the_default_of_what_is_not_built_may_be_written_down(read: Any) -> None:
     settings = read('[landing]\nbatch = 1\nprove = ""\n[store]\nretention = "30d"\n[budget]\n')
     assert settings.landing.batch == 1
+
+
+def test_kinds_that_land_alone_and_protected_paths(read: Any) -> None:
+    settings = read('[contract]\nunattended = ["none"]\n[landing]\nprotected = ["db/**"]\n')
+    assert settings.contract.unattended == ("none",)
+    assert settings.rules["unattended"] == ["none"]
+    assert settings.landing.protected == ("db/**",)
+    assert "must be" in str(refused(read, '[contract]\nunattended = ["some"]\n'))
+
+
+@pytest.mark.parametrize("tests", ["", '[quality-gates.tests]\ncommand = "t"\nreport = "none"\n'])
+def test_a_base_may_be_red_only_where_a_report_tells_what_is_red(read: Any, tests: str) -> None:
+    error = refused(read, f'[quality-gates]\nbaseline = "no-worse"\n{tests}')
+    assert '`quality-gates.baseline` = "no-worse" needs a tests gate with a report' in str(error)
+
+
+def test_a_base_may_be_red(read: Any) -> None:
+    tests = '[quality-gates.tests]\ncommand = "t {report}"\n'
+    settings = read(f'[quality-gates]\nbaseline = "no-worse"\n{tests}')
+    assert (settings.no_worse, settings.rules["baseline"]) == (True, "no-worse")
+    assert not read(tests).no_worse
 
 
 def test_every_key_that_is_not_built_is_a_key() -> None:

@@ -30,25 +30,22 @@ def evidence(report: Report | None) -> Evidence:
     ("report", "expected"),
     [(Report(CASES), ("t.py::stays", "t.py::each[1]")), (Report(()), ()), (None, ())],
 )
-async def test_what_passes_on_the_base_and_is_not_meant_to_change(
-    world: World, report: Report | None, expected: tuple[str, ...]
+def test_what_passes_on_the_base_and_is_not_meant_to_change(
+    report: Report | None, expected: tuple[str, ...]
 ) -> None:
-    async def tests(commit: str, *_: Any, **__: Any) -> Evidence:
-        assert commit == "base"
-        return evidence(report)
-
-    world.parts.gates.tests = tests  # type: ignore[method-assign]
     meant = replace(contract("a", "c"), changes=("t.py::meant",))
-    assert await passing(world.parts, "base", meant) == expected
+    assert passing(report, [meant]) == expected
 
 
-async def test_a_parametrised_test_changes_with_all_its_cases(world: World) -> None:
-    async def tests(commit: str, *_: Any, **__: Any) -> Evidence:
-        return evidence(Report(CASES))
-
-    world.parts.gates.tests = tests  # type: ignore[method-assign]
+def test_a_parametrised_test_changes_with_all_its_cases() -> None:
     meant = replace(contract("a", "c"), fail_to_pass=("t.py::each",), changes=("t.py::meant",))
-    assert await passing(world.parts, "base", meant) == ("t.py::stays",)
+    assert passing(Report(CASES), [meant]) == ("t.py::stays",)
+
+
+def test_what_any_of_a_stack_means_to_change_need_not_pass() -> None:
+    one = replace(contract("a", "c"), changes=("t.py::meant",))
+    two = replace(contract("b", "c"), changes=("t.py::stays",))
+    assert passing(Report(CASES), [one, two]) == ("t.py::each[1]",)
 
 
 async def test_checks_run_on_the_commit_itself(world: World) -> None:

@@ -78,6 +78,16 @@ def test_every_event_of_a_bead_has_a_sentence_of_its_own() -> None:
             assert story.sentence(record(name)).endswith(".")
 
 
+def test_the_story_says_what_a_person_is_asked_for() -> None:
+    held = {"commit": "c" * 40, "hold": "protected"}
+    why = "changes .gitmodules"
+    for event in ("defended", "implementation_accepted"):
+        told = story.sentence(record(event, to="landing/held", data=held, reason=why))
+        assert told.endswith(" It waits for a person: protected (changes .gitmodules).")
+    weak = story.sentence(record("contract_accepted", data={"kind": "none"}))
+    assert weak == "The contract was accepted (none): no machine can prove it."
+
+
 def test_a_story_is_one_line_an_event_whatever_the_reason_holds() -> None:
     told = story.why([record("blocked", reason="a\nb\n" + "x" * 1000)])
     assert len(told) == 1

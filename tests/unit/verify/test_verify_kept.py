@@ -332,7 +332,52 @@ def landed_for_long_and_undone() -> History:
     return later(history, "undone", 2)
 
 
+def approved() -> list[Row]:
+    """The events with bead `a` held for its contract, and approved."""
+    rows = changed("defended", to="landing/held", data={"hold": "weak_contract"})
+    at = place_of("defended") + 1
+    return [*rows[:at], event("approved", "a", "landing/held", "landing/pending"), *rows[at:]]
+
+
+def weak(kind: str, **data: object) -> History:
+    rows = approved()
+    rows[0]["data"] |= {"unattended": ["behaviour", "check"]}
+    rows[place_of("contract_accepted")]["data"] |= {"kind": kind, "fail_to_pass": [], **data}
+    return with_events(rows)
+
+
+def a_refactoring_that_was_approved() -> History:
+    history = weak("preserve")
+    (red,) = [row for row in history.events if row["data"].get("key") == "k-red"]
+    red["data"] |= {"ok": True, "red": []}
+    return history
+
+
+def prose_that_was_approved() -> History:
+    return weak("none", red={"keys": []})
+
+
+def a_kind_that_may_land_alone() -> History:
+    return with_events(changed("swarm_starting", data={"unattended": ["behaviour"]}))
+
+
+def as_red_as_before() -> History:
+    """Tests of a file that cannot be collected on the base, and `ci` for them."""
+    rows = changed("swarm_starting", data={"baseline": "no-worse"})
+    before = ran("ci", "k-ci-base", "t-base", ok=False, red=["ci"])
+    rows[place_of("gate_ran", n=1)]["data"] |= {"ok": False, "red": ["tests/b.py", "tests/c.py::x"]}
+    red = ["tests/b.py::old", "tests/c.py::x"]
+    rows[place_of("gate_ran", n=4)]["data"] |= {"ok": False, "red": red}
+    rows[place_of("gate_ran", n=5)]["data"] |= {"ok": False, "red": ["ci"]}
+    rows.insert(place_of("gate_ran", n=1), before)
+    return swarm_of(with_events(rows), gate_runs=6)
+
+
 CASES = (
+    as_red_as_before,
+    a_refactoring_that_was_approved,
+    prose_that_was_approved,
+    a_kind_that_may_land_alone,
     killed,
     killed_after_the_line_moved,
     recorded_by_the_next_swarm,

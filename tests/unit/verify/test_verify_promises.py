@@ -286,12 +286,36 @@ def checks_were_green() -> History:
     return with_events(changed("contract_accepted", data={"red": red}))
 
 
+def preserved_and_broke_something() -> History:
+    return with_events(changed("contract_accepted", data={"kind": "preserve"}))
+
+
+def landed_without_approval() -> History:
+    rows = changed("defended", to="landing/held", data={"hold": "protected"})
+    at = place_of("defended") + 1
+    released = event("released", "a", "landing/held", "landing/pending")
+    return with_events([*rows[:at], released, *rows[at:]])
+
+
+def landed_alone_with_a_weak_contract() -> History:
+    return with_events(changed("swarm_starting", data={"unattended": ["check"]}))
+
+
 def evidence_of_another_tree() -> History:
     return with_events(changed("gate_ran", 5, data={"tree": "t-work"}))
 
 
 def evidence_is_red() -> History:
     return with_events(changed("gate_ran", 5, data={"ok": False}))
+
+
+def became_worse() -> History:
+    """One test may stay red, another has become so."""
+    rows = changed("swarm_starting", data={"baseline": "no-worse"})
+    rows[place_of("gate_ran", n=1)]["data"] |= {"ok": False, "red": ["tests/b.py::old"]}
+    red = ["tests/b.py::old", "tests/b.py::new"]
+    rows[place_of("gate_ran", n=4)]["data"] |= {"ok": False, "red": red}
+    return with_events(rows)
 
 
 def evidence_of_no_run() -> History:
@@ -451,10 +475,13 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
         red_on_another_base,
         red_for_another_contract,
         a_base_that_nobody_knows,
+        preserved_and_broke_something,
     ),
+    "held_work_was_approved": (landed_without_approval, landed_alone_with_a_weak_contract),
     "landed_trees_were_green": (
         evidence_of_another_tree,
         evidence_is_red,
+        became_worse,
         evidence_of_no_run,
         a_gate_was_left_out,
     ),

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from oya.agents.answers import AnswerWrong, ImplementerAnswer
-from oya.gates.feedback import feedback
-from oya.gates.frozen import changed, digest
-from oya.gates.green import judge_implementation, unstable
+from oya.gates.frozen import changed, digest, frozen_paths
+from oya.gates.globs import among
+from oya.gates.green import absent, unstable
+from oya.gates.model import Report
+from oya.gates.shadow import shadows
 from oya.lifecycle.events import CannotDo, ImplementationAccepted
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
 from oya.repository.port import Head
 from oya.swarm.agents.base import AgentActor
+from oya.swarm.assembly import Parts
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
-from oya.swarm.contract import Contract
-from oya.swarm.judgement import failing_checks, passing
+from oya.swarm.contract import PROVES, Contract
+from oya.swarm.judgement import failing_checks, failing_gate, failing_tests
+
+REPORTED = ("behaviour", "preserve")
+"""The kinds that are judged by the report of the tests."""
+SHORT_CI = 300.0
+"""Seconds: a `ci` that takes longer, by its median, runs at landing alone."""
+NAMED = 10
+"""Paths that a finding names, at most."""
 
 
 class ImplementerActor(AgentActor):
@@ -30,15 +41,16 @@ class ImplementerActor(AgentActor):
         reference = await _reference(attempt, contract)
         if isinstance(reference, Result):
             return reference
+        frozen = await _frozen(attempt, contract, reference)
         await attempt.prompt(attempt.parts.prompts.first(self.role, await attempt.briefing()))
         warned = False
         while True:
-            refused = _cannot(attempt)
+            refused = _cannot(attempt, contract)
             if refused is not None:
                 return refused
             head = await attempt.head()
-            await _require_work(attempt, head)
-            touched = await _thawed(attempt, contract, reference, head)
+            await _require_work(attempt, contract, head)
+            touched = await _thawed(attempt, frozen, reference, head)
             if touched:
                 if warned:
                     why = f"edited the frozen files again: {', '.join(touched)}"
@@ -47,10 +59,10 @@ class ImplementerActor(AgentActor):
                 await attempt.parts.workspaces.restore(attempt.workspace, reference, touched)
                 await attempt.fix([_warning(touched)], FailureClass.CONTRACT_BROKEN)
                 continue
-            findings = await _gates(attempt, contract, head)
+            findings, failure = await _gates(attempt, contract, head)
             if not findings:
                 return await _accept(attempt, contract, head)
-            await attempt.fix(findings, FailureClass.GATE_RED)
+            await attempt.fix(findings, failure)
 
 
 async def _reference(attempt: Attempt, contract: Contract) -> str | Result:
@@ -72,15 +84,24 @@ def _answer(attempt: Attempt) -> ImplementerAnswer | None:
         return None  # none is needed, so a wrong one is none
 
 
-def _cannot(attempt: Attempt) -> Result | None:
+def _cannot(attempt: Attempt, contract: Contract) -> Result | None:
     answer = _answer(attempt)
     if answer is None or answer.cannot is None:
         return None
-    said = answer.question or answer.why
-    return Result(CannotDo(attempt.claim.epoch, answer.cannot, answer.why, said))
+    said, cannot = answer.question or answer.why, answer.cannot
+    if cannot == "already_done" and contract.kind not in PROVES:
+        # Nothing was red, so that no code can tell.
+        said, cannot = f"the implementer says that it is done already: {said}", "needs_person"
+    event = CannotDo(attempt.claim.epoch, cannot, answer.why, said)
+    return Result(event, data=discovered(answer))
 
 
-async def _require_work(attempt: Attempt, head: Head) -> None:
+async def _require_work(attempt: Attempt, contract: Contract, head: Head) -> None:
+    """`agent_empty` where nothing was done. What no red test stands for needs a change, always."""
+    if contract.kind not in PROVES and not await _own_changes(attempt, contract, head):
+        raise AttemptOver(
+            FailureClass.AGENT_EMPTY, f"changed nothing, and kind {contract.kind} needs a change"
+        )
     if attempt.state.rework:
         return  # the merge itself may be all that the new base needs
     start = attempt.state.snapshot or attempt.workspace.start
@@ -90,19 +111,38 @@ async def _require_work(attempt: Attempt, head: Head) -> None:
         )
 
 
+async def _own_changes(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
+    """The paths that differ from the base and are not the contract's."""
+    there = await attempt.parts.repo.diff(attempt.base, head.commit)
+    return [change.path for change in there if change.path not in contract.test_files]
+
+
+async def _frozen(attempt: Attempt, contract: Contract, reference: str) -> Collection[str]:
+    """The paths that are frozen in this attempt: on a new base its own tests are among them."""
+    if not attempt.state.rework:
+        return contract.frozen
+    files = await attempt.parts.repo.list_files(reference)
+    tests = None if contract.kind == "check" else await attempt.parts.gates.tests(attempt.base)
+    report = (tests.report if tests else None) or Report()
+    return frozen_paths(files, contract.test_files, report)
+
+
 async def _thawed(
-    attempt: Attempt, contract: Contract, reference: str, head: Head
+    attempt: Attempt, frozen: Collection[str], reference: str, head: Head
 ) -> tuple[str, ...]:
+    """Frozen files that were edited, and new ones that would change how the tests run."""
     repo = attempt.parts.repo
     before = await repo.list_files(reference)
     after = await repo.list_files(head.commit)
     differ = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    frozen = {p: await _digest(attempt, reference, p) for p in differ if p in contract.frozen}
+    was = {p: await _digest(attempt, reference, p) for p in differ if p in frozen}
     now = {path: await _digest(attempt, head.commit, path) for path in differ}
-    return changed(
-        {p: d for p, d in frozen.items() if d is not None},
+    edited = changed(
+        {p: d for p, d in was.items() if d is not None},
         {p: d for p, d in now.items() if d is not None},
     )
+    added = [path for path in differ if path not in before]
+    return tuple(sorted({*edited, *shadows(added, frozen)}))
 
 
 async def _digest(attempt: Attempt, commit: str, path: str) -> str | None:
@@ -118,34 +158,61 @@ def _warning(touched: Sequence[str]) -> str:
     )
 
 
-async def _gates(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
-    gates = attempt.parts.gates
-    findings: list[str] = []
-    if contract.kind == "behaviour":
+async def _gates(
+    attempt: Attempt, contract: Contract, head: Head
+) -> tuple[list[str], FailureClass]:
+    """What is wrong, and the class of an attempt that ends with it: a planned test that does not
+    run, after all rounds, breaks the contract."""
+    gates, failure = attempt.parts.gates, FailureClass.GATE_RED
+    findings = await _outside(attempt, contract, head)
+    if findings:
+        return findings, failure
+    parts, base = attempt.parts, attempt.base
+    if contract.kind in REPORTED:
         evidence = await gates.tests(head.commit)
-        expected = await passing(attempt.parts, attempt.base, contract)
-        if evidence.report is None:
-            return [feedback(evidence)]
-        findings += judge_implementation(
-            evidence.report, contract.fail_to_pass, contract.guards, expected, contract.changes
-        )
+        findings += await failing_tests(parts, base, (contract,), evidence)
+        if evidence.report is not None and absent(evidence.report, contract.planned):
+            failure = FailureClass.CONTRACT_BROKEN
     checks = (*contract.checks, *attempt.state.checks)
     findings += await failing_checks(attempt.parts, head.commit, checks)
     if findings:
-        return findings
-    for gate in (gates.quick, gates.ci):
-        evidence = await gate(head.commit)
-        if not evidence.ok:
-            return [feedback(evidence)]
-    return []
+        return findings, failure
+    for gate in (gates.quick, gates.ci) if await _ci_is_short(parts) else (gates.quick,):
+        red = await failing_gate(parts, base, await gate(head.commit))
+        if red:
+            return list(red), failure
+    return [], failure
+
+
+async def _ci_is_short(parts: Parts) -> bool:
+    """Whether `ci` is run before landing too; where nothing is known of it, to learn it."""
+    seconds = await parts.gate_median("ci")
+    return seconds is None or seconds < SHORT_CI
+
+
+async def _outside(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
+    """What a refactoring changes beside what it may touch."""
+    if not contract.touches:
+        return []
+    changed = await _own_changes(attempt, contract, head)
+    stray = sorted(path for path in changed if not among(path, contract.touches))
+    if not stray:
+        return []
+    more = f" and {len(stray) - NAMED} more" if len(stray) > NAMED else ""
+    return [
+        f"this work is to touch only {', '.join(contract.touches[:NAMED])}; "
+        f"put these back: {', '.join(stray[:NAMED])}{more}"
+    ]
 
 
 async def _accept(attempt: Attempt, contract: Contract, head: Head) -> Result:
-    if contract.kind == "behaviour":
+    if contract.fail_to_pass:
         await _repeat(attempt, contract, head)
     parts = attempt.parts
-    hold = None if parts.limits.review else parts.approval()
-    event = ImplementationAccepted(attempt.claim.epoch, head.commit, attempt.base, hold)
+    event = ImplementationAccepted(attempt.claim.epoch, head.commit, attempt.base)
+    if not parts.limits.review:
+        hold, why = await parts.hold_for(contract, attempt.base, head.commit)
+        event = replace(event, hold=hold, why=why)
     found = {"tree": head.tree, "left_out": list(head.left_out)}
     return Result(event, data=found | discovered(_answer(attempt)))
 

@@ -57,7 +57,9 @@ class ReviewerActor(AgentActor):
             if survivors:
                 return await _verdict(attempt, contract, survivors)
             said += [*answer.findings, *(c.why for c in answer.challenges if not c.clause)]
-        event = Defended(attempt.claim.epoch, _implementation(attempt), parts.approval())
+        head = _implementation(attempt)
+        hold = await parts.hold_for(contract, attempt.base, head)
+        event = Defended(attempt.claim.epoch, head, *hold)
         return Result(event, data={"findings": said} | discovered(answer))
 
 

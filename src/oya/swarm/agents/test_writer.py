@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from oya.agents.answers import Challenge, TestWriterAnswer
 from oya.gates.checks import Check, Ran, failing_checks, judge_red_checks
 from oya.gates.frozen import frozen_paths
+from oya.gates.globs import names_all
 from oya.gates.model import Report
 from oya.gates.project import project_names
-from oya.gates.red import ContractVerdict, judge_contract
+from oya.gates.red import ContractVerdict, judge_contract, judge_preserved
 from oya.lifecycle.events import CannotDo, ContractAccepted
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
@@ -17,9 +18,10 @@ from oya.repository.port import Head
 from oya.store.engine import Put
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
-from oya.swarm.contract import Contract, uncovered
+from oya.swarm.contract import Contract, coverage
 
-UNATTENDED = ("behaviour", "check")
+NOTHING = ContractVerdict((), (), (), ())
+"""Of a contract that plans no test."""
 
 
 class TestWriterActor(AgentActor):
@@ -44,15 +46,17 @@ async def _judge(attempt: Attempt, answer: TestWriterAnswer) -> Result | list[st
     """The accepted contract, a question for a person, or findings for the backend."""
     if answer.cannot:
         return await _cannot(attempt, answer)
-    if answer.kind not in UNATTENDED:
-        return _question(attempt, answer)
     head = await attempt.head()
     findings = await _shape(attempt, answer, head)
     if findings:
         return findings
-    if answer.kind == "check":
-        return await _judge_checks(attempt, answer, head)
-    return await _judge_tests(attempt, answer, head)
+    match answer.kind:
+        case "none":
+            return await _accept(attempt, answer, head, NOTHING, {"keys": []})
+        case "check":
+            return await _judge_checks(attempt, answer, head)
+        case _:
+            return await _judge_tests(attempt, answer, head)
 
 
 async def _cannot(attempt: Attempt, answer: TestWriterAnswer) -> Result | list[str]:
@@ -69,16 +73,9 @@ async def _cannot(attempt: Attempt, answer: TestWriterAnswer) -> Result | list[s
     return Result(event, data=discovered(answer))
 
 
-def _question(attempt: Attempt, answer: TestWriterAnswer) -> Result:
-    said = (
-        f"the test writer says that no machine can prove this (kind {answer.kind}): {answer.why}; "
-        "rewrite the bead so that a test or a command can, or close it"
-    )
-    return Result(CannotDo(attempt.claim.epoch, "needs_person", answer.why, said))
-
-
 async def _shape(attempt: Attempt, answer: TestWriterAnswer, head: Head) -> list[str]:
-    """Nothing changed but what the contract names; every criterion is covered by name."""
+    """Nothing changed but what the contract names, the kind has what belongs to it, and every
+    criterion is covered by name."""
     allowed = {*answer.test_files, *answer.stubs}
     changed = await attempt.parts.repo.diff(attempt.base, head.commit)
     stray = [c.path for c in changed if c.path not in allowed]
@@ -89,9 +86,19 @@ async def _shape(attempt: Attempt, answer: TestWriterAnswer, head: Head) -> list
             f"a contract changes only its test_files and stubs; put these back: {names}"
         )
     bead = attempt.parts.board.bead(attempt.claim.bead)
-    missing = uncovered(bead.criteria, answer)
-    if missing:
-        findings.append(f"no planned test covers: {', '.join(missing)} (name them in `covers`)")
+    return [*findings, *_of_kind(answer), *coverage(bead.criteria, answer)]
+
+
+def _of_kind(answer: TestWriterAnswer) -> list[str]:
+    """What does not fit the kind of contract."""
+    findings = []
+    proof = (answer.test_plan, answer.test_files, answer.checks, answer.stubs)
+    if answer.kind == "none" and any(proof):
+        findings.append(
+            "kind none has no tests, checks or stubs: with them it is behaviour, check or preserve"
+        )
+    if answer.kind == "preserve" and any(names_all(path) for path in answer.touches):
+        findings.append("`touches` names everything; name the files and folders that may change")
     return findings
 
 
@@ -103,7 +110,7 @@ async def _judge_checks(
     if findings:
         return list(findings)
     red = [{"command": c.command, "expect": c.expect, "exit": r.exit} for c, r in ran]
-    return await _accept(attempt, answer, head, ContractVerdict((), (), (), ()), {"checks": red})
+    return await _accept(attempt, answer, head, NOTHING, {"checks": red})
 
 
 async def _run_checks(attempt: Attempt, checks: list[Challenge]) -> list[tuple[Check, Ran]]:
@@ -115,10 +122,12 @@ async def _run_checks(attempt: Attempt, checks: list[Challenge]) -> list[tuple[C
 async def _judge_tests(
     attempt: Attempt, answer: TestWriterAnswer, head: Head
 ) -> Result | list[str]:
+    """Red by its own tests for behaviour, green as it was to preserve that."""
     base = await _report(attempt, attempt.base)
     contract = await _report(attempt, head.commit)
     files = await attempt.parts.repo.list_files(attempt.base)
-    verdict = judge_contract(
+    judge = judge_preserved if answer.kind == "preserve" else judge_contract
+    verdict = judge(
         planned=[item.id for item in answer.test_plan],
         base=base,
         contract=contract,
@@ -128,6 +137,10 @@ async def _judge_tests(
     )
     if not verdict.ok:
         return list(verdict.findings)
+    if answer.kind == "preserve":
+        red = failing_checks(await _run_checks(attempt, answer.checks))
+        if red:
+            return [f"to preserve is what holds, but on the base: {line}" for line in red]
     gates = attempt.parts.gates
     keys = [(await gates.tests(commit)).key for commit in (attempt.base, head.commit)]
     return await _accept(attempt, answer, head, verdict, {"keys": keys})
@@ -140,10 +153,12 @@ async def _accept(
     verdict: ContractVerdict,
     red: dict[str, Any],
 ) -> Result:
-    """`red`: what shows that the contract was red on the base: keys of evidence, or checks."""
+    """`red`: what the contract was held against: keys of evidence of base and contract, or the
+    checks as they ran on the base."""
     claim = attempt.claim
     files = await attempt.parts.repo.list_files(head.commit)
-    report = await _report(attempt, head.commit) if answer.kind == "behaviour" else Report()
+    # A check may be about the tests themselves; in all other work they stay as they are.
+    report = Report() if answer.kind == "check" else await _report(attempt, head.commit)
     contract = Contract.of(
         claim,
         answer,

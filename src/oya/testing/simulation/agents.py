@@ -38,6 +38,12 @@ BAD: dict[Role, tuple[str, ...]] = {
 ANY_BAD = ("crash", "half", "stuck", "empty", "mute", "limit", "down", "slow")
 
 
+GUARDED = ".ci"
+"""A folder whose files are protected."""
+WIDE = "src/wide.x"
+"""What a refactoring may not touch, and touches at first."""
+
+
 def deed_of(plan: Plan, task: Task) -> str:
     """How the agent of this attempt will do: `good`, or how not."""
     chance = random.Random(f"{plan.seed}/{task.bead}/{task.role}/{task.attempt}")  # noqa: S311
@@ -220,6 +226,10 @@ class Work:
         if bead.kind == "check":
             check = {"command": f"has src/{bead.id}.x done-{bead.id}", "clause": "AC1"}
             return {}, _json(kind="check", checks=[check])
+        if bead.kind == "preserve":
+            return {}, _json(kind="preserve", why="tidier", touches=[f"src/{bead.id}.x"])
+        if bead.kind == "none":
+            return {}, _json(kind="none", why="it is prose")
         if self.deed == "garbage" and first:
             return {}, b'{"kind": "nonsense"'
         word = "base" if self.deed == "green" and first else f"done-{bead.id}"
@@ -269,6 +279,10 @@ class Work:
             there = changes.get("src/list.x", self.folder.get("src/list.x")) or b""
             words = [*there.decode().split(), bead.id]
             changes["src/list.x"] = "".join(f"{w}\n" for w in dict.fromkeys(words)).encode()
+        if bead.kind == "guarded":
+            changes[f"{GUARDED}/{bead.id}"] = b"faster\n"
+        if bead.kind == "preserve":  # it goes too far, until it is told
+            changes[WIDE] = b"wide\n" if self.turn == self.task.attempt == 1 else None
         if frozen and f"tests/{bead.id}.t" in self.folder:
             changes[f"tests/{bead.id}.t"] = b"work src/base.x base\n"
         return changes, _json(summary="done")

@@ -14,9 +14,10 @@ from oya.clock import stamp
 from oya.lifecycle.model import BeadState, state_to_json
 from oya.swarm.candidate import landings_of
 from oya.testing.simulation import suite
+from oya.testing.simulation.agents import WIDE
 from oya.testing.simulation.checkout import lost
 from oya.testing.simulation.git import root_of
-from oya.testing.simulation.plan import Plan
+from oya.testing.simulation.plan import HELD, Plan
 from oya.testing.simulation.run import Ran, run
 from oya.testing.simulation.world import BEGAN, World
 from oya.verify import Breach, Commit, Dependency, History, check
@@ -181,11 +182,21 @@ def _landed_trees_are_green(ran: Ran, history: History) -> Iterator[str]:
             yield f"{commit.id[:9]} ({commit.bead}) is red: {suite.wrong(files)}"
         if f"done-{commit.bead}\n".encode() not in _work_of(files, commit.bead):
             yield f"{commit.id[:9]} does not have the work of {commit.bead}"
+        if WIDE in files:
+            yield f"{commit.id[:9]} ({commit.bead}) has {WIDE}, which it was not to touch"
         contract = history.beads.get(commit.bead, {}).get("contract")
         accepted = objects.files(contract) if contract else {}
         test = f"tests/{commit.bead}.t"
         if test in accepted and files.get(test) != accepted[test]:
             yield f"{commit.id[:9]} has another {test} than the contract of {commit.bead}"
+
+
+def _weak_work_was_approved(ran: Ran, history: History) -> Iterator[str]:
+    """What the kind of the bead says, whatever the log says of holds."""
+    approved = {row["bead"] for row in history.events if row["event"] == "approved"}
+    for commit in history.commits:
+        if ran.plan.bead(commit.bead).kind in HELD and commit.bead not in approved:
+            yield f"{commit.bead} landed, and nobody approved it"
 
 
 def _work_of(files: Any, bead: str) -> bytes:
@@ -265,6 +276,7 @@ TRUTHS = (
     _ports_were_used_as_they_should,
     _what_was_acknowledged_is_there,
     _landed_trees_are_green,
+    _weak_work_was_approved,
     _work_at_stake_is_kept,
     _the_checkout_is_as_it_was_left,
     _everything_workable_was_done,

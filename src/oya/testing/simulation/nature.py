@@ -18,7 +18,7 @@ from oya.clock import stamp
 from oya.errors import OyaError
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import FailureClass
-from oya.lifecycle.model import Hold, Limits, Status
+from oya.lifecycle.model import APPROVABLE, Limits, Status
 from oya.store.store import Store
 from oya.swarm.messages import ClaimBead, GetNextBead, Heartbeat, Wake
 from oya.swarm.tracking import LONGEST
@@ -299,7 +299,7 @@ class Nature:
         if universe is None:
             return
         beads = universe.parts.store.beads.all()
-        for bead in [s.id for s in beads.values() if s.hold == Hold.APPROVAL]:
+        for bead in [s.id for s in beads.values() if s.hold in APPROVABLE]:
             good = self._world.calm or self._world.chance.random() < 0.8
             await self._says(bead, "approve" if good else "reject")
         if self._world.calm and universe.line.rewritten:
@@ -309,10 +309,8 @@ class Nature:
 
     async def before(self, store: Store, limits: Limits) -> None:
         """What a person does while no swarm runs: approve what waits for that."""
-        if self._world.plan.deploy:
-            return
         for state in tuple(store.beads.all().values()):
-            if state.hold is Hold.APPROVAL:
+            if state.hold in APPROVABLE:
                 await store.beads.apply(
                     state.id, e.Approved("fine"), swarm=None, limits=limits, agent="person"
                 )

@@ -19,8 +19,10 @@ HORIZON = 90.0
 MOST_FAULTS = 10
 
 KINDS = (
-    ("plain",) * 8
-    + ("shared",) * 4
+    ("plain",) * 6
+    + ("preserve", "none")
+    + ("shared",) * 3
+    + ("guarded",)
     + ("clash",) * 3
     + ("check",) * 2
     + ("flaky", "done", "stubborn")
@@ -37,6 +39,9 @@ STEPS = (
     "tracker close done", "agent", "agent done",
 )  # fmt: skip
 """Where a crash can be placed: before the step of that name is taken."""
+
+HELD = ("preserve", "none", "guarded")
+"""Kinds of beads that a person has to approve: for their contract, or for what they change."""
 
 LANDING = (
     "git cas line", "git cas line done", "git set candidates done", "git note done", "git follow",

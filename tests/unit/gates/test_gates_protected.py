@@ -1,0 +1,131 @@
+"""Globs, and which paths of a change need a person."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oya.gates.globs import matches, names_all
+from oya.gates.protected import protected_paths, runs_package_scripts, scripts_differ
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "there"),
+    [
+        ("a.py", "a.py", True),
+        ("a.py", "src/a.py", False),
+        ("**/a.py", "a.py", True),
+        ("**/a.py", "src/deep/a.py", True),
+        ("src", "src/deep/a.py", True),
+        ("src/", "src/a.py", True),
+        ("./src", "src/a.py", True),
+        ("src/**", "src/a.py", True),
+        ("src/**", "src", True),
+        ("src/*", "src/deep/a.py", True),
+        ("src/*.py", "src/deep/a.py", False),
+        ("src/*.py", "src/a.py", True),
+        ("src/**/a.py", "src/a.py", True),
+        ("src/**/a.py", "src/x/y/a.py", True),
+        ("src/**/**/a.py", "src/x/a.py", True),
+        ("s?c/a.py", "src/a.py", True),
+        ("s?c/a.py", "s/c/a.py", False),
+        ("src", "srcs/a.py", False),
+        ("[id].ts", "[id].ts", True),
+        ("[id].ts", "i.ts", False),
+        ("A.py", "a.py", False),
+        ("*.tar.gz", "x.tar.gz", True),
+        ("*a*b*", "xaxxbx", True),
+        ("*a*b", "xbxa", False),
+        ("", "a.py", False),
+        ("/", "a.py", False),
+    ],
+)
+def test_a_pattern_starts_at_the_root(pattern: str, path: str, there: bool) -> None:
+    assert matches(path, pattern) is there
+
+
+@given(st.lists(st.text("ab*?", min_size=1, max_size=4), min_size=1, max_size=4))
+def test_a_path_without_wildcards_matches_itself(names: list[str]) -> None:
+    path = "/".join(names)
+    assert matches(path, path)
+
+
+def test_a_hostile_pattern_takes_no_time() -> None:
+    """One that backtracks into every star would still be at it tomorrow."""
+    assert not matches("/".join(["a" * 200] * 20), "/".join(["**", "*a" * 200 + "b"] * 20))
+
+
+@pytest.mark.parametrize(("pattern", "all_"), [("**", True), ("*/**", True), ("src/**", False)])
+def test_a_pattern_may_say_nothing(pattern: str, all_: bool) -> None:
+    assert names_all(pattern) is all_
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".oya/swarm.toml",
+        ".oya",
+        ".gitattributes",
+        "deep/down/.gitattributes",
+        ".gitmodules",
+        ".github/workflows/ci.yml",
+        ".gitlab-ci.yml",
+        ".circleci/config.yml",
+        "azure-pipelines.yaml",
+        "ops/Jenkinsfile",
+    ],
+)
+def test_what_is_always_protected(path: str) -> None:
+    assert protected_paths([path, "src/a.py"], (), ()) == (path,)
+
+
+def test_what_never_lands_needs_nobody() -> None:
+    assert protected_paths([".oya/out/reviewer.json", ".beads/issues.jsonl"], (), ()) == ()
+
+
+def test_what_a_person_named_is_protected() -> None:
+    changed = ["db/schema.sql", "src/db/schema.sql", "db/readme.md"]
+    assert protected_paths(changed, ("db/*.sql",), ()) == ("db/schema.sql",)
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("./scripts/ci.sh --fast", "scripts/ci.sh"),
+        ("sh check.sh", "check.sh"),
+        ("CI=true sh -eu check.sh", "check.sh"),
+        ("cd web && ./ci.sh", "web/ci.sh"),
+        ("sh -c 'cd web && ./ci.sh'", "web/ci.sh"),
+        ("(sh check.sh)", "check.sh"),
+        ("sh check.sh; true", "check.sh"),
+        ("ruff check --config=conf/ruff.toml", "conf/ruff.toml"),
+        ("make test", "Makefile"),
+        ("make test", "GNUmakefile"),
+        ("/usr/bin/make -C web test", "web/Makefile"),
+        ("make -f ci.mk", "ci.mk"),
+        ("just ci", "justfile"),
+        ("tox -q", "tox.ini"),
+        ("sh 'unfinished check.sh", "check.sh"),
+    ],
+)
+def test_scripts_of_the_gates_are_protected(command: str, path: str) -> None:
+    assert protected_paths([path], (), ()) == ()
+    assert protected_paths([path, "src/a.py"], (), (command,)) == (path,)
+
+
+def test_folders_and_options_of_the_gates_are_not() -> None:
+    commands = ("pytest tests --cov=src {tests} --junitxml={report}", "ruff check .", "true ../x")
+    assert protected_paths(["tests/test_a.py", "src/a.py", "x"], (), commands) == ()
+
+
+def test_of_a_package_only_the_scripts_count() -> None:
+    assert runs_package_scripts(("npm test",))
+    assert not runs_package_scripts(("make npm-test", "node --test"))
+    assert not scripts_differ(b'{"scripts": {"test": "a"}}', b'{"scripts":{"test":"a"},"x":1}')
+    assert scripts_differ(b'{"scripts": {"test": "a"}}', b'{"scripts": {"test": "true"}}')
+    assert scripts_differ(None, b'{"scripts": {"test": "true"}}')
+    assert not scripts_differ(None, b"{}")
+    assert scripts_differ(b'{"scripts": {"test": "a"}}', None)
+    assert scripts_differ(b"{}", b"{")
+    assert scripts_differ(b"{}", b"[" * 100_000)

@@ -1,0 +1,86 @@
+"""What reviewed work needs a person for, by real commits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from swarm_kit import World, contract
+
+from oya.lifecycle.model import Hold
+from oya.swarm.config import Settings
+
+PACKAGE = '{"scripts": {"test": "node --test"}, "version": "1"}'
+
+
+def configured(world: World, **sections: dict[str, Any]) -> Settings:
+    plain = world.parts.settings.model_dump(by_alias=True)
+    return Settings.model_validate({**plain, **{k: {**plain[k], **v} for k, v in sections.items()}})
+
+
+async def held(world: World, files: dict[str, str | None], kind: str = "check") -> Any:
+    base = world.line.base
+    head = await world.made(base, files)
+    return await world.parts.hold_for(replace(contract("a", base), kind=kind), base, head)
+
+
+async def test_ordinary_work_needs_nobody(world: World) -> None:
+    assert await held(world, {"b.txt": "two\n"}) == (None, "")
+
+
+async def test_a_protected_path_needs_a_person(world: World) -> None:
+    work = {"b.txt": "two\n", ".gitattributes": "* text\n", ".oya/swarm.toml": "\n"}
+    assert await held(world, work) == (Hold.PROTECTED, "changes .gitattributes, .oya/swarm.toml")
+
+
+async def test_a_removed_file_is_a_change(world: World) -> None:
+    world.parts.settings = configured(world, landing={"protected": ["a.txt"]})
+    assert await held(world, {"a.txt": None}) == (Hold.PROTECTED, "changes a.txt")
+
+
+async def test_the_script_of_a_gate_is_protected(world: World) -> None:
+    world.parts.settings = configured(world, quality_gates={"ci": ["sh check.sh"]})
+    assert await held(world, {"check.sh": "true\n"}) == (Hold.PROTECTED, "changes check.sh")
+
+
+async def test_a_command_that_makes_a_folder_ready_is_one_too(world: World) -> None:
+    world.parts.settings = configured(world, workspace={"prepare": ["./setup.sh"]})
+    assert await held(world, {"setup.sh": "true\n"}) == (Hold.PROTECTED, "changes setup.sh")
+
+
+async def test_of_a_package_only_other_scripts_are(world: World) -> None:
+    world.commit({"web/package.json": PACKAGE})
+    await world.line.refresh()
+    newer = {"web/package.json": PACKAGE.replace('"1"', '"2"')}
+    other = {"web/package.json": PACKAGE.replace("node --test", "true")}
+    assert await held(world, other) == (None, "")
+    world.parts.settings = configured(world, quality_gates={"ci": ["cd web && npm test"]})
+    assert await held(world, newer) == (None, "")
+    assert await held(world, other) == (Hold.PROTECTED, "changes web/package.json")
+
+
+async def test_kinds_that_may_not_land_alone_need_a_person(world: World) -> None:
+    weak = (Hold.WEAK_CONTRACT, "its contract is of kind none")
+    assert await held(world, {"b.txt": "two\n"}, "none") == weak
+    world.parts.settings = configured(world, contract={"unattended": ["none"]})
+    assert await held(world, {"b.txt": "two\n"}, "none") == (None, "")
+    assert (await held(world, {"b.txt": "two\n"}, "check"))[0] is Hold.WEAK_CONTRACT
+
+
+async def test_one_reason_is_kept_and_all_are_named(world: World) -> None:
+    world.parts.settings = configured(world, continuous_deployment={"enabled": False})
+    assert await held(world, {"b.txt": "two\n"}) == (Hold.APPROVAL, "")
+    hold, why = await held(world, {".gitmodules": "\n"}, "preserve")
+    assert hold is Hold.PROTECTED
+    assert why == (
+        "changes .gitmodules; its contract is of kind preserve; continuous deployment is off"
+    )
+
+
+async def test_names_of_files_are_bounded_and_shown_harmlessly(world: World) -> None:
+    work: dict[str, str | None] = {f".oya/{n:02}": "x" for n in range(12)}
+    _, why = await held(world, work)
+    assert why.endswith(".oya/09 and 2 more")
+    _, why = await held(world, {".oya/\x1b[2J" + "y" * 240: "x"})
+    assert "\x1b" not in why
+    assert len(why) < 250

@@ -21,7 +21,7 @@ from oya.agents.watch import Stuck, Vital, watched
 from oya.clock import Clock
 from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
-from oya.processes.port import Command, Ended, Processes, Session
+from oya.processes.port import BACKGROUND, Command, Ended, Processes, Session
 
 if TYPE_CHECKING:
     from acp.core import Connection
@@ -61,7 +61,8 @@ class AcpBackend:
         await asyncio.to_thread(importlib.import_module, "acp.core")
         task.logs.mkdir(parents=True, exist_ok=True)
         stderr = task.logs / "stderr.log"
-        command = Command(self._command, cwd=task.workspace, env=self._env | task_env(task))
+        env = self._env | task_env(task)
+        command = Command(self._command, cwd=task.workspace, env=env, nice=BACKGROUND)
         try:
             process = await self._processes.open(command, stderr=stderr)
         except ProcessError as error:

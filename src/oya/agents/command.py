@@ -13,7 +13,7 @@ from oya.agents.watch import UNWIND, Stuck, Vital, watched
 from oya.clock import Clock
 from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
-from oya.processes.port import Command, Ended, Processes
+from oya.processes.port import BACKGROUND, Command, Ended, Processes
 
 TAIL = 4000
 EVIDENCE = 500
@@ -120,6 +120,7 @@ class CommandSession:
                 stdin=text.encode("utf-8", "replace"),
                 output=self._vital.log,
                 timeout=deadline + 60.0,
+                nice=BACKGROUND,
             )
         )
         self._seconds += ended.seconds

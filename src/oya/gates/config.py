@@ -21,7 +21,7 @@ _PLACEHOLDER: Final = re.compile(r"\{(tests|report)\}")
 class GatesConfig:
     """The commands of the gates, as lines for the shell.
 
-    `env` is the whole environment of a gate, before what gates add (`OYA_SLOT`, and
+    `env` is the whole environment of a gate, before what gates add (`OYA_SLOT`, `TMPDIR`, and
     `PYTEST_ADDOPTS` for tests). `timeout` is in seconds, for all the commands of one gate
     together. `repeat` is how often fail_to_pass runs on the first green tree. `fingerprint`
     stands for tool versions and the prepared environment; it is part of every key.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,12 +15,12 @@ from oya.clock import Clock, stamp
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig, fill
 from oya.gates.feedback import clip, excerpt, failures, plain
-from oya.gates.files import NotAFile, read_regular, remove
+from oya.gates.files import NotAFile, make_empty, read_regular, remove
 from oya.gates.junit import Unreadable, read_report
 from oya.gates.model import EXIT_ONLY, TAIL_LIMIT, Case, Evidence, Outcome, Report
 from oya.gates.port import Checkout, Job, SlotLike
 from oya.gates.project import files_below, project_names
-from oya.processes.port import Command, Ended, Processes, shell
+from oya.processes.port import BACKGROUND, Command, Ended, Processes, shell
 
 LOG_LIMIT: Final = 4_000_000
 _LAST_LINE: Final = 500
@@ -68,7 +69,7 @@ class ProcessRunner:
     async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
         files = self._new_files(job.gate, key)
         try:
-            async with self._checkout.checkout(commit, urgent=urgent) as slot:
+            async with self._checkout.checkout(commit, urgent=urgent) as slot, _temporary(slot):
                 evidence = await self._execute(slot, tree, job, key, files)
         except BaseException:
             files.remove(logs=True)
@@ -79,7 +80,7 @@ class ProcessRunner:
     async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
         files = self._new_files("command", "")
         try:
-            async with self._checkout.checkout(commit) as slot:
+            async with self._checkout.checkout(commit) as slot, _temporary(slot):
                 ended = await self._command(line, slot, files.log(1), timeout, {})
                 text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
         finally:
@@ -127,7 +128,8 @@ class ProcessRunner:
     async def _command(
         self, line: str, slot: SlotLike, log: Path, timeout: float, more: Mapping[str, str]
     ) -> Ended:
-        env = {**self._config.env, "OYA_SLOT": str(slot.index), **more}
+        own = {"OYA_SLOT": str(slot.index), "TMPDIR": str(_temporary_of(slot))}
+        env = {**self._config.env, **own, **more}
         return await self._processes.run(
             Command(
                 shell(line),
@@ -136,6 +138,7 @@ class ProcessRunner:
                 output=log,
                 output_limit=LOG_LIMIT,
                 timeout=timeout,
+                nice=BACKGROUND,
             )
         )
 
@@ -149,6 +152,21 @@ class ProcessRunner:
         self._logs.mkdir(parents=True, exist_ok=True)
         moment = stamp(self._clock.now()).replace(":", "").replace("-", "")
         return _Files(self._logs / f"{moment}-{self._started:05}-{gate}-{key[:12]}")
+
+
+@asynccontextmanager
+async def _temporary(slot: SlotLike) -> AsyncIterator[None]:
+    """The run's own TMPDIR, beside its slot: whatever is put there goes with the run."""
+    folder = _temporary_of(slot)
+    await asyncio.to_thread(make_empty, folder)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(remove, folder)
+
+
+def _temporary_of(slot: SlotLike) -> Path:
+    return slot.path.with_name(f"{slot.path.name}.tmp")
 
 
 def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:
@@ -181,9 +199,10 @@ def _by_exit(evidence: Evidence, shown: str) -> Report:
 
 
 def _shown(log: Path, root: Path) -> str:
-    """A log as text, the slot's path taken out: it means nothing elsewhere."""
+    """A log as text, the slot's paths taken out: they mean nothing elsewhere."""
     try:
         output = read_regular(log, 2 * LOG_LIMIT)
     except NotAFile:
         return ""
-    return plain(output).replace(f"{root}{os.sep}", "").replace(str(root), ".")
+    text = plain(output).replace(f"{root}.tmp", "$TMPDIR")
+    return text.replace(f"{root}{os.sep}", "").replace(str(root), ".")

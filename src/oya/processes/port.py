@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+BACKGROUND: Final = 10
+"""The niceness of gates and backends, so that whoever sits at the machine can use it."""
 
 
 def shell(line: str) -> tuple[str, ...]:
@@ -23,6 +26,7 @@ class Command:
     file, rewritten each time; without it they are discarded. Of more than
     `output_limit` bytes the first and the last half are kept, with one line between
     them that says how much was cut. `timeout` is in seconds and concerns `run` only.
+    `nice` is added to oya's own niceness.
     """
 
     argv: tuple[str, ...]

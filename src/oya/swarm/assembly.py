@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from oya.gates.port import EvidenceBook
 from oya.gates.runner import ProcessRunner
 from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Role
-from oya.processes.port import Command, Processes, shell
+from oya.processes.port import BACKGROUND, Command, Processes, shell
 from oya.processes.real import GuardedProcesses
 from oya.repository.follow import follow
 from oya.repository.git import GitRepository
@@ -40,13 +40,13 @@ from oya.swarm.board import Board
 from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
+from oya.swarm.machine import environment, gate_environment, named, slots_of
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.trackers import Tracker, detect
 
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
 
 
 @dataclass
@@ -186,16 +186,6 @@ def _safe(text: str) -> str:
     return encode(text)
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """What gates and backends get of the daemon's environment: a named few, and oya's Python."""
-    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    path = env.get("PATH", os.defpath)
-    here = str(Path(sys.executable).parent)
-    if here not in path.split(os.pathsep):
-        env["PATH"] = f"{path}{os.pathsep}{here}"
-    return env
-
-
 def build_gates(
     settings: Settings,
     place: Place,
@@ -235,21 +225,19 @@ def gates_config(settings: Settings) -> GatesConfig:
         tests_command=gates.tests.command or None,
         report="none" if gates.tests.report == "none" else "junit",
         timeout=gates.timeout,
-        env=environment(settings),
+        env=gate_environment(settings),
         repeat=settings.contract.repeat,
         fingerprint=fingerprint(settings),
     )
 
 
-def slots_of(settings: Settings) -> int:
-    """How many gates may run at once: max(2, cores/2) by default, at most the cores."""
-    cores = os.cpu_count() or 1
-    return min(settings.quality_gates.slots or max(2, cores // 2), max(cores, 1))
-
-
 def fingerprint(settings: Settings) -> str:
-    """The part of an evidence's key that is not the tree: Python, git of the machine, prepare."""
-    return "\n".join((sys.version, *settings.workspace.prepare))
+    """The part of an evidence's key that is not the tree: Python, prepare, what gates are given.
+
+    It holds values of the environment: keys are digests, and it is kept nowhere else.
+    """
+    given = json.dumps(named(settings), sort_keys=True)
+    return "\n".join((sys.version, *settings.workspace.prepare, given))
 
 
 def preparer(settings: Settings, processes: Processes) -> Any:
@@ -260,9 +248,10 @@ def preparer(settings: Settings, processes: Processes) -> Any:
     async def prepare(folder: Path) -> None:
         for line in settings.workspace.prepare:
             out = folder.parent / f"{folder.name}.prepare.log"
-            ended = await processes.run(
-                Command(shell(line), cwd=folder, env=environment(settings), output=out)
+            command = Command(
+                shell(line), cwd=folder, env=gate_environment(settings), output=out, nice=BACKGROUND
             )
+            ended = await processes.run(command)
             if not ended.ok:
                 raise OyaError(
                     f"`{line}` failed in {folder} (exit {ended.exit})",
@@ -302,7 +291,7 @@ def build_parts(
     repo = GitRepository(place)
     processes = GuardedProcesses(place.repo_id)
     prepare = preparer(settings, processes)
-    env = environment(settings)
+    env = environment()
     backends = {
         name: make_backend(name, config, processes=processes, clock=clock, env=env, root=place.root)
         for name, config in settings.backends.items()

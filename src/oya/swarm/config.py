@@ -36,6 +36,9 @@ Size = Annotated[int, Field(gt=0), BeforeValidator(size), PlainSerializer(size_t
 Line = Annotated[str, Field(min_length=1)]
 Lines = Annotated[tuple[Line, ...], Field(strict=False)]
 Count = Annotated[int, Field(ge=1, le=100)]
+Names = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...], Field(strict=False)
+]
 
 
 class _Section(BaseModel):
@@ -67,9 +70,7 @@ class BackendSettings(_Section):
     command: Lines = ()
     scenario: Line | None = None
     max_sessions: Count | None = None
-    env: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...], Field(strict=False)
-    ] = ()
+    env: Names = ()
 
     @model_validator(mode="after")
     def _whole(self) -> BackendSettings:
@@ -121,12 +122,14 @@ class TestsGate(_Section):
 
 
 class QualityGates(_Section):
-    """`[quality-gates]`: what must pass. `timeout` in seconds; `slots` 0: by the cores."""
+    """`[quality-gates]`: what must pass. `timeout` in seconds; `slots` 0: by the cores; `env` are
+    names, never values."""
 
     quick: Lines = ()
     ci: Lines = ()
     timeout: Duration = 1800.0
     slots: Annotated[int, Field(ge=0, le=256)] = 0
+    env: Names = ()
     history: bool = False
     baseline: Literal["green", "no-worse"] = "green"
     red_queen: bool = True

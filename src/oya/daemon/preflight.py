@@ -13,6 +13,7 @@ from oya.agents.prompts import Prompts
 from oya.beads import Backlog
 from oya.errors import ConfigError, UsageError
 from oya.repository.checks import fitness
+from oya.repository.copies import read_copies, require_untracked
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.swarm.config import BackendSettings, Settings
@@ -51,6 +52,8 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
         )
     check_backends(settings, place.root)
     Prompts.load(settings.skills, place.root)
+    read_copies(place.main_root, settings.workspace.copy_)
+    await require_untracked(repo, settings.workspace.copy_)
     read = await detect(place.main_root, settings.tracker.kind).read()
     _check_beads(read.backlog, only)
     return Preflight(branch, read, (*fit.warnings, *_unsandboxed(settings)))

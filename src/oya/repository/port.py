@@ -7,7 +7,7 @@ Every call may raise `GitError`; none retries.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -221,6 +221,10 @@ class Repository(Protocol):
     async def add_note(self, commit: str, text: str, ref: str = "refs/notes/oya") -> None:
         """Write the note of a commit, in place of the one it has."""
         ...
+
+
+Hook = Callable[[Path, Mapping[str, str]], Awaitable[None]]
+"""What runs in a folder before or after its use; with more variables for its environment."""
 
 
 class Follow(Protocol):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from oya.errors import GitError, OyaError
 from oya.repository.checkout import Checkout, tags_of
-from oya.repository.folders import open_up, take_away
+from oya.repository.copies import NO_COPIES, Copies
+from oya.repository.folders import is_real_folder, open_up, take_away
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
+from oya.repository.port import Hook
 from oya.repository.run import both
+
+_IN_USE = "in_use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,9 @@ class Slots:
     """`count` slots, given out in the order of asking, to those who are urgent first.
 
     A slot's path never changes, and only files that differ between two commits are
-    written. Whatever was not in the commit before is gone, ignored or not.
-    `run_prepare` is awaited with the folder at each checkout, if `prepare` has
-    commands.
+    written. Whatever was not in the commit before is gone, ignored or not. Then the folder
+    gets `copies`, and `prepare` is awaited with it; `cleanup` after its use, and where oya
+    died in the middle of one, before the next, or by `clean_up`. Both are told `OYA_SLOT`.
     """
 
     def __init__(
@@ -47,12 +51,16 @@ class Slots:
         place: Place,
         count: int,
         *,
-        prepare: tuple[str, ...] = (),
-        run_prepare: Callable[[Path], Awaitable[None]] | None = None,
+        copies: Copies = NO_COPIES,
+        prepare: Hook | None = None,
+        cleanup: Hook | None = None,
     ) -> None:
         self._repo = repo
         self._place = place
-        self._prepare = run_prepare if prepare else None
+        self._admin = place.cache / "admin" / "slots"
+        self._copies = copies
+        self._prepare = prepare
+        self._cleanup = cleanup
         self._free = list(range(count))
         self._holds: dict[int, str] = {}
         self._waiting: list[_Waiter] = []
@@ -79,12 +87,40 @@ class Slots:
         try:
             checkout = self._checkout(index)
             self._holds[index] = commit
-            await self._take(checkout, commit)
-            if self._prepare:
-                await self._prepare(checkout.folder)
-            yield Slot(checkout.folder, index)
+            async with self._cleaned(index):
+                await self._take(checkout, commit)
+                await asyncio.to_thread(self._copies.lay, checkout.folder)
+                if self._prepare:
+                    await self._prepare(checkout.folder, _told(index))
+                yield Slot(checkout.folder, index)
         finally:
             self._give_back(index)
+
+    async def clean_up(self) -> None:
+        """`cleanup` for every slot whose use an earlier oya did not live to end."""
+        for mark in await asyncio.to_thread(lambda: sorted(self._admin.glob(f"*/{_IN_USE}"))):
+            if mark.parent.name.isdigit():
+                await self._clean(mark, int(mark.parent.name))
+
+    @contextlib.asynccontextmanager
+    async def _cleaned(self, index: int) -> AsyncIterator[None]:
+        if self._cleanup is None:
+            yield
+            return
+        mark = self._admin / str(index) / _IN_USE
+        if mark.exists():
+            await self._clean(mark, index)
+        await asyncio.to_thread(_touch, mark)
+        try:
+            yield
+        finally:
+            await self._clean(mark, index)
+
+    async def _clean(self, mark: Path, index: int) -> None:
+        folder = self._place.cache / "slots" / str(index)
+        if self._cleanup and is_real_folder(folder):
+            await self._cleanup(folder, _told(index))
+        await asyncio.to_thread(mark.unlink, missing_ok=True)
 
     async def _turn(self, commit: str, urgent: bool) -> int:
         if self._free:
@@ -128,4 +164,13 @@ class Slots:
 
     def _checkout(self, index: int) -> Checkout:
         folder = self._place.cache / "slots" / str(index)
-        return Checkout(self._repo, folder, self._place.cache / "admin" / "slots" / str(index))
+        return Checkout(self._repo, folder, self._admin / str(index))
+
+
+def _told(index: int) -> dict[str, str]:
+    return {"OYA_SLOT": str(index)}
+
+
+def _touch(mark: Path) -> None:
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()

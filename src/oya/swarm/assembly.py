@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from oya.agents.answers import AnswerFiles, FolderAnswers
 from oya.agents.backends import make_backend
@@ -26,10 +28,11 @@ from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Role
 from oya.processes.port import BACKGROUND, Command, Processes, shell
 from oya.processes.real import GuardedProcesses
+from oya.repository.copies import NO_COPIES, Copies, read_copies
 from oya.repository.follow import follow
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
-from oya.repository.port import Follow, Repository, Workspaces
+from oya.repository.port import Follow, Hook, Repository, Workspaces
 from oya.repository.slot import Slots
 from oya.repository.workspace import GitWorkspaces
 from oya.store.beads import Applied
@@ -45,6 +48,10 @@ from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.trackers import Tracker, detect
 
+log = structlog.get_logger()
+
+CLEANUP_TIMEOUT = 300.0
+"""Seconds that one line of `[workspace] cleanup` may take."""
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
 
@@ -71,6 +78,7 @@ class Parts:
     board: Board
     branch: str
     meter: Meter
+    clean_slots: Callable[[], Awaitable[None]]
 
     def role_of(self, claim: Claim) -> Role:
         """The role a claim was made for."""
@@ -194,6 +202,7 @@ def build_gates(
     meter: Meter | None = None,
     swarm: str | None = None,
     book: EvidenceBook | None = None,
+    slots: Slots | None = None,
 ) -> Gates:
     """The gate runner over oya's own slots, with its evidence in the store.
 
@@ -202,21 +211,30 @@ def build_gates(
     """
     repo = GitRepository(place)
     processes = GuardedProcesses(place.repo_id)
-    config = gates_config(settings)
-    slots = Slots(
-        repo,
-        place,
-        slots_of(settings),
-        prepare=tuple(settings.workspace.prepare),
-        run_prepare=preparer(settings, processes),
-    )
+    copies = read_copies(place.main_root, settings.workspace.copy_)
+    config = gates_config(settings, copies)
     logs = place.state / "logs" / "gates"
+    slots = slots or build_slots(settings, place, processes, copies)
     runner = ProcessRunner(config, processes=processes, checkout=slots, logs=logs, clock=clock)
     book = book or StoreBook(store, meter or Meter(), swarm)
     return Gates(config, runner=runner, trees=JudgedTrees(repo), book=book)
 
 
-def gates_config(settings: Settings) -> GatesConfig:
+def build_slots(
+    settings: Settings, place: Place, processes: Processes, copies: Copies = NO_COPIES
+) -> Slots:
+    """The slots of a machine, with what `[workspace]` says about them."""
+    return Slots(
+        GitRepository(place),
+        place,
+        slots_of(settings),
+        copies=copies,
+        prepare=preparer(settings, place, processes),
+        cleanup=cleaner(settings, place, processes),
+    )
+
+
+def gates_config(settings: Settings, copies: Copies = NO_COPIES) -> GatesConfig:
     """The commands of the gates, and the environment that they get."""
     gates = settings.quality_gates
     return GatesConfig(
@@ -227,39 +245,73 @@ def gates_config(settings: Settings) -> GatesConfig:
         timeout=gates.timeout,
         env=gate_environment(settings),
         repeat=settings.contract.repeat,
-        fingerprint=fingerprint(settings),
+        fingerprint=fingerprint(settings, copies),
     )
 
 
-def fingerprint(settings: Settings) -> str:
+def fingerprint(settings: Settings, copies: Copies = NO_COPIES) -> str:
     """The part of an evidence's key that is not the tree: Python, prepare, what gates are given.
 
     It holds values of the environment: keys are digests, and it is kept nowhere else.
     """
     given = json.dumps(named(settings), sort_keys=True)
-    return "\n".join((sys.version, *settings.workspace.prepare, given))
+    return "\n".join((sys.version, *settings.workspace.prepare, copies.digest, given))
 
 
-def preparer(settings: Settings, processes: Processes) -> Any:
+def preparer(settings: Settings, place: Place, processes: Processes) -> Hook | None:
     """Runs `[workspace] prepare` in a folder; None where nothing is to be prepared."""
     if not settings.workspace.prepare:
         return None
 
-    async def prepare(folder: Path) -> None:
+    async def prepare(folder: Path, more: Mapping[str, str]) -> None:
         for line in settings.workspace.prepare:
-            out = folder.parent / f"{folder.name}.prepare.log"
-            command = Command(
-                shell(line), cwd=folder, env=gate_environment(settings), output=out, nice=BACKGROUND
-            )
+            command = _in_folder(settings, place, "prepare", line, folder, more)
             ended = await processes.run(command)
             if not ended.ok:
                 raise OyaError(
                     f"`{line}` failed in {folder} (exit {ended.exit})",
                     safe="Nothing was changed in the repository.",
-                    hint=f"See {out}; it is [workspace] prepare in .oya/swarm.toml.",
+                    hint=f"See {command.output}; it is [workspace] prepare in .oya/swarm.toml.",
                 )
 
     return prepare
+
+
+def cleaner(settings: Settings, place: Place, processes: Processes) -> Hook | None:
+    """Runs `[workspace] cleanup` in a folder, every line of it; None where there is none.
+
+    What fails is told in the daemon's log: the verdict of the run before stands without it.
+    """
+    if not settings.workspace.cleanup:
+        return None
+
+    async def cleanup(folder: Path, more: Mapping[str, str]) -> None:
+        for line in settings.workspace.cleanup:
+            command = _in_folder(settings, place, "cleanup", line, folder, more)
+            command = replace(command, timeout=CLEANUP_TIMEOUT)
+            try:
+                ended = await processes.run(command)
+            except OyaError as error:
+                log.warning("cleanup failed", line=line, folder=str(folder), why=str(error))
+                continue
+            if not ended.ok:
+                log.warning("cleanup failed", line=line, exit=ended.exit, log=str(command.output))
+
+    return cleanup
+
+
+def _in_folder(
+    settings: Settings, place: Place, what: str, line: str, folder: Path, more: Mapping[str, str]
+) -> Command:
+    logs = place.state / "logs" / "gates"
+    logs.mkdir(parents=True, exist_ok=True)
+    return Command(
+        shell(line),
+        cwd=folder,
+        env={**gate_environment(settings), **more},
+        output=logs / f"{what}-{folder.name}.log",
+        nice=BACKGROUND,
+    )
 
 
 class JudgedTrees:
@@ -290,7 +342,8 @@ def build_parts(
     meter = Meter()
     repo = GitRepository(place)
     processes = GuardedProcesses(place.repo_id)
-    prepare = preparer(settings, processes)
+    copies = read_copies(place.main_root, settings.workspace.copy_)
+    slots = build_slots(settings, place, processes, copies)
     env = environment()
     backends = {
         name: make_backend(name, config, processes=processes, clock=clock, env=env, root=place.root)
@@ -310,10 +363,10 @@ def build_parts(
             repo,
             place,
             max_file=settings.workspace.max_file,
-            prepare=tuple(settings.workspace.prepare),
-            run_prepare=prepare,
+            copies=copies,
+            prepare=preparer(settings, place, processes),
         ),
-        gates=build_gates(settings, place, store, clock, meter, swarm),
+        gates=build_gates(settings, place, store, clock, meter, swarm, slots=slots),
         backends=backends,
         prompts=Prompts.load(settings.skills, place.root),
         processes=processes,
@@ -321,4 +374,5 @@ def build_parts(
         board=Board(),
         branch=branch,
         meter=meter,
+        clean_slots=slots.clean_up,
     )

@@ -34,8 +34,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "backends.*.kind": ("acp", "command", "scripted"),
     "tracker.kind": ("auto", "beads-jsonl"),
     "workspace.kind": ("git",),
-    "workspace.cleanup": ([],),
-    "workspace.copy": ([],),
     "workspace.keep": ([".venv", "node_modules", "target"],),
     "quality-gates.history": (False,),
     "quality-gates.baseline": ("green",),

@@ -155,6 +155,8 @@ def test_settings_are_frozen() -> None:
             1,
             "needs {report} in `command`",
         ),
+        ('[workspace]\ncopy = ["../.env"]\n', 2, "must be a path from the root"),
+        ('[workspace]\ncopy = [".oya/swarm.toml"]\n', 2, "must be a path from the root"),
         ("[skills]\nplanner = {replace = true}\n", 2, "`replace` needs `files`"),
         (
             '[defaults]\nbackend = "cdex"\n[backends.codex]\nkind = "acp"\ncommand = ["x"]\n',
@@ -180,8 +182,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
     [
         ('[tracker]\nkind = "bd"\n', "tracker.kind"),
         ('[workspace]\nkind = "jj"\n', "workspace.kind"),
-        ('[workspace]\ncopy = [".env"]\n', "workspace.copy"),
-        ('[workspace]\ncleanup = ["x"]\n', "workspace.cleanup"),
         ("[workspace]\nkeep = []\n", "workspace.keep"),
         ("[quality-gates]\nhistory = true\n", "quality-gates.history"),
         ('[quality-gates]\nbaseline = "no-worse"\n', "quality-gates.baseline"),
@@ -305,8 +305,8 @@ where = "type in task,bug,feature,chore,docs"
 kind = "git"
 max_file = "10MB"
 prepare = ["uv sync"]
-cleanup = []
-copy = []
+cleanup = ["make clean-db"]
+copy = [".env.test"]
 keep = [".venv", "node_modules", "target"]
 
 [quality-gates]

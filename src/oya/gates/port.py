@@ -52,13 +52,14 @@ class Checkout(Protocol):
     """Gives out slots. How many there are bounds how many gates run at once."""
 
     def checkout(
-        self, commit: str, *, urgent: bool = False
+        self, commit: str, *, urgent: bool = False, strange: bool = False
     ) -> AbstractAsyncContextManager[SlotLike]:
         """Wait for a slot and put exactly the tree of `commit` there, for as long as it is held.
 
-        `urgent` is served before those who are not.
+        `urgent` is served before those who are not. `strange`: an agent wrote what is to run.
 
-        Nothing of an earlier tree may be left, byte code included: Python trusts a `.pyc`
+        Nothing of an earlier tree may be left, but for ignored folders that the user has named
+        and only landed trees have written to; byte code included: Python trusts a `.pyc`
         by the source's size and its mtime in whole seconds, so a changed file of the same
         size, written within the same second, would be judged by its predecessor's code.
         """

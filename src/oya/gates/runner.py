@@ -80,7 +80,7 @@ class ProcessRunner:
     async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
         files = self._new_files("command", "")
         try:
-            async with self._checkout.checkout(commit) as slot, _temporary(slot):
+            async with self._checkout.checkout(commit, strange=True) as slot, _temporary(slot):
                 ended = await self._command(line, slot, files.log(1), timeout, {})
                 text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
         finally:

@@ -75,7 +75,7 @@ async def require_untracked(repo: GitRepository, paths: Sequence[str]) -> None:
     """`ConfigError` for one that git tracks: it is in every tree, and must not differ there."""
     if not paths:
         return
-    ask = ("--literal-pathspecs", "ls-files", "-z", "--", *paths)
+    ask = ("ls-files", "-z", "--", *paths)
     out = await repo.git(*ask, cwd=repo.place.main_root)
     if out.fields:
         raise _refused(out.fields[0], "is tracked by git: it is in every workspace as it is")

@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from oya.crashpoints import point
 from oya.errors import GitError, OyaError
-from oya.repository.checkout import Checkout, tags_of
+from oya.repository.checkout import Checkout, literal, tags_of
 from oya.repository.copies import NO_COPIES, Copies
 from oya.repository.earlier import merged, set_aside
 from oya.repository.encode import decode, encode
@@ -56,7 +55,7 @@ class GitWorkspaces:
         self._gone = place.cache / "gone"
         self._snapshot = Snapshot(repo, max_file, copies.paths)
         self._copies = copies
-        own = (".oya/out/", *map(_literal, copies.paths))
+        own = (".oya/out/", *map(literal, copies.paths))
         self._exclude = "\n".join(f"/{path}" for path in own)
         self._prepare = prepare
         self._name = name
@@ -269,11 +268,6 @@ class GitWorkspaces:
 
     def _checkout(self, key: str) -> Checkout:
         return Checkout(self._repo, self._work / key, self._admin / key)
-
-
-def _literal(path: str) -> str:
-    """A path as a pattern that stands for itself."""
-    return re.sub(r"([\\*?\[ ])", r"\\\1", path)
 
 
 def _fingerprints(folder: Path, paths: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -228,6 +228,7 @@ def build_slots(
         GitRepository(place),
         place,
         slots_of(settings),
+        keep=settings.workspace.keep,
         copies=copies,
         prepare=preparer(settings, place, processes),
         cleanup=cleaner(settings, place, processes),

@@ -34,7 +34,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "backends.*.kind": ("acp", "command", "scripted"),
     "tracker.kind": ("auto", "beads-jsonl"),
     "workspace.kind": ("git",),
-    "workspace.keep": ([".venv", "node_modules", "target"],),
     "quality-gates.history": (False,),
     "quality-gates.baseline": ("green",),
     "quality-gates.moon": ("auto",),

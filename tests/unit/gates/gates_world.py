@@ -51,7 +51,9 @@ class World:
         return name
 
     @asynccontextmanager
-    async def checkout(self, commit: str, *, urgent: bool = False) -> AsyncIterator[Slot]:
+    async def checkout(
+        self, commit: str, *, urgent: bool = False, strange: bool = False
+    ) -> AsyncIterator[Slot]:
         self.held += 1
         try:
             yield Slot(self.root / commit)

@@ -182,7 +182,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
     [
         ('[tracker]\nkind = "bd"\n', "tracker.kind"),
         ('[workspace]\nkind = "jj"\n', "workspace.kind"),
-        ("[workspace]\nkeep = []\n", "workspace.keep"),
         ("[quality-gates]\nhistory = true\n", "quality-gates.history"),
         ('[quality-gates]\nbaseline = "no-worse"\n', "quality-gates.baseline"),
         ('[quality-gates]\nmoon = "off"\n', "quality-gates.moon"),

@@ -274,6 +274,14 @@ class Workspaces(Protocol):
         """
         ...
 
+    async def snapshot(self, ws: Workspace) -> Head:
+        """What is in the folder now, as `commit` would take it, under the attempt's ref.
+
+        For a look in the middle of a turn: the folder and its `.git` stay as they are, and the
+        next head does not follow this one. `GitError` if it cannot be read.
+        """
+        ...
+
     async def restore(self, ws: Workspace, commit: str, paths: Collection[str]) -> None:
         """Put these files back as they are in `commit`; those it lacks are removed."""
         ...

@@ -16,7 +16,7 @@ from oya.repository.port import OYA, FileChange, Head
 from oya.repository.record import Record, fingerprint
 from oya.repository.run import both
 
-_NEVER_TAKEN = (".beads", ".oya/out")
+_NEVER_TAKEN = (".beads", ".oya/out", ".oya/gate")
 _REPOSITORY = "160000"
 
 

@@ -55,7 +55,7 @@ class GitWorkspaces:
         self._gone = place.cache / "gone"
         self._snapshot = Snapshot(repo, max_file, copies.paths)
         self._copies = copies
-        own = (".oya/out/", *map(literal, copies.paths))
+        own = (".oya/out/", ".oya/gate/", *map(literal, copies.paths))
         self._exclude = "\n".join(f"/{path}" for path in own)
         self._prepare = prepare
         self._name = name
@@ -154,6 +154,16 @@ class GitWorkspaces:
         await self._lay(checkout, record, tags)
         point("workspace.laid")
         return head
+
+    async def snapshot(self, ws: Workspace) -> Head:
+        """See `port.Workspaces.snapshot`."""
+        key = self._key(ws)
+        record = load(self._admin / key)
+        if record is None or not is_real_folder(ws.path):
+            raise GitError(f"the workspace of {ws.bead} is not there")
+        checkout = self._checkout(key)
+        await asyncio.to_thread(checkout.make_usable)
+        return await self._read(checkout, record, "A look in the middle of a turn")
 
     async def _read(self, checkout: Checkout, record: Record, message: str) -> Head:
         ref = self.attempt_ref(record.bead, record.epoch)

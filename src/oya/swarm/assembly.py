@@ -15,6 +15,7 @@ import structlog
 
 from oya.agents.answers import AnswerFiles, FolderAnswers
 from oya.agents.backends import make_backend
+from oya.agents.gate_requests import FolderRequests, GateRequests
 from oya.agents.port import Backend
 from oya.agents.prompts import Prompts
 from oya.clock import Clock
@@ -79,6 +80,7 @@ class Parts:
     branch: str
     meter: Meter
     clean_slots: Callable[[], Awaitable[None]]
+    requests: GateRequests | None = None
 
     def role_of(self, claim: Claim) -> Role:
         """The role a claim was made for."""
@@ -376,4 +378,5 @@ def build_parts(
         branch=branch,
         meter=meter,
         clean_slots=slots.clean_up,
+        requests=FolderRequests(),
     )

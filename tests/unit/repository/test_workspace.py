@@ -116,6 +116,22 @@ async def test_a_change_of_the_same_size_at_once_is_seen(
         assert await repo.read_file(head.commit, "a.txt") == text.encode()
 
 
+async def test_a_look_leaves_what_the_agent_is_doing_with_git(repo: GitRepository) -> None:
+    spaces = GitWorkspaces(repo, repo.place)
+    ws = await make(repo, spaces)
+    own = commit(ws.path, {"own": "1"})
+    write(ws.path, {"staged": "1", "loose": "1", ".oya/gate/request": "x"})
+    git(ws.path, "add", "staged")
+    before = git(ws.path, "status", "--porcelain", "--branch")
+    look = await spaces.snapshot(ws)
+    assert await paths_of(repo, look.commit) == {"a.txt", "src/b.txt", "own", "staged", "loose"}
+    assert git(ws.path, "status", "--porcelain", "--branch") == before
+    assert git(ws.path, "rev-parse", "HEAD") == own
+    git(ws.path, "reset", "-q", "--hard", ws.start)  # the agent thinks better of it
+    head = await spaces.commit(ws, "m")
+    assert await paths_of(repo, head.commit) == {"a.txt", "src/b.txt", "loose"}
+
+
 async def test_commits_of_the_agent_are_the_history_of_the_head(
     repo: GitRepository, spaces: GitWorkspaces
 ) -> None:

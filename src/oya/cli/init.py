@@ -12,6 +12,7 @@ from typing import Any
 
 from oya.cli.output import lines, say
 from oya.errors import ConfigError, UsageError
+from oya.gates import moon
 from oya.repository.places import Place
 
 NAME = ".oya/swarm.toml"
@@ -133,6 +134,12 @@ def _text(path: Path) -> str:
         return ""
 
 
+def _moon(root: Path) -> Iterator[Guess]:
+    if (root / ".moon").is_dir():
+        yield Guess("quality-gates.quick", [moon.QUICK], ".moon/ is here")
+        yield Guess("quality-gates.ci", [moon.CI], ".moon/ is here")
+
+
 def _tracker(root: Path) -> Iterator[Guess]:
     if (root / ".beads/issues.jsonl").is_file():
         yield Guess("tracker.kind", "auto", ".beads/issues.jsonl is here")
@@ -223,6 +230,7 @@ def _node(root: Path) -> Iterator[Guess]:
 
 
 LOOKERS: tuple[Callable[[Path], Iterator[Guess]], ...] = (
+    _moon,
     _make,
     _python,
     _go,
@@ -230,4 +238,4 @@ LOOKERS: tuple[Callable[[Path], Iterator[Guess]], ...] = (
     _node,
     _tracker,
 )
-"""In order of who is believed first: a Makefile says what its people type."""
+"""In order of who is believed first: moon runs the others, a Makefile says what people type."""

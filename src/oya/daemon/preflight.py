@@ -12,6 +12,7 @@ from pathlib import Path
 from oya.agents.prompts import Prompts
 from oya.beads import Backlog
 from oya.errors import ConfigError, UsageError
+from oya.gates import moon
 from oya.repository.checks import fitness
 from oya.repository.copies import read_copies, require_untracked
 from oya.repository.git import GitRepository
@@ -51,6 +52,7 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
             hint=f"git branch {branch}",
         )
     check_backends(settings, place.root)
+    _check_moon(settings)
     Prompts.load(settings.skills, place.root)
     read_copies(place.main_root, settings.workspace.copy_)
     await require_untracked(repo, settings.workspace.copy_)
@@ -83,6 +85,17 @@ def _check_backend(name: str, backend: BackendSettings, root: Path) -> None:
             safe=NOTHING,
             hint="Install it, or name it with its path in .oya/swarm.toml "
             f"([backends.{name}] command).",
+        )
+
+
+def _check_moon(settings: Settings) -> None:
+    gates = settings.quality_gates
+    calls = [line for line in (*gates.quick, *gates.ci) if moon.command_of(line)]
+    if gates.moon == "on" and calls and shutil.which("moon") is None:
+        raise ConfigError(
+            f"The gates of this repository are `{calls[0]}`, and moon is not on PATH.",
+            safe=NOTHING,
+            hint='Install it, or write moon = "off" and gates of your own into [quality-gates].',
         )
 
 

@@ -25,6 +25,8 @@ class GatesConfig:
     `PYTEST_ADDOPTS` for tests). `timeout` is in seconds, for all the commands of one gate
     together. `repeat` is how often fail_to_pass runs on the first green tree. `fingerprint`
     stands for tool versions and the prepared environment; it is part of every key.
+    `history`: what ci says depends on the parent, too. `moon`: calls of moon are judged by its
+    reports.
     Raises ConfigError where the report has no place in the command.
     """
 
@@ -36,6 +38,8 @@ class GatesConfig:
     env: Mapping[str, str] = field(default_factory=dict)
     repeat: int = 3
     fingerprint: str = ""
+    history: bool = False
+    moon: bool = False
 
     def __post_init__(self) -> None:
         if self.reports_tests and "{report}" not in str(self.tests_command):

@@ -13,13 +13,20 @@ from oya.gates.model import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One gate to run: `ids` are asked for, `junit` says that a report is to come."""
+    """One gate to run: `ids` are asked for, `junit` says that a report is to come.
+
+    `moon`: its calls of moon are judged by moon's reports. `base`: the commit against which it
+    is told to look for changes, and the judged tree of that; empty where it sees only a tree.
+    """
 
     gate: str
     commands: tuple[str, ...]
     ids: tuple[str, ...] = ()
     junit: bool = False
     exit_only: bool = False
+    moon: bool = False
+    base: str = ""
+    base_tree: str = ""
 
 
 class Runner(Protocol):
@@ -87,4 +94,8 @@ class Trees(Protocol):
     async def judged_tree(self, commit: str) -> str:
         """The id of the commit's tree without the tracker's file, so that closing a bead
         does not make evidence void."""
+        ...
+
+    async def parent(self, commit: str) -> str | None:
+        """The first parent; None for a root."""
         ...

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from oya.clock import Clock, stamp
+from oya.gates import moon
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig, fill
 from oya.gates.feedback import clip, excerpt, failures, plain
@@ -70,7 +71,7 @@ class ProcessRunner:
         files = self._new_files(job.gate, key)
         try:
             async with self._checkout.checkout(commit, urgent=urgent) as slot, _temporary(slot):
-                evidence = await self._execute(slot, tree, job, key, files)
+                evidence = await self._execute(slot, commit, tree, job, key, files)
         except BaseException:
             files.remove(logs=True)
             raise
@@ -98,16 +99,19 @@ class ProcessRunner:
         )
 
     async def _execute(
-        self, slot: SlotLike, tree: str, job: Job, key: str, files: _Files
+        self, slot: SlotLike, commit: str, tree: str, job: Job, key: str, files: _Files
     ) -> Evidence:
-        seconds = cpu_seconds = 0.0
+        seconds, cpu_seconds, problem = 0.0, 0.0, ""
+        more = self._told(job, commit)
         for number, command in enumerate(job.commands, 1):
             line = fill(command, job.ids, files.xml)
             left = max(self._config.timeout - seconds, 0.1)
-            options = self._pytest_options() if job.gate == "tests" else {}
-            ended = await self._command(line, slot, files.log(number), left, options)
+            if job.moon and moon.command_of(line):
+                ended, problem = await self._moon(line, slot, files.log(number), left, more)
+            else:
+                ended = await self._command(line, slot, files.log(number), left, more)
             seconds, cpu_seconds = seconds + ended.seconds, cpu_seconds + ended.cpu_seconds
-            if not ended.ok:
+            if not ended.ok or problem:
                 break
         evidence = Evidence(
             key=key,
@@ -117,13 +121,40 @@ class ProcessRunner:
             exit=ended.exit,
             seconds=seconds,
             cpu_seconds=cpu_seconds,
-            ok=ended.ok and not ended.timed_out,
+            ok=ended.ok and not ended.timed_out and not problem,
             report=None,
             log=files.log(number),
-            tail="",
+            tail=problem,
             timed_out=ended.timed_out,
         )
         return await asyncio.to_thread(_read, evidence, job, files, slot.path)
+
+    async def _moon(
+        self, line: str, slot: SlotLike, log: Path, timeout: float, more: Mapping[str, str]
+    ) -> tuple[Ended, str]:
+        """One call of moon, and what its report says against it."""
+        await asyncio.to_thread(moon.forget, slot.path, line)
+        ended = await self._command(line, slot, log, timeout, more)
+        try:
+            return ended, await asyncio.to_thread(moon.problem, slot.path, line)
+        except moon.NoReport as missing:
+            if not ended.ok:
+                return ended, ""  # moon's own words are in the log
+            if moon.command_of(line) != "ci" or moon.FORCE in line:
+                return ended, str(missing)
+        # Nothing was affected, and what ran nothing has not passed: so everything is run.
+        left = max(timeout - ended.seconds, 0.1)
+        again, problem = await self._moon(f"{line} {moon.FORCE}", slot, log, left, more)
+        return _together(ended, again), problem
+
+    def _told(self, job: Job, commit: str) -> Mapping[str, str]:
+        """What the commands of this job find in their environment beside what all find."""
+        told = self._pytest_options() if job.gate == "tests" else {}
+        if not job.base:
+            return told
+        more = {"OYA_BASE": job.base, "OYA_HEAD": commit}
+        more |= {"MOON_BASE": job.base, "MOON_HEAD": commit} if job.moon else {}
+        return {**told, **more}
 
     async def _command(
         self, line: str, slot: SlotLike, log: Path, timeout: float, more: Mapping[str, str]
@@ -154,6 +185,14 @@ class ProcessRunner:
         return _Files(self._logs / f"{moment}-{self._started:05}-{gate}-{key[:12]}")
 
 
+def _together(first: Ended, second: Ended) -> Ended:
+    return replace(
+        second,
+        seconds=first.seconds + second.seconds,
+        cpu_seconds=first.cpu_seconds + second.cpu_seconds,
+    )
+
+
 @asynccontextmanager
 async def _temporary(slot: SlotLike) -> AsyncIterator[None]:
     """The run's own TMPDIR, beside its slot: whatever is put there goes with the run."""
@@ -173,6 +212,8 @@ def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:
     """The evidence with what its files say."""
     root = root.resolve()
     shown = excerpt(_shown(evidence.log, root), ok=evidence.ok)
+    if evidence.tail:
+        shown = clip(f"{evidence.tail}\n\n{shown}", TAIL_LIMIT)
     if job.exit_only:
         return replace(evidence, report=_by_exit(evidence, shown), tail=shown)
     if not job.junit:

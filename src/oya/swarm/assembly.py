@@ -249,6 +249,8 @@ def gates_config(settings: Settings, copies: Copies = NO_COPIES) -> GatesConfig:
         env=gate_environment(settings),
         repeat=settings.contract.repeat,
         fingerprint=fingerprint(settings, copies),
+        history=gates.history,
+        moon=gates.moon == "on",
     )
 
 
@@ -336,6 +338,11 @@ class JudgedTrees:
                 text.encode("utf-8", "surrogateescape")
             ).hexdigest()
         return self._known[commit]
+
+    async def parent(self, commit: str) -> str | None:
+        """See `gates.port.Trees`."""
+        parents = await self._repo.parents(commit)
+        return parents[0] if parents else None
 
 
 def build_parts(

@@ -142,7 +142,7 @@ class TestsGate(_Section):
 
 class QualityGates(_Section):
     """`[quality-gates]`: what must pass. `timeout` in seconds; `slots` 0: by the cores; `env` are
-    names, never values."""
+    names, never values. What `auto` comes to was seen when it was read: `moon` is on or off."""
 
     quick: Lines = ()
     ci: Lines = ()
@@ -152,7 +152,7 @@ class QualityGates(_Section):
     history: bool = False
     baseline: Literal["green", "no-worse"] = "green"
     red_queen: bool = True
-    moon: str = "auto"
+    moon: Literal["auto", "on", "off"] = "auto"
     tests: TestsGate = TestsGate()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oya.errors import ConfigError
+from oya.gates import moon
 from oya.lifecycle.model import Role
 from oya.swarm.config import Settings, load
 from oya.swarm.config_file import TODAY
@@ -182,9 +183,7 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
     [
         ('[tracker]\nkind = "bd"\n', "tracker.kind"),
         ('[workspace]\nkind = "jj"\n', "workspace.kind"),
-        ("[quality-gates]\nhistory = true\n", "quality-gates.history"),
         ('[quality-gates]\nbaseline = "no-worse"\n', "quality-gates.baseline"),
-        ('[quality-gates]\nmoon = "off"\n', "quality-gates.moon"),
         ('[quality-gates.tests]\nreport = "cargo"\n', "quality-gates.tests.report"),
         ('[contract]\nunattended = ["none"]\n', "contract.unattended"),
         ("[planner]\nsplit = true\n", "planner.split"),
@@ -203,6 +202,34 @@ def test_what_is_not_built_is_refused(read: Any, text: str, key: str) -> None:
     error = refused(read, text)
     assert f"`{key}` = " in str(error)
     assert "is not built yet" in str(error)
+
+
+def with_moon(root: Path, text: str = "") -> Settings:
+    (root / ".moon").mkdir(exist_ok=True)
+    (root / ".oya").mkdir(exist_ok=True)
+    (root / ".oya" / "swarm.toml").write_text(text)
+    return load(root / ".oya" / "swarm.toml", {}, complete=False)
+
+
+def test_a_repository_with_moon_is_judged_by_moon(tmp_path: Path) -> None:
+    gates = with_moon(tmp_path).quality_gates
+    assert (gates.moon, gates.history) == ("on", True)
+    assert (gates.quick, gates.ci) == ((moon.QUICK,), (moon.CI,))
+
+
+def test_gates_that_are_written_down_stay_beside_moon(tmp_path: Path) -> None:
+    gates = with_moon(tmp_path, '[quality-gates]\nci = ["make test"]\n').quality_gates
+    assert (gates.quick, gates.ci) == ((moon.QUICK,), ("make test",))
+    assert not gates.history
+    gates = with_moon(tmp_path, '[quality-gates]\nci = ["moon ci :test"]\n').quality_gates
+    assert gates.history
+
+
+def test_moon_can_be_off_and_without_it_auto_is(tmp_path: Path, read: Any) -> None:
+    gates = with_moon(tmp_path, '[quality-gates]\nmoon = "off"\n').quality_gates
+    assert (gates.moon, gates.quick, gates.ci, gates.history) == ("off", (), (), False)
+    assert read("").quality_gates.moon == "off"
+    assert read('[quality-gates]\nmoon = "on"\n').quality_gates.ci == (moon.CI,)
 
 
 def test_the_default_of_what_is_not_built_may_be_written_down(read: Any) -> None:

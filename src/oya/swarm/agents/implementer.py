@@ -133,11 +133,10 @@ async def _gates(attempt: Attempt, contract: Contract, head: Head) -> list[str]:
     findings += await failing_checks(attempt.parts, head.commit, checks)
     if findings:
         return findings
-    for gate in (gates.quick, gates.ci):
-        evidence = await gate(head.commit)
-        if not evidence.ok:
-            return [feedback(evidence)]
-    return []
+    evidence = await gates.quick(head.commit)
+    if evidence.ok:
+        evidence = await gates.ci(head.commit, base=attempt.base)
+    return [] if evidence.ok else [feedback(evidence)]
 
 
 async def _accept(attempt: Attempt, contract: Contract, head: Head) -> Result:

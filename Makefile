@@ -39,7 +39,7 @@ crash: $(VENV)/.dev ## real daemons are killed ROUNDS=100 times, and what is lef
 bench: $(VENV)/.dev ## each measure beside its baseline; NAME=actors takes only that one
 	@$(BIN)/python benchmarks/run.py $(NAME)
 
-real-agents: $(REAL)/.ready ## coding agents from npm, into .venv, for the tests that drive real ones
+real-agents: $(REAL)/.ready ## coding agents and tools from npm, into .venv, for the tests that drive real ones
 
 # Without Node, or without a network, the tests that need real agents skip and say so.
 real-agents-if-possible: $(VENV)/.dev

@@ -3,9 +3,10 @@
 A candidate may write into them whatever it likes, and a later tree must not be judged by
 that. So beside each slot lies a copy of them as the newest landed tree left them, and a note
 of how each entry in the slot looked when the two agreed. The kernel stamps every change of an
-entry with a time (ctime) that no program can set; so one look at all entries finds what was
-touched since. After a tree that has landed that goes into the copy; after any other one it is
-put back. Hard links instead of a copy would be one file that a candidate writes through.
+entry with a time (ctime) that no program can set without setting the machine's clock; so one
+look at all entries finds what was touched since. After a tree that has landed that goes into
+the copy; after any other one it is put back. Hard links instead of a copy would be one file
+that a candidate writes through.
 """
 
 from __future__ import annotations

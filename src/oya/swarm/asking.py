@@ -38,6 +38,8 @@ class GateDesk:
         self._requests = requests
         self._workspace = workspace
         self._asked = 0
+        self.seconds = 0.0
+        """For which gates ran or waited for a slot: the clock of an attempt stands meanwhile."""
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -65,6 +67,7 @@ class GateDesk:
     async def _answer(self, request: GateRequest) -> None:
         self._asked += 1
         path, ok, text = self._workspace.path, None, ""
+        began = self._parts.clock.monotonic()
         if self._asked > MOST:
             text = f"{MOST} gates were run for this attempt: that is all; finish your work"
         else:
@@ -72,6 +75,8 @@ class GateDesk:
                 ok, text = await self._watched(request.gate)
             except (OyaError, OSError) as error:
                 text = f"no verdict: {error}"
+            finally:
+                self.seconds += self._parts.clock.monotonic() - began
         say = partial(self._requests.answer, path, request.id, ok=ok, text=text)
         await asyncio.to_thread(say)
 

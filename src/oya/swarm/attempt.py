@@ -119,7 +119,7 @@ class Attempt:
         self._turn: AgentSession | None = None
         self._workspace: Workspace | None = None
         self._desk: GateDesk | None = None
-        self._turn_seconds = 0.0
+        self._turn_seconds = self._gate_seconds = 0.0
         self.fixes = 0
 
     @property
@@ -185,7 +185,9 @@ class Attempt:
                 )
         finally:
             self._turn = None
-        self._turn_seconds += self.parts.clock.monotonic() - began
+        gates = self._desk.seconds if self._desk else 0.0
+        self._turn_seconds += self.parts.clock.monotonic() - began - (gates - self._gate_seconds)
+        self._gate_seconds = gates
         self.parts.meter.usage(self.claim.backend, end.usage)
         if end.failure is not None:
             raise AttemptOver(end.failure, end.reason, resets_at=self._moment(end.resets_in))

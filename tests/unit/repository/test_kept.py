@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +152,21 @@ def test_only_what_was_touched_is_written(slot: Path, kept: Kept) -> None:
     assert a.read_text() == "aaaa"
     assert b.stat().st_ino == os.fstat(handle.fileno()).st_ino  # the very file
     handle.close()
+
+
+def test_a_change_in_the_same_tick_of_a_coarse_clock_is_found(
+    slot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = module._sign
+    tick = time.time_ns()  # the clock stands still, until all of this is over
+    monkeypatch.setattr(module, "_sign", lambda found: (*sign(found)[:4], tick))
+    monkeypatch.setattr(module, "_TICK", 3600 * 10**9)
+    kept = Kept(slot, tmp_path / "store", (".venv",))
+    kept.settle(landed=True)
+    before = seen(slot / ".venv")
+    poison(slot)
+    kept.settle(landed=False)
+    assert seen(slot / ".venv") == before
 
 
 def test_times_are_put_back_too(slot: Path, kept: Kept) -> None:

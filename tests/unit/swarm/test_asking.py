@@ -135,7 +135,7 @@ async def test_when_the_turn_is_over_nobody_listens(world: World) -> None:
     assert left == []
 
 
-async def test_whoever_waits_for_a_gate_sees_that_oya_lives(
+async def test_while_a_gate_runs_oya_shows_life_and_the_clock_of_the_attempt_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     isolate(monkeypatch, tmp_path / "home")
@@ -149,9 +149,13 @@ async def test_whoever_waits_for_a_gate_sees_that_oya_lives(
         while len(seen) < 4:
             seen.add(alive.stat().st_mtime_ns)
             await asyncio.sleep(0.01)
+        world.clock.ahead += 1000.0
         go.touch()
         assert (await running)[0] == 0
 
+    async def after(attempt: Attempt) -> None:
+        assert attempt._turn_seconds < 900.0
+
     ci = f"while ! test -e {go}; do sleep 0.02; done"
     async with World.at(tmp_path, ci=ci) as world:
-        await attempt(world, turn)
+        await attempt(world, turn, after)

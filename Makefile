@@ -40,7 +40,7 @@ crash: $(VENV)/.dev ## real daemons are killed ROUNDS=100 times, and what is lef
 bench: $(VENV)/.dev ## each measure beside its baseline; NAME=actors takes only that one
 	@$(BIN)/python benchmarks/run.py $(NAME)
 
-real-agents: $(REAL)/.ready ## coding agents and test runners from npm, into .venv, for tests
+real-agents: $(REAL)/.ready ## coding agents, test runners and moon from npm, into .venv, for tests
 
 # Without Node, or without a network, the tests that need real agents skip and say so.
 real-agents-if-possible: $(VENV)/.dev

@@ -195,6 +195,30 @@ async def test_heads_follow_each_other_and_without_a_change_there_is_no_new_one(
     assert await spaces.commit(ws, "three") == second
 
 
+async def test_a_look_is_a_commit_that_no_head_follows(
+    repo: Repository, spaces: Workspaces, agent: Agent
+) -> None:
+    ws = await make(repo, spaces)
+    agent.write(ws.path, {"new": "1"})
+    look = await spaces.snapshot(ws)
+    assert [change.path for change in await repo.diff(ws.start, look.commit)] == ["new"]
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == look.commit
+    agent.write(ws.path, {"newer": "2"})
+    head = await spaces.commit(ws, "m")
+    assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["new", "newer"]
+    assert not await repo.is_ancestor(look.commit, head.commit)
+    assert await repo.is_ancestor(ws.start, head.commit)
+
+
+async def test_there_is_nothing_to_look_at_in_a_folder_that_is_gone(
+    repo: Repository, spaces: Workspaces
+) -> None:
+    ws = await make(repo, spaces)
+    await spaces.remove(ws)
+    with pytest.raises(GitError):
+        await spaces.snapshot(ws)
+
+
 async def test_what_is_undone_is_a_head_too(
     repo: Repository, spaces: Workspaces, agent: Agent
 ) -> None:

@@ -22,28 +22,15 @@ from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
 from oya.processes.real import GuardedProcesses, survivors
 from real.fake_model import FakeModel, serving
+from real.installed import installed
 from real.scenarios import SCENARIOS, TEST_FILE
 
 CONFIG = Path(__file__).parents[1] / "real" / "codex.toml"
 
 
-def absent(why: str) -> None:
-    """Skip; where everything has to be there (CI=true), fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="module")
 def codex_acp() -> Path:
-    """The installed program; OYA_REAL_AGENTS names another place than this environment's."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        absent("node and npm are not there: no real agent can run")
-    place = Path(os.environ.get("OYA_REAL_AGENTS") or Path(sys.prefix) / "real-agents")
-    program = place / "node_modules" / ".bin" / "codex-acp"
-    if not program.exists():
-        absent(f"{program} is not there: make real-agents")
-    return program
+    return installed("codex-acp")
 
 
 @pytest.fixture

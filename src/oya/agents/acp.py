@@ -21,7 +21,7 @@ from oya.agents.watch import Stuck, Vital, watched
 from oya.clock import Clock
 from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
-from oya.processes.port import Command, Ended, Processes, Session
+from oya.processes.port import BACKGROUND, Command, Ended, Processes, Session
 from oya.processes.programs import files_among
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class AcpBackend:
             self._command,
             cwd=task.workspace,
             env=self._env | task_env(task),
+            nice=BACKGROUND,
             readable=files_among(self._command),
         )
         try:

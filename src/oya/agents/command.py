@@ -13,7 +13,7 @@ from oya.agents.watch import UNWIND, Stuck, Vital, watched
 from oya.clock import Clock
 from oya.errors import ProcessError
 from oya.lifecycle.failures import FailureClass
-from oya.processes.port import Command, Ended, Processes
+from oya.processes.port import BACKGROUND, Command, Ended, Processes
 from oya.processes.programs import files_among
 
 TAIL = 4000
@@ -122,6 +122,7 @@ class CommandSession:
                 output=self._vital.log,
                 timeout=deadline + 60.0,
                 readable=(prompt_file, *files_among(self._command)),
+                nice=BACKGROUND,
             )
         )
         self._seconds += ended.seconds

@@ -223,7 +223,7 @@ def _host(place: Place, settings: Settings | None, found: Examination) -> None:
     if not os.access(folder, os.W_OK) or not os.access(place.common_dir, os.W_OK):
         found.add("disk", "failed", "the state or the workspaces cannot be written")
     if settings is not None:
-        from oya.swarm.assembly import slots_of
+        from oya.swarm.machine import slots_of
 
         found.add("slots", "ok", f"{slots_of(settings)} gates at once, on {os.cpu_count()} cores")
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oya.gates import moon
+
 MAX_BYTES = 2_000_000
 _FILES_LIMIT = 200
 
@@ -36,6 +38,12 @@ def look(root: Path) -> list[Guess]:
     order = ("quality-gates.quick", "quality-gates.ci", "quality-gates.tests.command")
     rank = {key: number for number, key in enumerate(order)}
     return sorted(found.values(), key=lambda guess: rank.get(guess.key, len(rank)))
+
+
+def _moon(root: Path) -> Iterator[Guess]:
+    if (root / ".moon").is_dir():
+        yield Guess("quality-gates.quick", [moon.QUICK], ".moon/ is here")
+        yield Guess("quality-gates.ci", [moon.CI], ".moon/ is here")
 
 
 def _both(one: Guess, other: Guess) -> Guess:
@@ -319,6 +327,7 @@ def _node_options(script: str) -> list[str] | None:
 
 
 LOOKERS: tuple[Callable[[Path], Iterator[Guess]], ...] = (
+    _moon,
     _make,
     _python,
     _go,
@@ -327,4 +336,4 @@ LOOKERS: tuple[Callable[[Path], Iterator[Guess]], ...] = (
     _maven,
     _tracker,
 )
-"""In order of who is believed first: a Makefile says what its people type."""
+"""In order of who is believed first: moon runs the others, a Makefile says what people type."""

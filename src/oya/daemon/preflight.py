@@ -12,12 +12,15 @@ from pathlib import Path
 from oya.agents.prompts import Prompts
 from oya.beads import Backlog
 from oya.errors import ConfigError, UsageError
+from oya.gates import moon
 from oya.processes.bubblewrap import Bubblewrap, Layout
 from oya.repository.checks import fitness
+from oya.repository.copies import read_copies, require_untracked
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.swarm.config import BackendSettings, Settings
-from oya.swarm.sandboxes import environment, proved, wanted
+from oya.swarm.machine import environment
+from oya.swarm.sandboxes import proved, wanted
 from oya.trackers import Snapshot, detect
 
 NOTHING = "Nothing was started."
@@ -53,7 +56,10 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
         )
     check_backends(settings, place.root)
     check_sandbox(settings, place)
+    _check_moon(settings)
     Prompts.load(settings.skills, place.root)
+    read_copies(place.main_root, settings.workspace.copy_)
+    await require_untracked(repo, settings.workspace.copy_)
     read = await detect(place.main_root, settings.tracker.kind).read()
     _check_beads(read.backlog, only)
     return Preflight(branch, read, (*fit.warnings, *_unsandboxed(settings)))
@@ -69,7 +75,7 @@ def check_backends(settings: Settings, root: Path) -> None:
 
 def check_sandbox(settings: Settings, place: Place) -> tuple[Bubblewrap, Layout] | None:
     """`ConfigError` where the configuration asks for a sandbox, and nothing can run in it."""
-    return proved(settings, place, environment(settings)) if wanted(settings) else None
+    return proved(settings, place, environment()) if wanted(settings) else None
 
 
 def _check_backend(name: str, backend: BackendSettings, root: Path) -> None:
@@ -88,6 +94,17 @@ def _check_backend(name: str, backend: BackendSettings, root: Path) -> None:
             safe=NOTHING,
             hint="Install it, or name it with its path in .oya/swarm.toml "
             f"([backends.{name}] command).",
+        )
+
+
+def _check_moon(settings: Settings) -> None:
+    gates = settings.quality_gates
+    calls = [line for line in (*gates.quick, *gates.ci) if moon.command_of(line)]
+    if gates.moon == "on" and calls and shutil.which("moon") is None:
+        raise ConfigError(
+            f"The gates of this repository are `{calls[0]}`, and moon is not on PATH.",
+            safe=NOTHING,
+            hint='Install it, or write moon = "off" and gates of your own into [quality-gates].',
         )
 
 

@@ -27,10 +27,11 @@ class GatesConfig:
     """The commands of the gates, as lines for the shell.
 
     `report` is a kind of `reports.kinds.KINDS`, or `none`. `env` is the whole environment of a
-    gate, before what gates add (`OYA_SLOT`, and what the report needs). `timeout` is in
-    seconds, for all the commands of one gate together. `repeat` is how often fail_to_pass
+    gate, before what gates add (`OYA_SLOT`, `TMPDIR`, and what the report needs). `timeout` is
+    in seconds, for all the commands of one gate together. `repeat` is how often fail_to_pass
     runs on the first green tree. `fingerprint` stands for tool versions and the prepared
-    environment; it is part of every key.
+    environment; it is part of every key. `history`: what ci says depends on the parent, too.
+    `moon`: calls of moon are judged by its reports.
     Raises ConfigError where the report is of no known kind, or has no place in the command.
     """
 
@@ -42,6 +43,8 @@ class GatesConfig:
     env: Mapping[str, str] = field(default_factory=dict)
     repeat: int = 3
     fingerprint: str = ""
+    history: bool = False
+    moon: bool = False
 
     def __post_init__(self) -> None:
         if not self.reports_tests:

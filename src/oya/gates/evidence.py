@@ -16,11 +16,17 @@ _UNPACKED_LIMIT: Final = 256_000_000
 
 
 def evidence_key(
-    gate: str, tree: str, commands: Sequence[str], ids: Sequence[str], fingerprint: str
+    gate: str,
+    tree: str,
+    commands: Sequence[str],
+    ids: Sequence[str],
+    fingerprint: str,
+    base_tree: str = "",
 ) -> str:
     """The same key: the same verdict is to be expected."""
-    said = json.dumps([gate, tree, list(commands), sorted(set(ids)), fingerprint])
-    return hashlib.sha256(said.encode()).hexdigest()
+    said = [gate, tree, list(commands), sorted(set(ids)), fingerprint]
+    said += [base_tree] if base_tree else []
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def to_row(evidence: Evidence) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -68,12 +69,23 @@ class Gates:
 
     async def quick(self, commit: str, *, fresh: bool = False, urgent: bool = False) -> Evidence:
         """Run the quick commands in order, until the first red one. None configured: `ok`."""
-        job = Job("quick", self.config.quick)
+        job = Job("quick", self.config.quick, moon=self.config.moon)
         return await self._evidence(commit, job, fresh=fresh, urgent=urgent)
 
-    async def ci(self, commit: str, *, fresh: bool = False, urgent: bool = False) -> Evidence:
-        """Run the ci commands in order, until the first red one. None configured: `ok`."""
-        return await self._evidence(commit, self._ci_job(), fresh=fresh, urgent=urgent)
+    async def ci(
+        self,
+        commit: str,
+        *,
+        base: str | None = None,
+        fresh: bool = False,
+        urgent: bool = False,
+    ) -> Evidence:
+        """Run the ci commands in order, until the first red one. None configured: `ok`.
+
+        With `history` they are told to look at what changed since `base`, the first parent if
+        nothing is said, and the evidence is that of the two trees.
+        """
+        return await self._evidence(commit, self._ci_job(base), fresh=fresh, urgent=urgent)
 
     async def known(self, commit: str) -> bool | None:
         """Whether every gate is known to be green there (True), or one to be red (False);
@@ -91,7 +103,7 @@ class Gates:
         Reads no evidence and leaves none: one flaky verdict must not stand for the tree.
         """
         tree = await self._trees.judged_tree(commit)
-        job = self._tests_job(ids)
+        job = await self._based(commit, self._tests_job(ids))
         return [await self._run(commit, tree, job, keep=False) for _ in range(times)]
 
     async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
@@ -107,16 +119,26 @@ class Gates:
         named = tuple(id for id in dict.fromkeys(ids) if _is_name(id))
         return Job("tests", (command,), named, self.config.report)
 
-    def _ci_job(self) -> Job:
-        return Job("ci", self.config.ci, exit_only=True)
+    def _ci_job(self, base: str | None = None) -> Job:
+        moon = self.config.moon
+        return Job("ci", self.config.ci, exit_only=True, moon=moon, base=base or "")
+
+    async def _based(self, commit: str, job: Job) -> Job:
+        """The job with its base, where what it says depends on that."""
+        if job.gate != "ci" or not self.config.history:
+            return job
+        base = job.base or await self._trees.parent(commit) or commit
+        return replace(job, base=base, base_tree=await self._trees.judged_tree(base))
 
     def _key(self, tree: str, job: Job) -> str:
-        return evidence_key(job.gate, tree, job.commands, job.ids, self.config.fingerprint)
+        fingerprint = self.config.fingerprint
+        return evidence_key(job.gate, tree, job.commands, job.ids, fingerprint, job.base_tree)
 
     async def _evidence(self, commit: str, job: Job, *, fresh: bool, urgent: bool) -> Evidence:
         tree = await self._trees.judged_tree(commit)
         if not job.commands:
             return _nothing_run(self._key(tree, job), tree, job)
+        job = await self._based(commit, job)
         if fresh:
             return await self._run(commit, tree, job, urgent=urgent)
         key = self._key(tree, job)

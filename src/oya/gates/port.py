@@ -14,13 +14,20 @@ from oya.gates.model import Evidence
 @dataclass(frozen=True, slots=True)
 class Job:
     """One gate to run: `ids` are asked for, `report` is the kind of report that is to come
-    (of `reports.kinds.KINDS`; "": none)."""
+    (of `reports.kinds.KINDS`; "": none).
+
+    `moon`: its calls of moon are judged by moon's reports. `base`: the commit against which it
+    is told to look for changes, and the judged tree of that; empty where it sees only a tree.
+    """
 
     gate: str
     commands: tuple[str, ...]
     ids: tuple[str, ...] = ()
     report: str = ""
     exit_only: bool = False
+    moon: bool = False
+    base: str = ""
+    base_tree: str = ""
 
 
 class Runner(Protocol):
@@ -61,13 +68,14 @@ class Checkout(Protocol):
     def count(self) -> int: ...
 
     def checkout(
-        self, commit: str, *, urgent: bool = False
+        self, commit: str, *, urgent: bool = False, strange: bool = False
     ) -> AbstractAsyncContextManager[SlotLike]:
         """Wait for a slot and put exactly the tree of `commit` there, for as long as it is held.
 
-        `urgent` is served before those who are not.
+        `urgent` is served before those who are not. `strange`: an agent wrote what is to run.
 
-        Nothing of an earlier tree may be left, byte code included: Python trusts a `.pyc`
+        Nothing of an earlier tree may be left, but for ignored folders that the user has named
+        and only landed trees have written to; byte code included: Python trusts a `.pyc`
         by the source's size and its mtime in whole seconds, so a changed file of the same
         size, written within the same second, would be judged by its predecessor's code.
         """
@@ -95,4 +103,8 @@ class Trees(Protocol):
     async def judged_tree(self, commit: str) -> str:
         """The id of the commit's tree without the tracker's file, so that closing a bead
         does not make evidence void."""
+        ...
+
+    async def parent(self, commit: str) -> str | None:
+        """The first parent; None for a root."""
         ...

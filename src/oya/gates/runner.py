@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from oya.clock import Clock, stamp
+from oya.gates import moon
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig, fill, words
 from oya.gates.feedback import clip, excerpt, failures, plain
-from oya.gates.files import NotAFile, read_regular, remove
+from oya.gates.files import NotAFile, make_empty, read_regular, remove
 from oya.gates.model import EXIT_ONLY, TAIL_LIMIT, Case, Evidence, Outcome, Report
 from oya.gates.port import Checkout, Job, SlotLike
 from oya.gates.project import files_below, project_names
 from oya.gates.reports.kind import SIZE_LIMIT, Unreadable, Written
 from oya.gates.reports.kinds import KINDS
-from oya.processes.port import Command, Ended, Processes, shell
+from oya.processes.port import BACKGROUND, Command, Ended, Processes, shell
 
 LOG_LIMIT: Final = 4_000_000
 OUTPUT_LIMIT: Final = SIZE_LIMIT + 1
@@ -80,8 +82,8 @@ class ProcessRunner:
     async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
         files = self._new_files(job.gate, key)
         try:
-            async with self._checkout.checkout(commit, urgent=urgent) as slot:
-                evidence = await self._execute(slot, tree, job, key, files)
+            async with self._checkout.checkout(commit, urgent=urgent) as slot, _temporary(slot):
+                evidence = await self._execute(slot, commit, tree, job, key, files)
         except BaseException:
             files.remove(logs=True)
             raise
@@ -91,7 +93,7 @@ class ProcessRunner:
     async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
         files = self._new_files("command", "")
         try:
-            async with self._checkout.checkout(commit) as slot:
+            async with self._checkout.checkout(commit, strange=True) as slot, _temporary(slot):
                 ended = await self._command(line, slot, files, 1, timeout, {})
                 text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
         finally:
@@ -109,16 +111,20 @@ class ProcessRunner:
         )
 
     async def _execute(
-        self, slot: SlotLike, tree: str, job: Job, key: str, files: _Files
+        self, slot: SlotLike, commit: str, tree: str, job: Job, key: str, files: _Files
     ) -> Evidence:
-        seconds = cpu_seconds = 0.0
+        seconds, cpu_seconds, problem = 0.0, 0.0, ""
         asked, options, limit = await asyncio.to_thread(self._prepared, job, files, slot.path)
+        more = {**options, **_bases(job, commit)}
         for number, command in enumerate(job.commands, 1):
             line = fill(command, asked, files.report)
             left = max(self._config.timeout - seconds, 0.1)
-            ended = await self._command(line, slot, files, number, left, options, limit)
+            if job.moon and moon.command_of(line):
+                ended, problem = await self._moon(line, slot, files, number, left, more)
+            else:
+                ended = await self._command(line, slot, files, number, left, more, limit)
             seconds, cpu_seconds = seconds + ended.seconds, cpu_seconds + ended.cpu_seconds
-            if not ended.ok:
+            if not ended.ok or problem:
                 break
         evidence = Evidence(
             key=key,
@@ -128,13 +134,37 @@ class ProcessRunner:
             exit=ended.exit,
             seconds=seconds,
             cpu_seconds=cpu_seconds,
-            ok=ended.ok and not ended.timed_out,
+            ok=ended.ok and not ended.timed_out and not problem,
             report=None,
             log=files.log(number),
-            tail="",
+            tail=problem,
             timed_out=ended.timed_out,
         )
         return await asyncio.to_thread(_read, evidence, job, files, slot.path)
+
+    async def _moon(
+        self,
+        line: str,
+        slot: SlotLike,
+        files: _Files,
+        number: int,
+        timeout: float,
+        more: Mapping[str, str],
+    ) -> tuple[Ended, str]:
+        """One call of moon, and what its report says against it."""
+        await asyncio.to_thread(moon.forget, slot.path, line)
+        ended = await self._command(line, slot, files, number, timeout, more)
+        try:
+            return ended, await asyncio.to_thread(moon.problem, slot.path, line)
+        except moon.NoReport as missing:
+            if not ended.ok:
+                return ended, ""  # moon's own words are in the log
+            if moon.command_of(line) != "ci" or moon.FORCE in line:
+                return ended, str(missing)
+        # Nothing was affected, and what ran nothing has not passed: so everything is run.
+        left = max(timeout - ended.seconds, 0.1)
+        again, problem = await self._moon(f"{line} {moon.FORCE}", slot, files, number, left, more)
+        return _together(ended, again), problem
 
     async def _command(
         self,
@@ -146,7 +176,8 @@ class ProcessRunner:
         more: Mapping[str, str],
         limit: int = LOG_LIMIT,
     ) -> Ended:
-        env = {**self._config.env, "OYA_SLOT": str(slot.index), **more}
+        own = {"OYA_SLOT": str(slot.index), "TMPDIR": str(_temporary_of(slot))}
+        env = {**self._config.env, **own, **more}
         return await self._processes.run(
             Command(
                 shell(line),
@@ -155,7 +186,8 @@ class ProcessRunner:
                 output=files.log(number),
                 output_limit=limit,
                 timeout=timeout,
-                writable=(files.folder,),
+                writable=(files.folder, _temporary_of(slot)),
+                nice=BACKGROUND,
             )
         )
 
@@ -180,10 +212,43 @@ class ProcessRunner:
         return files
 
 
+def _bases(job: Job, commit: str) -> dict[str, str]:
+    """What a gate that looks at what changed finds in its environment."""
+    if not job.base:
+        return {}
+    more = {"OYA_BASE": job.base, "OYA_HEAD": commit}
+    return more | ({"MOON_BASE": job.base, "MOON_HEAD": commit} if job.moon else {})
+
+
+def _together(first: Ended, second: Ended) -> Ended:
+    return replace(
+        second,
+        seconds=first.seconds + second.seconds,
+        cpu_seconds=first.cpu_seconds + second.cpu_seconds,
+    )
+
+
+@asynccontextmanager
+async def _temporary(slot: SlotLike) -> AsyncIterator[None]:
+    """The run's own TMPDIR, beside its slot: whatever is put there goes with the run."""
+    folder = _temporary_of(slot)
+    await asyncio.to_thread(make_empty, folder)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(remove, folder)
+
+
+def _temporary_of(slot: SlotLike) -> Path:
+    return slot.path.with_name(f"{slot.path.name}.tmp")
+
+
 def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:
     """The evidence with what its files say."""
     root = root.resolve()
     shown = excerpt(_shown(evidence.log, root), ok=evidence.ok)
+    if evidence.tail:
+        shown = clip(f"{evidence.tail}\n\n{shown}", TAIL_LIMIT)
     if job.exit_only:
         return replace(evidence, report=_by_exit(evidence, shown), tail=shown)
     if not job.report:
@@ -218,9 +283,10 @@ def _by_exit(evidence: Evidence, shown: str) -> Report:
 
 
 def _shown(log: Path, root: Path) -> str:
-    """A log as text, the slot's path taken out: it means nothing elsewhere."""
+    """A log as text, the slot's paths taken out: they mean nothing elsewhere."""
     try:
         output = read_regular(log, 2 * LOG_LIMIT)
     except NotAFile:
         return ""
-    return plain(output).replace(f"{root}{os.sep}", "").replace(str(root), ".")
+    text = plain(output).replace(f"{root}.tmp", "$TMPDIR")
+    return text.replace(f"{root}{os.sep}", "").replace(str(root), ".")

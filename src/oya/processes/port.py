@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+BACKGROUND: Final = 10
+"""The niceness of gates and backends, so that whoever sits at the machine can use it."""
 
 
 def shell(line: str) -> tuple[str, ...]:
@@ -26,6 +29,7 @@ class Command:
 
     `cwd` may be written to. In a sandbox nothing else may, and some of the machine is not
     seen: `readable` are files and `writable` files and folders that it is handed besides.
+    `nice` is added to oya's own niceness.
     """
 
     argv: tuple[str, ...]

@@ -80,9 +80,21 @@ class Checkout:
         """Make the index that of the commit; no file is touched."""
         await self._run("read-tree", "--reset", commit)
 
-    async def clean(self) -> None:
-        """Remove everything that is not in the index, ignored or not, repositories too."""
-        await self._run("clean", "-ffdxq")
+    async def clean(self, keep: Iterable[str] = ()) -> None:
+        """Remove everything that is not in the index, ignored or not, repositories too; but for
+        what lies at the paths of `keep`."""
+        await self._run("clean", "-ffdxq", *(f"--exclude=/{literal(path)}" for path in keep))
+
+    async def ignored(self, folders: Iterable[str]) -> list[str]:
+        """Those of these folders that git ignores here."""
+        asked = {f"./{path}/": path for path in folders}
+        if not asked:
+            return []
+        said = "".join(f"{path}\0" for path in asked).encode("utf-8", "surrogateescape")
+        args = ("check-ignore", "-z", "--stdin")
+        env = {**self._env, "GIT_LITERAL_PATHSPECS": "0"}  # which this one git refuses to take
+        out = await self._git(*args, stdin=said, ok=(0, 1), env=env, cwd=self.folder)
+        return [asked[path] for path in out.fields if path in asked]
 
     async def changed(self) -> list[str]:
         """Paths that differ from the index: modified, deleted, new and not ignored.
@@ -237,6 +249,11 @@ def _written(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def literal(path: str) -> str:
+    """A path as a pattern of gitignore that stands for itself."""
+    return re.sub(r"([\\*?\[ ])", r"\\\1", path)
 
 
 def _own_environment(folder: Path, index: Path) -> dict[str, str]:

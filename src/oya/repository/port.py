@@ -7,7 +7,7 @@ Every call may raise `GitError`; none retries.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -227,6 +227,10 @@ class Repository(Protocol):
         ...
 
 
+Hook = Callable[[Path, Mapping[str, str]], Awaitable[None]]
+"""What runs in a folder before or after its use; with more variables for its environment."""
+
+
 class Follow(Protocol):
     """Lets the user's checkouts of a branch follow the line."""
 
@@ -271,6 +275,14 @@ class Workspaces(Protocol):
         The head's tree is what lies there, apart from what `Head.left_out` names; `.beads/`
         and `.oya/out/` are as at the start. May be called again and again. `GitError` if it
         cannot be read; then nothing was changed, and `harvest` saves it.
+        """
+        ...
+
+    async def snapshot(self, ws: Workspace) -> Head:
+        """What is in the folder now, as `commit` would take it, under the attempt's ref.
+
+        For a look in the middle of a turn: the folder and its `.git` stay as they are, and the
+        next head does not follow this one. `GitError` if it cannot be read.
         """
         ...
 

@@ -16,7 +16,7 @@ from oya.repository.port import OYA, FileChange, Head
 from oya.repository.record import Record, fingerprint
 from oya.repository.run import both
 
-_NEVER_TAKEN = (".beads", ".oya/out")
+_NEVER_TAKEN = (".beads", ".oya/out", ".oya/gate")
 _REPOSITORY = "160000"
 
 
@@ -30,11 +30,12 @@ class _Sorted:
 
 
 class Snapshot:
-    """Makes heads; files over `max_file` bytes are left out."""
+    """Makes heads; files over `max_file` bytes are left out, `never` are as at the start."""
 
-    def __init__(self, repo: GitRepository, max_file: int) -> None:
+    def __init__(self, repo: GitRepository, max_file: int, never: Sequence[str] = ()) -> None:
         self._repo = repo
         self._max_file = max_file
+        self._never = (*_NEVER_TAKEN, *never)
 
     async def __call__(self, checkout: Checkout, record: Record, ref: str, message: str) -> Head:
         """Commit what is in the folder, if it is anything new, and set `ref` to the head."""
@@ -67,7 +68,7 @@ class Snapshot:
         changes, follows = await both(
             self._repo.diff(record.start, agents), self._repo.is_ancestor(record.head, agents)
         )
-        never = [change for change in changes if _is_never_taken(change.path)]
+        never = [change for change in changes if self._is_never_taken(change.path)]
         added = [change for change in changes if change.status != "D" and change not in never]
         sizes = await self._sizes([c.blob for c in added if c.mode != _REPOSITORY])
         unwanted = [
@@ -99,12 +100,15 @@ class Snapshot:
         found = _Sorted()
         for path in paths:
             there = folder / path
-            if _is_never_taken(path) or (
+            if self._is_never_taken(path) or (
                 path in record.prepared and fingerprint(there) == record.prepared[path]
             ):
                 continue
             self._place_in(found, path, there)
         return found
+
+    def _is_never_taken(self, path: str) -> bool:
+        return any(path == name or path.startswith(f"{name}/") for name in self._never)
 
     def _place_in(self, found: _Sorted, path: str, there: Path) -> None:
         try:
@@ -124,10 +128,6 @@ class Snapshot:
                     there.chmod(stat.S_IMODE(seen.st_mode) | stat.S_IRUSR)
         else:
             found.unwanted.append(path)
-
-
-def _is_never_taken(path: str) -> bool:
-    return any(path == name or path.startswith(f"{name}/") for name in _NEVER_TAKEN)
 
 
 def _undo(change: FileChange) -> Entry:

@@ -10,31 +10,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from oya.crashpoints import point
 from oya.errors import GitError, OyaError
-from oya.repository.checkout import Checkout, tags_of
+from oya.repository.checkout import Checkout, literal, tags_of
+from oya.repository.copies import NO_COPIES, Copies
 from oya.repository.earlier import merged, set_aside
 from oya.repository.encode import decode, encode
 from oya.repository.folders import is_real_folder, take_away
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
-from oya.repository.port import Harvested, Head, Workspace
+from oya.repository.port import Harvested, Head, Hook, Workspace
 from oya.repository.record import Record, fingerprint, load
 from oya.repository.run import both
 from oya.repository.snapshot import Snapshot
-
-_EXCLUDE = "/.oya/out/"
 
 
 class GitWorkspaces:
     """See `port.Workspaces`: folders on disk, filled and read by oya's own git.
 
-    `max_file` is in bytes. `run_prepare` is awaited with the folder of each new
-    workspace, if `prepare` has commands; what it makes there is not taken for the
+    `max_file` is in bytes. Each new workspace gets `copies`, which get into no commit, then
+    `prepare` is awaited with its folder; what it makes there is not taken for the
     agent's work. `name` gives the name of a bead in refs and paths. Different
     workspaces may be used at the same time, one only by one caller at a time.
     """
@@ -45,8 +44,8 @@ class GitWorkspaces:
         place: Place,
         *,
         max_file: int = 10_000_000,
-        prepare: tuple[str, ...] = (),
-        run_prepare: Callable[[Path], Awaitable[None]] | None = None,
+        copies: Copies = NO_COPIES,
+        prepare: Hook | None = None,
         name: Callable[[str], str] = encode,
     ) -> None:
         self._repo = repo
@@ -54,8 +53,11 @@ class GitWorkspaces:
         self._admin = place.cache / "admin" / "work"
         self._kept = place.cache / "kept"
         self._gone = place.cache / "gone"
-        self._snapshot = Snapshot(repo, max_file)
-        self._prepare = run_prepare if prepare else None
+        self._snapshot = Snapshot(repo, max_file, copies.paths)
+        self._copies = copies
+        own = (".oya/out/", ".oya/gate/", *map(literal, copies.paths))
+        self._exclude = "\n".join(f"/{path}" for path in own)
+        self._prepare = prepare
         self._name = name
         self._live: set[str] = set()
 
@@ -110,7 +112,7 @@ class GitWorkspaces:
         point("workspace.filled")
         prepared: dict[str, tuple[int, int]] = {}
         if self._prepare:
-            await self._prepare(workspace.path)
+            await self._prepare(workspace.path, {})
             prepared = _fingerprints(workspace.path, await checkout.changed())
         Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
         point("workspace.ready")
@@ -121,10 +123,11 @@ class GitWorkspaces:
         await asyncio.to_thread(checkout.make_usable)
         _, tags = await both(checkout.fill(record.head), tags_of(self._repo))
         await self._lay(checkout, record, tags)
+        await asyncio.to_thread(self._copies.lay, checkout.folder)
 
     async def _lay(self, checkout: Checkout, record: Record, tags: str) -> None:
         branch = f"refs/heads/{record.branch}"
-        await asyncio.to_thread(checkout.lay_git, record.head, branch, tags, _EXCLUDE)
+        await asyncio.to_thread(checkout.lay_git, record.head, branch, tags, self._exclude)
 
     async def commit(self, ws: Workspace, message: str) -> Head:
         """Make what is in the folder the attempt's head, and keep that under its ref.
@@ -151,6 +154,16 @@ class GitWorkspaces:
         await self._lay(checkout, record, tags)
         point("workspace.laid")
         return head
+
+    async def snapshot(self, ws: Workspace) -> Head:
+        """See `port.Workspaces.snapshot`."""
+        key = self._key(ws)
+        record = load(self._admin / key)
+        if record is None or not is_real_folder(ws.path):
+            raise GitError(f"the workspace of {ws.bead} is not there")
+        checkout = self._checkout(key)
+        await asyncio.to_thread(checkout.make_usable)
+        return await self._read(checkout, record, "A look in the middle of a turn")
 
     async def _read(self, checkout: Checkout, record: Record, message: str) -> Head:
         ref = self.attempt_ref(record.bead, record.epoch)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from oya.agents.answers import AnswerFiles, FolderAnswers
 from oya.agents.backends import make_backend
+from oya.agents.gate_requests import FolderRequests, GateRequests
 from oya.agents.port import Backend
 from oya.agents.prompts import Prompts
 from oya.clock import Clock
@@ -25,12 +28,13 @@ from oya.gates.port import EvidenceBook
 from oya.gates.runner import ProcessRunner
 from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Phase, Role, Status
-from oya.processes.port import Command, Processes, shell
+from oya.processes.port import BACKGROUND, Command, Processes, shell
 from oya.processes.real import GuardedProcesses
+from oya.repository.copies import NO_COPIES, Copies, read_copies
 from oya.repository.follow import follow
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
-from oya.repository.port import Follow, Repository, Workspaces
+from oya.repository.port import Follow, Hook, Repository, Workspaces
 from oya.repository.slot import Slots
 from oya.repository.workspace import GitWorkspaces
 from oya.store.beads import Applied
@@ -42,13 +46,18 @@ from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
 from oya.swarm.holds import hold_for
+from oya.swarm.machine import environment, gate_environment, named, slots_of
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
-from oya.swarm.sandboxes import environment, sandboxes, wanted
+from oya.swarm.sandboxes import Sandboxes, sandboxes, wanted
 from oya.trackers import Tracker, detect
 
 RUNS_WITHIN = 2000
 """Events, the newest, among which runs of a gate are looked for."""
+log = structlog.get_logger()
+
+CLEANUP_TIMEOUT = 300.0
+"""Seconds that one line of `[workspace] cleanup` may take."""
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
 
@@ -75,6 +84,8 @@ class Parts:
     board: Board
     branch: str
     meter: Meter
+    clean_slots: Callable[[], Awaitable[None]]
+    requests: GateRequests | None = None
     _kinds: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def role_of(self, claim: Claim) -> Role:
@@ -214,6 +225,7 @@ def build_gates(
     meter: Meter | None = None,
     swarm: str | None = None,
     book: EvidenceBook | None = None,
+    slots: Slots | None = None,
 ) -> Gates:
     """The gate runner over oya's own slots, with its evidence in the store.
 
@@ -221,22 +233,32 @@ def build_gates(
     learns nothing.
     """
     repo = GitRepository(place)
-    boxes = sandboxes(settings, place, GuardedProcesses(place.repo_id), environment(settings))
-    config = gates_config(settings)
-    slots = Slots(
-        repo,
-        place,
-        slots_of(settings),
-        prepare=tuple(settings.workspace.prepare),
-        run_prepare=preparer(settings, boxes.prepare),
-    )
+    boxes = sandboxes(settings, place, GuardedProcesses(place.repo_id), environment())
+    copies = read_copies(place.main_root, settings.workspace.copy_)
+    config = gates_config(settings, copies)
     logs = place.state / "logs" / "gates"
+    slots = slots or build_slots(settings, place, boxes, copies)
     runner = ProcessRunner(config, processes=boxes.gates, checkout=slots, logs=logs, clock=clock)
     book = book or StoreBook(store, meter or Meter(), swarm)
     return Gates(config, runner=runner, trees=JudgedTrees(repo), book=book)
 
 
-def gates_config(settings: Settings) -> GatesConfig:
+def build_slots(
+    settings: Settings, place: Place, boxes: Sandboxes, copies: Copies = NO_COPIES
+) -> Slots:
+    """The slots of a machine, with what `[workspace]` says about them."""
+    return Slots(
+        GitRepository(place),
+        place,
+        slots_of(settings),
+        keep=settings.workspace.keep,
+        copies=copies,
+        prepare=preparer(settings, place, boxes.prepare),
+        cleanup=cleaner(settings, place, boxes.gates),
+    )
+
+
+def gates_config(settings: Settings, copies: Copies = NO_COPIES) -> GatesConfig:
     """The commands of the gates, and the environment that they get."""
     gates = settings.quality_gates
     return GatesConfig(
@@ -245,45 +267,81 @@ def gates_config(settings: Settings) -> GatesConfig:
         tests_command=gates.tests.command or None,
         report=gates.tests.report,
         timeout=gates.timeout,
-        env=environment(settings),
+        env=gate_environment(settings),
         repeat=settings.contract.repeat,
-        fingerprint=fingerprint(settings),
+        fingerprint=fingerprint(settings, copies),
+        history=gates.history,
+        moon=gates.moon == "on",
     )
 
 
-def slots_of(settings: Settings) -> int:
-    """How many gates may run at once: max(2, cores/2) by default, at most the cores."""
-    cores = os.cpu_count() or 1
-    return min(settings.quality_gates.slots or max(2, cores // 2), max(cores, 1))
-
-
-def fingerprint(settings: Settings) -> str:
+def fingerprint(settings: Settings, copies: Copies = NO_COPIES) -> str:
     """The part of an evidence's key that is not the tree: Python, how its report is read, prepare,
-    and the sandbox, since what passes outside may fail inside."""
+    what gates are given, and the sandbox, since what passes outside may fail inside.
+
+    It holds values of the environment: keys are digests, and it is kept nowhere else.
+    """
     report, sandbox = settings.quality_gates.tests.report, settings.sandbox
     box = (f"sandbox, network {sandbox.gates_network}",) if wanted(settings) else ()
-    return "\n".join((sys.version, report, *settings.workspace.prepare, *box))
+    given = json.dumps(named(settings), sort_keys=True)
+    prepare = settings.workspace.prepare
+    return "\n".join((sys.version, report, *prepare, copies.digest, given, *box))
 
 
-def preparer(settings: Settings, processes: Processes) -> Any:
+def preparer(settings: Settings, place: Place, processes: Processes) -> Hook | None:
     """Runs `[workspace] prepare` in a folder; None where nothing is to be prepared."""
     if not settings.workspace.prepare:
         return None
 
-    async def prepare(folder: Path) -> None:
+    async def prepare(folder: Path, more: Mapping[str, str]) -> None:
         for line in settings.workspace.prepare:
-            out = folder.parent / f"{folder.name}.prepare.log"
-            ended = await processes.run(
-                Command(shell(line), cwd=folder, env=environment(settings), output=out)
-            )
+            command = _in_folder(settings, place, "prepare", line, folder, more)
+            ended = await processes.run(command)
             if not ended.ok:
                 raise OyaError(
                     f"`{line}` failed in {folder} (exit {ended.exit})",
                     safe="Nothing was changed in the repository.",
-                    hint=f"See {out}; it is [workspace] prepare in .oya/swarm.toml.",
+                    hint=f"See {command.output}; it is [workspace] prepare in .oya/swarm.toml.",
                 )
 
     return prepare
+
+
+def cleaner(settings: Settings, place: Place, processes: Processes) -> Hook | None:
+    """Runs `[workspace] cleanup` in a folder, every line of it; None where there is none.
+
+    What fails is told in the daemon's log: the verdict of the run before stands without it.
+    """
+    if not settings.workspace.cleanup:
+        return None
+
+    async def cleanup(folder: Path, more: Mapping[str, str]) -> None:
+        for line in settings.workspace.cleanup:
+            command = _in_folder(settings, place, "cleanup", line, folder, more)
+            command = replace(command, timeout=CLEANUP_TIMEOUT)
+            try:
+                ended = await processes.run(command)
+            except OyaError as error:
+                log.warning("cleanup failed", line=line, folder=str(folder), why=str(error))
+                continue
+            if not ended.ok:
+                log.warning("cleanup failed", line=line, exit=ended.exit, log=str(command.output))
+
+    return cleanup
+
+
+def _in_folder(
+    settings: Settings, place: Place, what: str, line: str, folder: Path, more: Mapping[str, str]
+) -> Command:
+    logs = place.state / "logs" / "gates"
+    logs.mkdir(parents=True, exist_ok=True)
+    return Command(
+        shell(line),
+        cwd=folder,
+        env={**gate_environment(settings), **more},
+        output=logs / f"{what}-{folder.name}.log",
+        nice=BACKGROUND,
+    )
 
 
 class JudgedTrees:
@@ -306,6 +364,11 @@ class JudgedTrees:
             ).hexdigest()
         return self._known[commit]
 
+    async def parent(self, commit: str) -> str | None:
+        """See `gates.port.Trees`."""
+        parents = await self._repo.parents(commit)
+        return parents[0] if parents else None
+
 
 def build_parts(
     settings: Settings, place: Place, store: Store, clock: Clock, swarm: str, branch: str
@@ -314,9 +377,10 @@ def build_parts(
     meter = Meter()
     repo = GitRepository(place)
     processes = GuardedProcesses(place.repo_id)
-    env = environment(settings)
+    copies = read_copies(place.main_root, settings.workspace.copy_)
+    env = environment()
     boxes = sandboxes(settings, place, processes, env)
-    prepare = preparer(settings, boxes.agents)
+    slots = build_slots(settings, place, boxes, copies)
     backends = {
         name: make_backend(
             name, config, processes=boxes.agents, clock=clock, env=env, root=place.root
@@ -337,10 +401,10 @@ def build_parts(
             repo,
             place,
             max_file=settings.workspace.max_file,
-            prepare=tuple(settings.workspace.prepare),
-            run_prepare=prepare,
+            copies=copies,
+            prepare=preparer(settings, place, boxes.agents),
         ),
-        gates=build_gates(settings, place, store, clock, meter, swarm),
+        gates=build_gates(settings, place, store, clock, meter, swarm, slots=slots),
         backends=backends,
         prompts=Prompts.load(settings.skills, place.root),
         processes=processes,
@@ -348,4 +412,6 @@ def build_parts(
         board=Board(),
         branch=branch,
         meter=meter,
+        clean_slots=slots.clean_up,
+        requests=FolderRequests(),
     )

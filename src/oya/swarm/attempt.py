@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from oya.lifecycle.model import BeadState, Phase
 from oya.lifecycle.swarm import counted
 from oya.repository.port import Head, Workspace
 from oya.store.engine import Write
+from oya.swarm.asking import GateDesk
 from oya.swarm.assembly import Parts
 from oya.swarm.briefing import brief
 from oya.swarm.messages import Claim
@@ -116,7 +118,8 @@ class Attempt:
         self._session: AgentSession | None = None
         self._turn: AgentSession | None = None
         self._workspace: Workspace | None = None
-        self._turn_seconds = 0.0
+        self._desk: GateDesk | None = None
+        self._turn_seconds = self._gate_seconds = 0.0
         self.fixes = 0
 
     @property
@@ -176,15 +179,24 @@ class Attempt:
         began = self.parts.clock.monotonic()
         self._turn = session
         try:
-            end = await session.prompt(
-                text, stall=execution.stall_timeout, deadline=max(allowed, 0.0)
-            )
+            async with self._gates_on_request():
+                end = await session.prompt(
+                    text, stall=execution.stall_timeout, deadline=max(allowed, 0.0)
+                )
         finally:
             self._turn = None
-        self._turn_seconds += self.parts.clock.monotonic() - began
+        gates = self._desk.seconds if self._desk else 0.0
+        self._turn_seconds += self.parts.clock.monotonic() - began - (gates - self._gate_seconds)
+        self._gate_seconds = gates
         self.parts.meter.usage(self.claim.backend, end.usage)
         if end.failure is not None:
             raise AttemptOver(end.failure, end.reason, resets_at=self._moment(end.resets_in))
+
+    def _gates_on_request(self) -> AbstractAsyncContextManager[None]:
+        """Nobody but this reads the workspace meanwhile; it is over before anybody else does."""
+        if self._desk is None and self.parts.requests is not None:
+            self._desk = GateDesk(self.parts, self.parts.requests, self.workspace)
+        return self._desk.serving() if self._desk else nullcontext()
 
     async def fix(self, findings: Sequence[str], failure: FailureClass) -> None:
         """Say what is wrong in the same session; over `fix_rounds` the attempt has failed."""

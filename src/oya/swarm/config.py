@@ -16,10 +16,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from oya.lifecycle.model import Limits, Role
 from oya.swarm.units import duration, duration_text, size, size_text
@@ -41,6 +49,20 @@ ReportKind = Literal[
 WRITTEN_TO_A_FILE = ("junit", "jest", "vitest")
 """Kinds of reports whose runner must be told where to write: `{report}` in the command."""
 Count = Annotated[int, Field(ge=1, le=100)]
+Names = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...], Field(strict=False)
+]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if path.startswith("/") or not parts or parts[0] in _OWN or {"..", ".git"} & {*parts}:
+        raise ValueError("a path from the root of the repository, outside .git, .oya and .beads")
+    return str(PurePosixPath(path))
+
+
+_OWN = (".oya", ".beads")
+Paths = Annotated[tuple[Annotated[Line, AfterValidator(_inside)], ...], Field(strict=False)]
 
 
 class _Section(BaseModel):
@@ -72,9 +94,7 @@ class BackendSettings(_Section):
     command: Lines = ()
     scenario: Line | None = None
     max_sessions: Count | None = None
-    env: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...], Field(strict=False)
-    ] = ()
+    env: Names = ()
 
     @model_validator(mode="after")
     def _whole(self) -> BackendSettings:
@@ -98,14 +118,14 @@ class Tracker(_Section):
 
 
 class Workspace(_Section):
-    """`[workspace]`: the folder of an attempt. `max_file` in bytes."""
+    """`[workspace]`: the folder of an attempt, and slots. `max_file` in bytes."""
 
     kind: Literal["git", "jj", "zjj"] = "git"
     max_file: Size = 10_000_000
     prepare: Lines = ()
     cleanup: Lines = ()
-    copy_: Annotated[Lines, Field(alias="copy")] = ()
-    keep: Lines = (".venv", "node_modules", "target")
+    copy_: Annotated[Paths, Field(alias="copy")] = ()
+    keep: Paths = (".venv", "node_modules", "target")
 
 
 class TestsGate(_Section):
@@ -127,16 +147,18 @@ class TestsGate(_Section):
 
 
 class QualityGates(_Section):
-    """`[quality-gates]`: what must pass. `timeout` in seconds; `slots` 0: by the cores."""
+    """`[quality-gates]`: what must pass. `timeout` in seconds; `slots` 0: by the cores; `env` are
+    names, never values. What `auto` comes to was seen when it was read: `moon` is on or off."""
 
     quick: Lines = ()
     ci: Lines = ()
     timeout: Duration = 1800.0
     slots: Annotated[int, Field(ge=0, le=256)] = 0
+    env: Names = ()
     history: bool = False
     baseline: Literal["green", "no-worse"] = "green"
     red_queen: bool = True
-    moon: str = "auto"
+    moon: Literal["auto", "on", "off"] = "auto"
     tests: TestsGate = TestsGate()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from oya.errors import ConfigError
+from oya.gates import moon
 from oya.swarm.config import Settings, Source, SwarmFile, flat, toml_name
 
 NAME = ".oya/swarm.toml"
@@ -34,11 +35,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "backends.*.kind": ("acp", "command", "scripted"),
     "tracker.kind": ("auto", "beads-jsonl"),
     "workspace.kind": ("git",),
-    "workspace.cleanup": ([],),
-    "workspace.copy": ([],),
-    "workspace.keep": ([".venv", "node_modules", "target"],),
-    "quality-gates.history": (False,),
-    "quality-gates.moon": ("auto",),
     "planner.split": (False,),
     "landing.remote": ("",),
     "budget.usd": (None,),
@@ -74,12 +70,31 @@ def read(path: Path | None, flags: Mapping[str, object]) -> Settings:
         raise _wrong(_problems(error), text, given) from None
     sources = _sources(data, given)
     settings = Settings.model_validate(merged | {"provenance": sources})
+    settings = _with_moon(settings, path)
     every: dict[str, Source] = {key: sources.get(key, "default") for key in settings.values}
     settings = settings.model_copy(update={"provenance": every})
     problems = [*_not_built(settings), *_misfits(settings)]
     if problems:
         raise _wrong(problems, text, given)
     return settings
+
+
+def _with_moon(settings: Settings, path: Path | None) -> Settings:
+    """The gates of a repository with `.moon/`, where they are not written down.
+
+    Decided once, by the user's working tree: a candidate that takes `.moon/` away must not
+    choose its own gates by that.
+    """
+    gates = settings.quality_gates
+    root = path.parent.parent if path is not None and path.parent.name == ".oya" else None
+    there = root is not None and (root / ".moon").is_dir()
+    on = gates.moon == "on" or (gates.moon == "auto" and there)
+    more: dict[str, Any] = {"moon": "on" if on else "off"}
+    if on:
+        more |= {"quick": gates.quick or (moon.QUICK,), "ci": gates.ci or (moon.CI,)}
+        affected = any(moon.command_of(line) == "ci" for line in more["ci"])
+        more |= {"history": gates.history or affected}
+    return settings.model_copy(update={"quality_gates": gates.model_copy(update=more)})
 
 
 def missing(settings: Settings) -> ConfigError | None:

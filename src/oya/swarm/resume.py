@@ -1,8 +1,9 @@
 """After a stop or a death: what was under way is kept, and every bead is somewhere again.
 
-The order matters: what its death may have left running ends first; then landings, since their
-intents are older than any reading of the tracker; then the folders of dead attempts, in which
-nobody writes any more; then the leases, which ended with their daemon.
+The order matters: what its death may have left running ends first, and slots that were in use
+are cleaned up; then landings, since their intents are older than any reading of the tracker;
+then the folders of dead attempts, in which nobody writes any more; then the leases, which
+ended with their daemon.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ async def recover(parts: Parts) -> None:
     """Bring store, refs and folders into agreement; idempotent, and safe to die in."""
     await end_orphans(parts)
     point("resume.begun")
+    await parts.clean_slots()
     await finish_landings(parts, "the daemon ended in the middle")
     point("resume.landings_over")
     for ref in await parts.repo.list_refs(CANDIDATES):

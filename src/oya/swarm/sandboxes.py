@@ -7,7 +7,6 @@ boxes.gates        Processes: without a network, unless `[sandbox] gates_network
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from oya.processes.sandbox import Sandboxed
 from oya.repository.places import Place
 from oya.swarm.config import Settings
 
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
 _MAX_ALTERNATES = 100
 
 
@@ -33,16 +31,6 @@ class Sandboxes:
     agents: Processes
     prepare: Processes
     gates: Processes
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """What gates and backends get of the daemon's environment: a named few, and oya's Python."""
-    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    path = env.get("PATH", os.defpath)
-    here = str(Path(sys.executable).parent)
-    if here not in path.split(os.pathsep):
-        env["PATH"] = f"{path}{os.pathsep}{here}"
-    return env
 
 
 def sandboxes(

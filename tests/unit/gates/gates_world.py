@@ -38,6 +38,7 @@ class World:
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     heard: list[Evidence] = field(default_factory=list)
     held: int = 0
+    parents: dict[str, str] = field(default_factory=dict)
 
     @property
     def logs(self) -> Path:
@@ -51,7 +52,9 @@ class World:
         return name
 
     @asynccontextmanager
-    async def checkout(self, commit: str, *, urgent: bool = False) -> AsyncIterator[Slot]:
+    async def checkout(
+        self, commit: str, *, urgent: bool = False, strange: bool = False
+    ) -> AsyncIterator[Slot]:
         self.held += 1
         try:
             yield Slot(self.root / commit)
@@ -60,6 +63,9 @@ class World:
 
     async def judged_tree(self, commit: str) -> str:
         return f"tree-of-{commit}"
+
+    async def parent(self, commit: str) -> str | None:
+        return self.parents.get(commit)
 
     async def get(self, key: str) -> dict[str, Any] | None:
         return self.rows.get(key)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from oya.errors import GitError, OyaError
+from oya.repository.copies import Copied, Copies
 from oya.repository.git import GitRepository
 from oya.repository.slot import Slots
 from repository_kit import commit, git, make_repository, write
@@ -160,14 +162,80 @@ async def test_a_slot_comes_back_from_errors(repo: GitRepository, slots: Slots) 
         assert files(slot.path) == {"a.txt", "src/b.txt"}
 
 
+async def test_prepare_and_cleanup_are_told_their_slot(repo: GitRepository) -> None:
+    seen = list[tuple[str, str]]()
+
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
+        seen.append(("prepare", more["OYA_SLOT"]))
+
+    async def cleanup(path: Path, more: Mapping[str, str]) -> None:
+        assert (path / "a.txt").exists()
+        seen.append(("cleanup", more["OYA_SLOT"]))
+
+    slots = Slots(repo, repo.place, 2, prepare=prepare, cleanup=cleanup)
+    start = await repo.resolve("main")
+    assert start
+    async with slots.checkout(start):
+        with pytest.raises(ZeroDivisionError):
+            async with slots.checkout(start):
+                assert seen == [("prepare", "0"), ("prepare", "1")]
+                raise ZeroDivisionError
+        assert seen[2:] == [("cleanup", "1")]
+    assert seen[3:] == [("cleanup", "0")]
+
+
+async def test_a_slot_that_was_in_use_when_oya_died_is_cleaned_up(repo: GitRepository) -> None:
+    seen = list[str]()
+
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
+        seen.append("prepare")
+
+    async def cleanup(path: Path, more: Mapping[str, str]) -> None:
+        seen.append(more["OYA_SLOT"])
+
+    def slots() -> Slots:
+        return Slots(repo, repo.place, 2, prepare=prepare, cleanup=cleanup)
+
+    start = await repo.resolve("main")
+    assert start
+    dying = slots().checkout(start)
+    await dying.__aenter__()
+    await slots().clean_up()
+    assert seen == ["prepare", "0"]
+    await slots().clean_up()
+    assert seen == ["prepare", "0"]
+    again = slots().checkout(start)
+    await again.__aenter__()
+    async with slots().checkout(start):  # by one who has not asked for it
+        assert seen[2:] == ["prepare", "0", "prepare"]
+    for one in (dying, again):
+        await one.__aexit__(None, None, None)
+
+
+async def test_a_slot_has_the_users_ignored_files_where_the_tree_has_none(
+    repo: GitRepository, folder: Path, tmp_path: Path
+) -> None:
+    copies = Copies(
+        (Copied(".env", b"secret", 0o600), Copied("a.txt", b"x", 0o600), Copied("l/x", b"y", 0o600))
+    )
+    (folder / "l").symlink_to(tmp_path)
+    start = commit(folder, {".gitignore": ".env\n"})
+    async with Slots(repo, repo.place, 1, copies=copies).checkout(start) as slot:
+        assert (slot.path / ".env").read_text() == "secret"
+        assert (slot.path / ".env").stat().st_mode & 0o777 == 0o600
+        assert (slot.path / "a.txt").read_text() == "one\n"
+        assert git(slot.path, "status", "--porcelain") == ""
+    assert not (tmp_path / "x").exists()
+
+
 async def test_every_checkout_is_prepared(repo: GitRepository) -> None:
     seen = list[set[str]]()
 
-    async def prepare(path: Path) -> None:
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
         seen.append(files(path))
         write(path, {"env/x": "1"})
 
-    slots = Slots(repo, repo.place, 1, prepare=("make env",), run_prepare=prepare)
+    slots = Slots(repo, repo.place, 1, prepare=prepare)
     start = await repo.resolve("main")
     assert start
     for _ in range(2):

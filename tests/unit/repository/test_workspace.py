@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from oya.errors import GitError
 from oya.repository.checkout import Checkout
+from oya.repository.copies import Copied, Copies
 from oya.repository.git import GitRepository
 from oya.repository.port import Workspace
 from oya.repository.workspace import GitWorkspaces
@@ -112,6 +114,22 @@ async def test_a_change_of_the_same_size_at_once_is_seen(
         write(ws.path, {"a.txt": text})
         head = await spaces.commit(ws, "m")
         assert await repo.read_file(head.commit, "a.txt") == text.encode()
+
+
+async def test_a_look_leaves_what_the_agent_is_doing_with_git(repo: GitRepository) -> None:
+    spaces = GitWorkspaces(repo, repo.place)
+    ws = await make(repo, spaces)
+    own = commit(ws.path, {"own": "1"})
+    write(ws.path, {"staged": "1", "loose": "1", ".oya/gate/request": "x"})
+    git(ws.path, "add", "staged")
+    before = git(ws.path, "status", "--porcelain", "--branch")
+    look = await spaces.snapshot(ws)
+    assert await paths_of(repo, look.commit) == {"a.txt", "src/b.txt", "own", "staged", "loose"}
+    assert git(ws.path, "status", "--porcelain", "--branch") == before
+    assert git(ws.path, "rev-parse", "HEAD") == own
+    git(ws.path, "reset", "-q", "--hard", ws.start)  # the agent thinks better of it
+    head = await spaces.commit(ws, "m")
+    assert await paths_of(repo, head.commit) == {"a.txt", "src/b.txt", "loose"}
 
 
 async def test_commits_of_the_agent_are_the_history_of_the_head(
@@ -325,10 +343,10 @@ async def test_half_a_folder_that_was_being_put_back_is_no_work(
 
 
 async def test_preparing_is_not_the_agents_work(repo: GitRepository) -> None:
-    async def prepare(path: Path) -> None:
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
         write(path, {"env/x": "made", "env/y": "made", "a.txt": "locked\n"})
 
-    spaces = GitWorkspaces(repo, repo.place, prepare=("make env",), run_prepare=prepare)
+    spaces = GitWorkspaces(repo, repo.place, prepare=prepare)
     ws = await make(repo, spaces)
     assert (ws.path / "env" / "x").exists()
     assert (await spaces.commit(ws, "m")).commit == ws.start
@@ -337,11 +355,31 @@ async def test_preparing_is_not_the_agents_work(repo: GitRepository) -> None:
     assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["env/y"]
 
 
+async def test_copied_files_are_there_and_never_committed(repo: GitRepository) -> None:
+    copies = Copies((Copied(".env", b"secret", 0o600), Copied("conf/b [1].x", b"b", 0o644)))
+    seen = list[bool]()
+
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
+        seen.append((path / ".env").exists())
+
+    spaces = GitWorkspaces(repo, repo.place, copies=copies, prepare=prepare)
+    ws = await make(repo, spaces)
+    assert seen == [True]
+    assert (ws.path / "conf" / "b [1].x").read_text() == "b"
+    assert git(ws.path, "status", "--porcelain") == ""
+    write(ws.path, {".env": "changed", "new": "1"})
+    git(ws.path, "add", "-f", ".env", "new", "conf")
+    git(ws.path, "commit", "-q", "-m", "everything")
+    head = await spaces.commit(ws, "m")
+    assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["new"]
+    assert git(ws.path, "status", "--porcelain") == ""
+
+
 async def test_a_preparation_that_fails_leaves_nothing(repo: GitRepository) -> None:
-    async def prepare(path: Path) -> None:
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
         raise GitError("no network")
 
-    spaces = GitWorkspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
+    spaces = GitWorkspaces(repo, repo.place, prepare=prepare)
     with pytest.raises(GitError, match="no network"):
         await make(repo, spaces)
     assert await spaces.leftovers() == []
@@ -381,11 +419,11 @@ async def test_the_work_of_a_dead_daemon_is_harvested(
 async def test_a_half_made_workspace_is_no_work(repo: GitRepository, spaces: GitWorkspaces) -> None:
     stop = asyncio.Event()
 
-    async def prepare(path: Path) -> None:
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
         stop.set()
         await asyncio.Event().wait()
 
-    dying = GitWorkspaces(repo, repo.place, prepare=("x",), run_prepare=prepare)
+    dying = GitWorkspaces(repo, repo.place, prepare=prepare)
     task = asyncio.create_task(make(repo, dying))
     await stop.wait()
     (path,) = [p for _, _, p in await spaces.leftovers()]

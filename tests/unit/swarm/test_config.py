@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from oya.errors import ConfigError
+from oya.gates import moon
 from oya.gates.reports.kinds import KINDS
 from oya.lifecycle.model import Role
 from oya.swarm.config import WRITTEN_TO_A_FILE, ReportKind, Settings, load
@@ -161,6 +162,8 @@ def test_settings_are_frozen() -> None:
             1,
             "needs {report} in `command`",
         ),
+        ('[workspace]\ncopy = ["../.env"]\n', 2, "must be a path from the root"),
+        ('[workspace]\ncopy = [".oya/swarm.toml"]\n', 2, "must be a path from the root"),
         ("[skills]\nplanner = {replace = true}\n", 2, "`replace` needs `files`"),
         (
             '[defaults]\nbackend = "cdex"\n[backends.codex]\nkind = "acp"\ncommand = ["x"]\n',
@@ -186,11 +189,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
     [
         ('[tracker]\nkind = "bd"\n', "tracker.kind"),
         ('[workspace]\nkind = "jj"\n', "workspace.kind"),
-        ('[workspace]\ncopy = [".env"]\n', "workspace.copy"),
-        ('[workspace]\ncleanup = ["x"]\n', "workspace.cleanup"),
-        ("[workspace]\nkeep = []\n", "workspace.keep"),
-        ("[quality-gates]\nhistory = true\n", "quality-gates.history"),
-        ('[quality-gates]\nmoon = "off"\n', "quality-gates.moon"),
         ("[planner]\nsplit = true\n", "planner.split"),
         ('[landing]\nremote = "origin"\n', "landing.remote"),
         ("[budget]\ntokens = 5\n", "budget.tokens"),
@@ -202,6 +200,34 @@ def test_what_is_not_built_is_refused(read: Any, text: str, key: str) -> None:
     error = refused(read, text)
     assert f"`{key}` = " in str(error)
     assert "is not built yet" in str(error)
+
+
+def with_moon(root: Path, text: str = "") -> Settings:
+    (root / ".moon").mkdir(exist_ok=True)
+    (root / ".oya").mkdir(exist_ok=True)
+    (root / ".oya" / "swarm.toml").write_text(text)
+    return load(root / ".oya" / "swarm.toml", {}, complete=False)
+
+
+def test_a_repository_with_moon_is_judged_by_moon(tmp_path: Path) -> None:
+    gates = with_moon(tmp_path).quality_gates
+    assert (gates.moon, gates.history) == ("on", True)
+    assert (gates.quick, gates.ci) == ((moon.QUICK,), (moon.CI,))
+
+
+def test_gates_that_are_written_down_stay_beside_moon(tmp_path: Path) -> None:
+    gates = with_moon(tmp_path, '[quality-gates]\nci = ["make test"]\n').quality_gates
+    assert (gates.quick, gates.ci) == ((moon.QUICK,), ("make test",))
+    assert not gates.history
+    gates = with_moon(tmp_path, '[quality-gates]\nci = ["moon ci :test"]\n').quality_gates
+    assert gates.history
+
+
+def test_moon_can_be_off_and_without_it_auto_is(tmp_path: Path, read: Any) -> None:
+    gates = with_moon(tmp_path, '[quality-gates]\nmoon = "off"\n').quality_gates
+    assert (gates.moon, gates.quick, gates.ci, gates.history) == ("off", (), (), False)
+    assert read("").quality_gates.moon == "off"
+    assert read('[quality-gates]\nmoon = "on"\n').quality_gates.ci == (moon.CI,)
 
 
 def test_the_default_of_what_is_not_built_may_be_written_down(read: Any) -> None:
@@ -343,8 +369,8 @@ where = "type in task,bug,feature,chore,docs"
 kind = "git"
 max_file = "10MB"
 prepare = ["uv sync"]
-cleanup = []
-copy = []
+cleanup = ["make clean-db"]
+copy = [".env.test"]
 keep = [".venv", "node_modules", "target"]
 
 [quality-gates]

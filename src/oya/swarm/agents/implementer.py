@@ -177,11 +177,10 @@ async def _gates(
     findings += await failing_checks(attempt.parts, head.commit, checks)
     if findings:
         return findings, failure
-    for gate in (gates.quick, gates.ci) if await _ci_is_short(parts) else (gates.quick,):
-        red = await failing_gate(parts, base, await gate(head.commit))
-        if red:
-            return list(red), failure
-    return [], failure
+    red = await failing_gate(parts, base, await gates.quick(head.commit))
+    if not red and await _ci_is_short(parts):
+        red = await failing_gate(parts, base, await gates.ci(head.commit, base=base))
+    return list(red), failure
 
 
 async def _ci_is_short(parts: Parts) -> bool:

@@ -271,7 +271,12 @@ def parts_of(
         board=Board(),
         branch="main",
         meter=meter,
+        clean_slots=_nothing,
     )
+
+
+async def _nothing() -> None:
+    """No slot of this machine is a folder."""
 
 
 def _watch(world: World, name: str, old: str | None, new: str | None) -> None:

@@ -21,7 +21,7 @@ from oya.testing.simulation.objects import FILE, File, Objects, lay, take_away
 
 WORK = Path("/simulated/work")
 KEPT = Path("/simulated/kept")
-NEVER_TAKEN = (".beads/", ".oya/out/")
+NEVER_TAKEN = (".beads/", ".oya/out/", ".oya/gate/")
 
 Folder = dict[str, bytes]
 
@@ -123,6 +123,19 @@ class SimulatedWorkspaces:
             head = await self._repo.commit_tree(tree, (head,), message, author=OYA)
         await self._repo.set_ref(self.attempt_ref(ws.bead, ws.epoch), head)
         record.head = head
+        return Head(head, tree)
+
+    async def snapshot(self, ws: Workspace) -> Head:
+        """See `Workspaces.snapshot`."""
+        await self._life.turn("workspace look")
+        record = self._disk.records.get(ws.path.name)
+        if record is None or ws.path not in self._disk.folders:
+            raise GitError(f"the workspace of {ws.bead} is not there")
+        tree = self._tree(ws.path, record.start)
+        head = record.head
+        if tree != self._objects.commits[head].tree:
+            head = await self._repo.commit_tree(tree, (head,), "look", author=OYA)
+        await self._repo.set_ref(self.attempt_ref(ws.bead, ws.epoch), head)
         return Head(head, tree)
 
     def _tree(self, path: Path, start: str) -> str:

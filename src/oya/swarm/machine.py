@@ -1,0 +1,58 @@
+"""What gates get of this machine: a named environment, and their share of its cores."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from oya.swarm.config import Settings
+
+PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
+_IN_MAKE: Final = "MAKELEVEL"
+
+
+def environment() -> dict[str, str]:
+    """What gates and backends get of the daemon's environment: a named few, and oya's Python."""
+    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    path = env.get("PATH", os.defpath)
+    here = str(Path(sys.executable).parent)
+    if here not in path.split(os.pathsep):
+        env["PATH"] = f"{path}{os.pathsep}{here}"
+    return env
+
+
+def gate_environment(settings: Settings) -> dict[str, str]:
+    """What gates get beside that: the names of `[quality-gates] env`, and how wide to run."""
+    shares = core_shares(os.environ, os.cpu_count() or 1, slots_of(settings))
+    return {**environment(), **shares, **named(settings)}
+
+
+def named(settings: Settings) -> dict[str, str]:
+    """The variables of `[quality-gates] env` that are set, with their values."""
+    return {name: os.environ[name] for name in settings.quality_gates.env if name in os.environ}
+
+
+def slots_of(settings: Settings) -> int:
+    """How many gates may run at once: max(2, cores/2) by default, at most the cores."""
+    cores = os.cpu_count() or 1
+    return min(settings.quality_gates.slots or max(2, cores // 2), max(cores, 1))
+
+
+def core_shares(given: Mapping[str, str], cores: int, slots: int) -> dict[str, str]:
+    """How tools are told to leave the other slots their cores; what is given stays as it is.
+
+    Each tool takes all cores for itself otherwise, and so many gates at once would fight.
+    """
+    share = max(1, cores // slots)
+    shares = {
+        "CARGO_BUILD_JOBS": f"{share}",
+        "GOMAXPROCS": f"{share}",
+        "PYTEST_XDIST_AUTO_NUM_WORKERS": f"{share}",
+        "MAKEFLAGS": f"-j{share}",
+    }
+    # make sets it for all below it, with a job server that gates cannot reach.
+    said = {n: v for n, v in given.items() if n != "MAKEFLAGS" or _IN_MAKE not in given}
+    return {name: said.get(name, value) for name, value in shares.items()}

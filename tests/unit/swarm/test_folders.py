@@ -1,0 +1,61 @@
+"""What `[workspace]` does to a folder, with real commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oya.errors import OyaError
+from oya.processes.real import GuardedProcesses
+from oya.repository.copies import read_copies
+from oya.swarm.assembly import build_slots, fingerprint
+from oya.swarm.config import Settings, load
+from oya.swarm.sandboxes import Sandboxes
+from repository_kit import isolate, make_repository, opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    isolate(monkeypatch, tmp_path / "home")
+    return make_repository(tmp_path / "repo")
+
+
+def settings(**workspace: list[str]) -> Settings:
+    return load(None, {f"workspace.{k}": v for k, v in workspace.items()}, complete=False)
+
+
+async def use(folder: Path, written: Settings) -> None:
+    repo = opened(folder)
+    start = await repo.resolve("main")
+    assert start
+    processes = GuardedProcesses(f"folders-{folder.parent.name}")
+    slots = build_slots(written, repo.place, Sandboxes(processes, processes, processes))
+    async with slots.checkout(start):
+        pass
+
+
+async def test_prepare_and_cleanup_are_commands_with_their_slot(folder: Path) -> None:
+    told = folder.parent / "told"
+    say = f'echo "{{}} $OYA_SLOT $(cat a.txt)" >> {told}'
+    await use(folder, settings(prepare=[say.format("prepare")], cleanup=[say.format("cleanup")]))
+    assert told.read_text() == "prepare 0 one\ncleanup 0 one\n"
+
+
+async def test_a_cleanup_that_fails_keeps_nothing_from_going_on(folder: Path) -> None:
+    told = folder.parent / "told"
+    await use(folder, settings(cleanup=["exit 3", f"echo second >> {told}"]))
+    assert told.read_text() == "second\n"
+
+
+async def test_a_prepare_that_fails_names_its_log(folder: Path) -> None:
+    with pytest.raises(OyaError, match="`exit 4` failed") as error:
+        await use(folder, settings(prepare=["exit 4"]))
+    assert "oya/logs/gates/prepare-0.log" in error.value.hint
+
+
+def test_evidence_counts_for_the_contents_of_copied_files(folder: Path) -> None:
+    written = settings(copy=[".env"])
+    before = fingerprint(written)
+    (folder / ".env").write_text("x")
+    assert fingerprint(written, read_copies(folder, [".env"])) != before

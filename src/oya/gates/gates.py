@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from oya.crashpoints import point
 from oya.gates.checks import Ran
-from oya.gates.config import GatesConfig
+from oya.gates.config import GatesConfig, fill
 from oya.gates.evidence import evidence_key, from_row, to_row
 from oya.gates.model import EXIT_ONLY, Case, Evidence, Outcome, Report
 from oya.gates.port import EvidenceBook, Job, Runner, Trees
@@ -77,6 +77,17 @@ class Gates:
     async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
         """Run one line in a slot on this tree: a check, a challenge. Counts as no gate."""
         return await self._runner.command(commit, line, timeout=timeout)
+
+    def tests_line(self, ids: Sequence[str] = ()) -> str | None:
+        """The line for `command` that runs these tests, in this order, or all of them.
+
+        Judged by its exit code alone: for trees that nobody will ask for again, which are to
+        leave neither evidence nor events. None where no tests can be named.
+        """
+        job = self._tests_job(ids)
+        if not job.junit:
+            return None
+        return fill(job.commands[0], job.ids, Path(os.devnull))
 
     def _tests_job(self, ids: Sequence[str]) -> Job:
         command = self.config.tests_command

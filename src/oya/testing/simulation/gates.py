@@ -13,6 +13,7 @@ from oya.errors import GitError
 from oya.gates.checks import Ran
 from oya.gates.config import fill
 from oya.gates.feedback import failures
+from oya.gates.leaks import unwatched
 from oya.gates.model import EXIT_ONLY, Case, Evidence, Outcome, Report
 from oya.gates.port import Job
 from oya.testing.simulation import suite
@@ -88,7 +89,7 @@ class SimulatedRunner:
 
     async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
         """See `Runner.command`."""
-        code, said = suite.outcome(self._files_of(commit), line, self._luck)
+        code, said = suite.outcome(self._files_of(commit), unwatched(line), self._luck)
         await self._takes_time("command", timeout if code is None else None, urgent=False)
         last = said.rpartition("\n")[2]
         return Ran(code, last, said, code is None, 0.1, 0.1)

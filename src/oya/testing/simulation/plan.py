@@ -114,7 +114,8 @@ class BeadPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`tracked`: git has the tracker's file. `harsh`: how often agents do badly, 0 to 1."""
+    """`tracked`: git has the tracker's file. `harsh`: how often agents do badly, 0 to 1.
+    `variants`: changed trees that oya tries before a review."""
 
     seed: int
     beads: tuple[BeadPlan, ...]
@@ -126,6 +127,7 @@ class Plan:
     deploy: bool = True
     harsh: float = 0.2
     slots: int = 2
+    variants: int = 4
 
     def bead(self, bead: str) -> BeadPlan:
         """The plan of a bead; one that others have added is a plain one."""
@@ -174,6 +176,7 @@ def draw(seed: int, beads: int = BEADS) -> Plan:
         deploy=chance.random() < 0.85,
         harsh=chance.choice((0.0, 0.1, 0.2, 0.2, 0.35)),
         slots=chance.choice((2, 2, 4)),
+        variants=chance.choice((0, 0, 4)),
     )
 
 

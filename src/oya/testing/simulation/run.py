@@ -311,11 +311,11 @@ _PLACE = Place(
 
 def _settings(world: World) -> Settings:
     plan = world.plan
-    return _settings_of(world.target, plan.planner, plan.review, plan.deploy)
+    return _settings_of(world.target, plan.planner, plan.review, plan.deploy, plan.variants)
 
 
 @cache
-def _settings_of(target: int, planner: bool, review: bool, deploy: bool) -> Settings:
+def _settings_of(target: int, planner: bool, review: bool, deploy: bool, variants: int) -> Settings:
     return Settings.model_validate(
         {
             "defaults": {"target_beads": target, "planner": planner, "backend": "alpha"},
@@ -330,6 +330,7 @@ def _settings_of(target: int, planner: bool, review: bool, deploy: bool) -> Sett
                 "tests": {"command": "suite {tests} {report}"},
             },
             "contract": {"repeat": 2},
+            "review": {"variants": variants},
             "planner": {"timeout": "30s"},
             "execution": {
                 "attempt_timeout": "90s",

@@ -72,6 +72,10 @@ def contested(*survivors: str) -> Next:
     return lambda s: e.Contested(s.epoch, survivors or ("minus is lost",), (CHECK,))
 
 
+def hinted(s: BeadState) -> e.Event:
+    return e.Contested(s.epoch, ("nobody notices line 3",), (), mechanical=True)
+
+
 def forfeited(s: BeadState) -> e.Event:
     return e.Forfeited(s.epoch, "test_comma contradicts AC1")
 

@@ -182,3 +182,14 @@ def test_a_run_without_faults_lands_everything() -> None:
     ran = run(plan)
     assert breaches(ran) == []
     assert ran.world.lives == 1
+
+
+def test_what_no_test_notices_sends_beads_back_once_and_fails_none() -> None:
+    plan = Plan(1, tuple(BeadPlan(f"b-0{n}", "shared") for n in range(1, 5)), (), 4, harsh=0.0)
+    events = [json.loads(line) for line in run(plan).events.splitlines()]
+    back = [e["bead"] for e in events if e["event"] == "contested"]
+    assert sorted(back) == ["b-01", "b-02", "b-03", "b-04"]
+    assert all(e["data"]["mechanical"] for e in events if e["event"] == "contested")
+    assert sum(e["event"] == "landed" for e in events) == 4
+    quiet = [json.loads(line) for line in run(replace(plan, variants=0)).events.splitlines()]
+    assert not [e for e in quiet if e["event"] == "contested"]

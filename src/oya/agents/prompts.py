@@ -46,7 +46,8 @@ class Dependency:
 class Briefing:
     """Everything that is known about a bead and this attempt at it.
 
-    `gates` are the command lines that will judge the work, each with its name before it.
+    `gates` are the command lines that will judge the work, each with its name before it;
+    `hints` what oya found by changing the work and running its tests.
     """
 
     bead: str
@@ -68,6 +69,7 @@ class Briefing:
     files: tuple[str, ...] = ()
     files_total: int = 0
     gates: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 class Prompts:
@@ -135,6 +137,7 @@ def _sections(role: Role, b: Briefing) -> list[str]:
             "The change to attack" if role is Role.REVIEWER else "The change",
             _fence(b.diff, "diff"),
         ),
+        _part("What no test notices (found by running it)", _listed(("-", h) for h in b.hints)),
         _part("What will judge it", _listed(("-", f"`{gate}`") for gate in b.gates)),
         _map(b),
     ]

@@ -45,6 +45,9 @@ ci = ["PYTHONPATH=src {python} -m larder show recipes/onion-soup.txt"]
 command = "{python} -m pytest -q -p no:cacheprovider {{tests}} --junitxml={{report}}"
 report = "junit"
 
+[review]
+variants = 1  # enough to see it happen; most of the demo's time is gates
+
 [execution]
 stall_timeout = "2s"
 """

@@ -15,6 +15,7 @@ from oya.gates.config import GatesConfig
 from oya.gates.evidence import evidence_key, from_row, to_row
 from oya.gates.model import EXIT_ONLY, Case, Evidence, Outcome, Report
 from oya.gates.port import EvidenceBook, Job, Runner, Trees
+from oya.gates.reports.kinds import KINDS
 
 
 class Gates:
@@ -106,9 +107,29 @@ class Gates:
         job = await self._based(commit, self._tests_job(ids))
         return [await self._run(commit, tree, job, keep=False) for _ in range(times)]
 
-    async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
-        """Run one line in a slot on this tree: a check, a challenge. Counts as no gate."""
-        return await self._runner.command(commit, line, timeout=timeout)
+    async def command(
+        self, commit: str, line: str, *, timeout: float, ids: Sequence[str] | None = None
+    ) -> Ran:
+        """Run one line in a slot on this tree: a check, a challenge. Counts as no gate.
+
+        `ids`: the line is, or has in it, `tests_line`, and these tests are asked for.
+        """
+        named = None if ids is None else tuple(id for id in ids if _is_name(id))
+        return await self._runner.command(commit, line, timeout=timeout, ids=named)
+
+    @property
+    def tests_line(self) -> str | None:
+        """The line by which `command` runs named tests, or all; None where none can be named.
+
+        Judged by its exit code alone: for trees that nobody will ask for again, which are to
+        leave neither evidence nor events.
+        """
+        return self.config.tests_command if self.config.reports_tests else None
+
+    @property
+    def tests_in_order(self) -> bool:
+        """Whether named tests run in the order in which they are named."""
+        return self.config.reports_tests and KINDS[self.config.report].in_order
 
     def _tests_job(self, ids: Sequence[str]) -> Job:
         command = self.config.tests_command

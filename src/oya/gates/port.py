@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,13 @@ class Runner(Protocol):
         """The commands of a gate in order, until the first red one; its evidence under `key`."""
         ...
 
-    async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
-        """One line: a check, a challenge. It ends after `timeout` seconds at the latest."""
+    async def command(
+        self, commit: str, line: str, *, timeout: float, ids: Sequence[str] | None = None
+    ) -> Ran:
+        """One line: a check, a challenge. It ends after `timeout` seconds at the latest.
+
+        With `ids`, `{tests}` and `{report}` in it are filled in as for the tests gate.
+        """
         ...
 
 

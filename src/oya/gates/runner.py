@@ -90,11 +90,17 @@ class ProcessRunner:
         files.remove(logs=False)
         return evidence
 
-    async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
-        files = self._new_files("command", "")
+    async def command(
+        self, commit: str, line: str, *, timeout: float, ids: Sequence[str] | None = None
+    ) -> Ran:
+        files, more = self._new_files("command", ""), dict[str, str]()
         try:
             async with self._checkout.checkout(commit, strange=True) as slot, _temporary(slot):
-                ended = await self._command(line, slot, files, 1, timeout, {})
+                if ids is not None:
+                    job = Job("command", (line,), tuple(ids), self._config.report)
+                    asked, more_, _ = await asyncio.to_thread(self._prepared, job, files, slot.path)
+                    line, more = fill(line, asked, files.report), dict(more_)
+                ended = await self._command(line, slot, files, 1, timeout, more)
                 text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
         finally:
             files.remove(logs=True)

@@ -77,11 +77,16 @@ class Defended:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """Challenges survived; they become permanent checks."""
+    """Challenges survived; they become permanent checks.
+
+    `mechanical`: oya itself found what the tests do not notice. The next attempt may leave the
+    work as it is.
+    """
 
     epoch: int
     survivors: tuple[str, ...]
     checks: tuple[Check, ...]
+    mechanical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

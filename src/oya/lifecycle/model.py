@@ -77,8 +77,10 @@ class BeadState:
     phase entry. `awaits` is the approval that reviewed work still needs, `awaits_why` what it
     is about, `reviewed` the head that was DEFENDED, `commit` the landed one. `findings` is what
     the next attempt is told, `brought` the part of it that the phase was entered with,
-    `for_reviewer` what waits for the review of this contract. `leaving` is the epoch of an
-    attempt that a hold or a block has cancelled and whose snapshot is still to come, else 0.
+    `for_reviewer` what waits for the review of this contract. `hinted` is the contract whose
+    one round for mechanical findings is spent; in that round `spare` is set: the accepted
+    implementation stands if nothing better comes of it. `leaving` is the epoch of an attempt
+    that a hold or a block has cancelled and whose snapshot is still to come, else 0.
     """
 
     id: str
@@ -102,6 +104,8 @@ class BeadState:
     contract_wrong: bool = False
     done_claims: int = 0
     rework: bool = False
+    hinted: str | None = None
+    spare: bool = False
     claims: dict[str, int] = field(default_factory=dict)
     base: str | None = None
     contract: str | None = None

@@ -96,6 +96,7 @@ def _enter(state: BeadState, phase: Phase, **changes: Any) -> BeadState:
         "findings": reading,
         "for_reviewer": () if phase is Phase.CONTRACT else state.for_reviewer,
         "rework": False,
+        "spare": False,
     }
     entry = fresh | changes
     return replace(state, **entry, brought=entry["findings"])
@@ -191,9 +192,20 @@ def _await_approval(s: BeadState) -> BeadState:
 
 def _contested(s: BeadState, ev: e.Contested, limits: Limits) -> Step:
     _need(s, ev, s.phase is Phase.REVIEW)
+    if ev.mechanical:
+        return _hinted(s, ev, limits), ()
     known = dict.fromkeys((*s.checks, *ev.checks))
     after = replace(s, contests=s.contests + 1, checks=tuple(known))
     return _sent_back(after, Phase.IMPLEMENTATION, ev.survivors, limits), ()
+
+
+def _hinted(s: BeadState, ev: e.Contested, limits: Limits) -> BeadState:
+    _need(s, ev, s.hinted != s.contract, "this contract has had its mechanical round")
+    _need(s, ev, s.contests < limits.max_contests, "no bead fails for mechanical findings")
+    after = replace(s, contests=s.contests + 1, hinted=s.contract)
+    # It begins at the accepted implementation, so that it may be left as it is.
+    again: dict[str, Any] = {"spare": True, "snapshot": s.implementation}
+    return _enter(after, Phase.IMPLEMENTATION, findings=ev.survivors, **again)
 
 
 def _forfeited(s: BeadState, ev: e.Forfeited, limits: Limits) -> Step:
@@ -254,6 +266,8 @@ def _attempt_failed(s: BeadState, ev: e.AttemptFailed, limits: Limits) -> Step:
         return _pend(after), ()
     if s.checking:
         return _unchecked(s, f"{used} attempts failed; the last: {ev.reason}"), ()
+    if s.spare:
+        return _enter(s, Phase.REVIEW), ()
     why = f"{used} attempts of {s.phase} failed; the last: {ev.reason} ({ev.failure})"
     return _stop(after, Status.FAILED, why), ()
 
@@ -301,6 +315,8 @@ def _cannot_do(s: BeadState, ev: e.CannotDo, limits: Limits) -> Step:
 
 
 def _done_already(s: BeadState, ev: e.CannotDo, limits: Limits) -> Step:
+    if s.spare:
+        return _enter(s, Phase.REVIEW), ()
     said = "the contract was red on the base, so the work is not done already"
     if not s.done_claims:
         return _pend(replace(s, done_claims=1, findings=(*s.findings, said))), ()

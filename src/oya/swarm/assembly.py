@@ -159,11 +159,6 @@ class Parts:
             raise OyaError(f"the contract of {bead} is missing from the store")
         return Contract.from_json(row)
 
-    async def survived_once(self, bead: str) -> tuple[str, ...]:
-        """Commands of challenges that survived once, on the base just as on the work."""
-        row = await self.store.checkpoints.get(f"survived:{bead}")
-        return tuple(row["commands"]) if row else ()
-
     async def check(self, commit: str, line: str) -> Ran:
         """Run a check or a challenge in a slot on `commit`."""
         timeout = min(self.settings.quality_gates.timeout, CHECK_TIMEOUT)

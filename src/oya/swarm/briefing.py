@@ -35,7 +35,7 @@ async def brief(parts: Parts, claim: Claim, workspace: Workspace, base: str) -> 
         attempt=claim.attempt,
         contract=contract.answer if contract else None,
         conflicts=workspace.conflicts,
-        continued=state.snapshot is not None,
+        continued=state.snapshot is not None and state.snapshot != state.implementation,
         rework=state.rework,
         diff=diff,
         gates=_gates(parts),

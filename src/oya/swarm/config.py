@@ -179,9 +179,13 @@ class Planner(_Section):
 
 
 class ReviewSettings(_Section):
-    """`[review]`: generations without survivors, and how often a bead may be contested."""
+    """`[review]`: generations without survivors, and how often a bead may be contested.
+
+    `variants`: changed trees that are tried before a reviewer is asked.
+    """
 
     rounds: Annotated[int, Field(ge=1, le=20)] = 1
+    variants: Annotated[int, Field(ge=0, le=1000)] = 20
     max_contests: Annotated[int, Field(ge=0, le=100)] = 3
 
 

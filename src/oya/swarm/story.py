@@ -137,6 +137,21 @@ def _defended(r: EventRecord) -> str:
     return f"The review found no survivor: defended at {_commit(r)}.{_hold(r)}"
 
 
+def _contested(r: EventRecord) -> str:
+    if r.data.get("mechanical"):
+        return f"It goes back once for what no test notices: {_findings(r, 'survivors')}."
+    return f"The review's challenges survived: {_findings(r, 'survivors')}."
+
+
+def _looked(r: EventRecord) -> str:
+    if r.reason:
+        return f"Nothing was tried before the review: {_words(r.reason)}."
+    tried, more = r.data.get("tried") or 0, r.data.get("more")
+    room = ", and there was no room for more" if more else ""
+    found = f"found: {_findings(r, 'survivors')}" if r.data.get("survivors") else "nothing found"
+    return f"Changed versions tried before the review: {tried}{room}; {found}."
+
+
 def _hold(r: EventRecord) -> str:
     if not r.data.get("hold"):
         return ""
@@ -195,7 +210,8 @@ _SENTENCES: dict[str, Callable[[EventRecord], Any]] = {
     "check_revised": _found("The planner wants the contract revised"),
     "implementation_accepted": _implemented,
     "defended": _defended,
-    "contested": _found("The review's challenges survived", "survivors"),
+    "contested": _contested,
+    "looked": _looked,
     "forfeited": _data("A survivor contradicts the contract", "contradiction"),
     "review_stalled": _data("The review needs a person's answer", "question"),
     "landing_started": lambda r: f"It is being landed on {_commit(r, 'base')}.",

@@ -387,3 +387,14 @@ async def test_feedback_is_bounded(world: World) -> None:
     assert len(evidence.tail) <= 8_000
     assert "ERROR here" in evidence.tail
     assert len(feedback(evidence)) <= 8_500
+
+
+async def test_named_tests_are_asked_for_as_their_runner_wants_it(world: World) -> None:
+    said = world.gates(tests_command="echo asked {tests} {report}", report="cargo")
+    line = said.tests_line
+    assert line is not None
+    ran = await said.command("a", line, timeout=10, ids=["tests/x.rs::one", "--evil"])
+    assert ran.last_line.startswith("asked ")
+    assert "one" in ran.last_line
+    assert "evil" not in ran.last_line
+    assert world.gates(tests_command="true", report="none").tests_line is None

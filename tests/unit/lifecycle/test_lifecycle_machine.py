@@ -79,7 +79,7 @@ WORK: dict[type[Any], st.SearchStrategy[Any]] = {
     e.CheckRevised: st.builds(e.CheckRevised, ANY, findings),
     e.ImplementationAccepted: st.builds(e.ImplementationAccepted, ANY, commits, commits, holds),
     e.Defended: st.builds(e.Defended, ANY, commits, holds),
-    e.Contested: st.builds(e.Contested, ANY, findings, checks),
+    e.Contested: st.builds(e.Contested, ANY, findings, checks, st.booleans()),
     e.Forfeited: st.builds(e.Forfeited, ANY, words),
     e.ReviewStalled: st.builds(e.ReviewStalled, ANY, words),
     e.LandingStarted: st.builds(e.LandingStarted, commits),

@@ -31,10 +31,12 @@ from lifecycle_kit import (
     failed,
     forfeited,
     held,
+    hinted,
     implementation_accepted,
     new,
     step,
 )
+from oya.errors import RefusedError
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import BeadState, Hold, Limits, Phase, Role, Status
@@ -252,6 +254,44 @@ class TestReview:
         over = apply(state, contested("still lost"))
         assert (over.where, over.findings) == ("review/failed", ("still lost",))
         assert "contested more than 3 times" in over.reason
+
+    def test_what_no_test_notices_sends_it_back_with_the_work_standing(self) -> None:
+        after = apply(new(), *TO_REVIEW, CLAIM, hinted)
+        assert (after.where, after.findings) == (
+            "implementation/pending",
+            ("nobody notices line 3",),
+        )
+        assert (after.contests, after.checks, after.snapshot) == (1, (), "work-1")
+        assert apply(after, CLAIM, implementation_accepted).where == "review/pending"
+
+    def test_that_happens_once_for_each_contract(self) -> None:
+        reviewed = apply(new(), *TO_REVIEW, CLAIM, hinted, CLAIM, implementation_accepted, CLAIM)
+        with pytest.raises(RefusedError, match="has had its mechanical round"):
+            step(reviewed, hinted(reviewed))
+        contract_2 = lambda s: e.ContractAccepted(s.epoch, "contract-2", "base-1", "check")  # noqa: E731
+        anew = apply(reviewed, forfeited, CLAIM, contract_2, CLAIM, check_accepted)
+        again = apply(anew, CLAIM, implementation_accepted, CLAIM, hinted)
+        assert (again.where, again.contests) == ("implementation/pending", 3)
+
+    def test_it_is_never_what_a_bead_fails_by(self) -> None:
+        last = Limits(max_contests=0)
+        state = apply(new(), *TO_REVIEW, CLAIM)
+        with pytest.raises(RefusedError, match="no bead fails for mechanical findings"):
+            step(state, hinted(state), last)
+
+    def test_when_nothing_better_comes_of_it_the_work_is_reviewed_as_it_was(self) -> None:
+        back = apply(new(), *TO_REVIEW, CLAIM, hinted)
+        for _ in range(2):
+            back = apply(back, CLAIM, RED)
+            assert back.where == "implementation/pending"
+        over = apply(back, CLAIM, RED)
+        assert (over.where, over.implementation, over.retry_count) == (
+            "review/pending",
+            "work-1",
+            0,
+        )
+        said = apply(new(), *TO_REVIEW, CLAIM, hinted, CLAIM, cannot("already_done"))
+        assert (said.where, said.implementation) == ("review/pending", "work-1")
 
     def test_what_code_cannot_decide_is_a_question(self) -> None:
         after = apply(new(), *TO_REVIEW, CLAIM, lambda s: e.ReviewStalled(s.epoch, "which?"))

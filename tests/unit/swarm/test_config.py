@@ -395,6 +395,7 @@ timeout = "10m"
 split = false
 [review]
 rounds = 1
+variants = 20
 max_contests = 3
 
 [landing]

@@ -61,6 +61,27 @@ def record(event: str, **fields: object) -> EventRecord:
             record("check_revised", data={"findings": ["one", "two"]}),
             "The planner wants the contract revised: one (and 1 more).",
         ),
+        (
+            record("contested", data={"survivors": ["minus is lost"]}),
+            "The review's challenges survived: minus is lost.",
+        ),
+        (
+            record("contested", data={"survivors": ["line 3"], "mechanical": True}),
+            "It goes back once for what no test notices: line 3.",
+        ),
+        (
+            record("looked", data={"tried": 4, "more": True, "survivors": ["one", "two"]}),
+            "Changed versions tried before the review: 4, and there was no room for more; "
+            "found: one (and 1 more).",
+        ),
+        (
+            record("looked", data={"tried": 1, "survivors": []}),
+            "Changed versions tried before the review: 1; nothing found.",
+        ),
+        (
+            record("looked", reason="the contract has no tests"),
+            "Nothing was tried before the review: the contract has no tests.",
+        ),
         (record("something_new", reason="who knows"), "Something new: who knows."),
     ],
 )

@@ -43,7 +43,7 @@ def possible(state: BeadState) -> list[e.Event]:
         e.CheckRevised(now, ("again",)),
         *(e.ImplementationAccepted(now, "work", "base", hold) for hold in HOLDS),
         *(e.Defended(now, state.implementation or "", hold) for hold in HOLDS),
-        e.Contested(now, ("survivor",), ()),
+        *(e.Contested(now, ("survivor",), (), mechanical) for mechanical in (False, True)),
         e.Forfeited(now, "contradiction"),
         e.ReviewStalled(now, "is it fair?"),
         e.LandingStarted("base"),
@@ -71,7 +71,7 @@ def possible(state: BeadState) -> list[e.Event]:
 
 ASKED_FOR = attrgetter(
     *("where", "hold", "awaits", "blocked", "leaving", "retry_count", "contests", "rebases"),
-    *("revisions", "contract_wrong", "done_claims", "implementation"),
+    *("revisions", "contract_wrong", "done_claims", "implementation", "spare"),
 )
 """What rows of the table ask for."""
 

@@ -73,6 +73,11 @@ class Kind:
     environment: Callable[[Mapping[str, str], Path], Mapping[str, str]] = _nothing
     clear: Callable[[Path], None] = _leave
 
+    @property
+    def in_order(self) -> bool:
+        """Whether tests run in the order in which they are named: words are the ids then."""
+        return self.select is _as_they_are
+
 
 class Draft:
     """A report in the making. Messages are bounded each and all together (the first failures

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
-from oya.agents.answers import Challenge, ReviewerAnswer
-from oya.gates.checks import Ran, judge_check, same_result
+from oya.agents.answers import ReviewerAnswer
 from oya.lifecycle.events import CannotDo, Contested, Defended, Forfeited, ReviewStalled
-from oya.lifecycle.model import Check, Role
-from oya.store.engine import Put
+from oya.lifecycle.model import Role
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, Result, discovered
+from oya.swarm.challenges import Doubts, Survivor, contradicts, try_all
 from oya.swarm.contract import Contract
-
-
-@dataclass(frozen=True, slots=True)
-class Survivor:
-    """A challenge whose result was not as expected, twice. `same`: just so on the base."""
-
-    challenge: Challenge
-    ran: Ran
-    same: bool
-
-    @property
-    def words(self) -> str:
-        """For the implementer."""
-        challenge = self.challenge
-        return (
-            f"{challenge.clause}: {challenge.why}\n`{challenge.command}` exits {self.ran.exit}, "
-            f"expected {challenge.expect}:\n{self.ran.tail[-1500:]}"
-        )
+from oya.swarm.mechanical import look
 
 
 class ReviewerActor(AgentActor):
@@ -39,72 +22,89 @@ class ReviewerActor(AgentActor):
     role: ClassVar[Role] = Role.REVIEWER
 
     async def work(self, attempt: Attempt) -> Result:
-        """Challenges until one survives, or none did for `review.rounds` generations."""
+        """What was in doubt, then what oya finds by itself, then a backend's challenges.
+
+        It ends with the first that sends the work back, or when no challenge has survived for
+        `review.rounds` generations.
+        """
+        contract = await attempt.parts.contract(attempt.claim.bead)
+        doubts = await Doubts.of(attempt, contract)
+        settled = await _settle(attempt, contract, doubts)
+        if settled is not None:
+            return settled
+        seen = await look(attempt, contract)
+        if seen.grave and _may_go_back(attempt):
+            event = Contested(attempt.claim.epoch, tuple(seen.survivors), (), mechanical=True)
+            return Result(event)
+        return await self._attacked(attempt, contract, doubts, seen.survivors)
+
+    async def _attacked(
+        self, attempt: Attempt, contract: Contract, doubts: Doubts, hints: Sequence[str]
+    ) -> Result:
+        """The backend as an adversary."""
         parts = attempt.parts
-        contract = await parts.contract(attempt.claim.bead)
-        await attempt.prompt(parts.prompts.first(self.role, await attempt.briefing()))
+        briefing = replace(await attempt.briefing(), hints=tuple(hints))
+        await attempt.prompt(parts.prompts.first(self.role, briefing))
         said: list[str] = []
         for generation in range(parts.settings.review.rounds):
             if generation:
-                await attempt.prompt(
-                    parts.prompts.again(self.role, ["none survived; attack again"])
-                )
+                again = ["none of your challenges survived; attack again", *said]
+                await attempt.prompt(parts.prompts.again(self.role, again))
             answer = await attempt.full_answer(ReviewerAnswer)
             if answer.cannot:
                 asked = answer.question or answer.why
                 return Result(CannotDo(attempt.claim.epoch, answer.cannot, answer.why, asked))
-            survivors = await _survivors(attempt, answer)
-            if survivors:
-                return await _verdict(attempt, contract, survivors)
-            said += [*answer.findings, *(c.why for c in answer.challenges if not c.clause)]
-        head = _implementation(attempt)
-        hold = await parts.hold_for(contract, attempt.base, head)
-        event = Defended(attempt.claim.epoch, head, *hold)
+            tried = await try_all(attempt, contract, answer.challenges, doubts)
+            said += [*answer.findings, *tried.findings]
+            if tried.survivors:
+                return _verdict(attempt, contract, doubts, tried.survivors, said)
+        commit = str(attempt.state.implementation)
+        hold = await parts.hold_for(contract, attempt.base, commit)
+        event = Defended(attempt.claim.epoch, commit, *hold)
         return Result(event, data={"findings": said} | discovered(answer))
 
 
-def _implementation(attempt: Attempt) -> str:
-    commit = attempt.state.implementation
-    assert commit is not None
-    return commit
+def _may_go_back(attempt: Attempt) -> bool:
+    """Whether mechanical findings may be a round of their own: once a contract, and never the
+    one by which the bead would have failed."""
+    state = attempt.state
+    return state.hinted != state.contract and state.contests < attempt.parts.limits.max_contests
 
 
-async def _survivors(attempt: Attempt, answer: ReviewerAnswer) -> list[Survivor]:
-    run = attempt.parts.check
-    commit = _implementation(attempt)
-    found = []
-    for challenge in answer.challenges:
-        if not challenge.clause:
-            continue
-        for _ in range(2):
-            ran = await run(commit, challenge.command)
-            if judge_check(ran, challenge.expect):
-                break
-        else:
-            base = await run(attempt.base, challenge.command)
-            found.append(Survivor(challenge, ran, same_result(base, ran)))
-    return found
+async def _settle(attempt: Attempt, contract: Contract, doubts: Doubts) -> Result | None:
+    """What could not be told from the base has had its round: ask, send back, or forget it."""
+    if not doubts.open:
+        return None
+    tried = await try_all(attempt, contract, doubts.open, Doubts(contract.hash))
+    unsettled = [s for s in tried.survivors if s.same]
+    if not unsettled:
+        return _verdict(attempt, contract, doubts, tried.survivors, ()) if tried.survivors else None
+    asked = f"fails on the base and on two implementations alike, is it fair? {unsettled[0].words}"
+    commands = {*doubts.asked, *(s.challenge.command for s in unsettled)}
+    after = Doubts(contract.hash, asked=tuple(sorted(commands)))
+    event = ReviewStalled(attempt.claim.epoch, asked)
+    return Result(event, also=(after.put(attempt),), data={"findings": tried.findings})
 
 
-async def _verdict(attempt: Attempt, contract: Contract, survivors: list[Survivor]) -> Result:
-    epoch = attempt.claim.epoch
+def _verdict(
+    attempt: Attempt,
+    contract: Contract,
+    doubts: Doubts,
+    survivors: Sequence[Survivor],
+    said: Sequence[str],
+) -> Result:
+    epoch, data = attempt.claim.epoch, {"findings": list(said)}
     for survivor in survivors:
-        contradicts = survivor.challenge.contradicts
-        if contradicts in contract.planned:
-            return Result(Forfeited(epoch, f"contradicts {contradicts}: {survivor.words}"))
-    once = await attempt.parts.survived_once(attempt.claim.bead)
-    again = [s for s in survivors if s.same and s.challenge.command in once]
-    if again:
-        asked = f"fails on the base and on two implementations alike, is it fair? {again[0].words}"
-        return Result(ReviewStalled(epoch, asked))
-    checks = tuple(
-        Check(s.challenge.command, s.challenge.expect, s.challenge.clause)
-        for s in survivors
-        if not s.same
-    )
-    soft = sorted({*once, *(s.challenge.command for s in survivors if s.same)})
-    key = f"survived:{attempt.claim.bead}"
+        test = survivor.challenge.contradicts
+        if contradicts(contract, test):
+            return Result(Forfeited(epoch, f"contradicts {test}: {survivor.words}"), data=data)
+    after = replace(doubts, open=tuple(s.challenge for s in survivors if s.same))
     return Result(
-        Contested(epoch, tuple(s.words for s in survivors), checks),
-        also=(Put("checkpoints", key, {"commands": soft}),),
+        Contested(
+            epoch,
+            tuple(s.words for s in survivors),
+            tuple(s.check for s in survivors if not s.same),
+        ),
+        also=(after.put(attempt),),
+        data=data,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from oya.errors import GitError
 from oya.gates.checks import Ran
 from oya.gates.config import fill
 from oya.gates.feedback import failures
+from oya.gates.leaks import unwatched
 from oya.gates.model import EXIT_ONLY, Case, Evidence, Outcome, Report
 from oya.gates.port import Job
 from oya.testing.simulation import suite
@@ -91,8 +92,11 @@ class SimulatedRunner:
         )
         return replace(evidence, report=_by_exit(evidence)) if job.exit_only else evidence
 
-    async def command(self, commit: str, line: str, *, timeout: float) -> Ran:
+    async def command(
+        self, commit: str, line: str, *, timeout: float, ids: Sequence[str] | None = None
+    ) -> Ran:
         """See `Runner.command`."""
+        line = unwatched(line) if ids is None else fill(unwatched(line), ids, Path("report"))
         code, said = suite.outcome(self._files_of(commit), line, self._luck)
         await self._takes_time("command", timeout if code is None else None, urgent=False)
         last = said.rpartition("\n")[2]

@@ -120,7 +120,8 @@ class BeadPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`tracked`: git has the tracker's file. `harsh`: how often agents do badly, 0 to 1.
-    `ci`: how much longer than the other gates it takes; beads wait before the lander then."""
+    `ci`: how much longer than the other gates it takes; beads wait before the lander then.
+    `variants`: changed trees that oya tries before a review."""
 
     seed: int
     beads: tuple[BeadPlan, ...]
@@ -135,6 +136,7 @@ class Plan:
     batch: int = 8
     prove: str = ""
     ci: float = 1.0
+    variants: int = 4
 
     def bead(self, bead: str) -> BeadPlan:
         """The plan of a bead; one that others have added is a plain one."""
@@ -186,6 +188,7 @@ def draw(seed: int, beads: int = BEADS) -> Plan:
         batch=chance.choice((1, 3, 8)),
         prove=chance.choice(("", "all", "top", "top")),
         ci=chance.choice((1.0, 1.0, 30.0)),
+        variants=chance.choice((0, 0, 4)),
     )
 
 

@@ -319,13 +319,14 @@ def settings_of(world: World) -> Settings:
     """The configuration of a plan."""
     plan = world.plan
     return _settings_of(
-        world.target, plan.planner, plan.review, plan.deploy, plan.batch, plan.prove
+        *(world.target, plan.planner, plan.review, plan.deploy),
+        *(plan.batch, plan.prove, plan.variants),
     )
 
 
 @cache
 def _settings_of(
-    target: int, planner: bool, review: bool, deploy: bool, batch: int, prove: str
+    target: int, planner: bool, review: bool, deploy: bool, batch: int, prove: str, variants: int
 ) -> Settings:
     return Settings.model_validate(
         {
@@ -342,6 +343,7 @@ def _settings_of(
             },
             "contract": {"repeat": 2},
             "landing": {"batch": batch, "prove": prove},
+            "review": {"variants": variants},
             "planner": {"timeout": "30s"},
             "execution": {
                 "attempt_timeout": "90s",

@@ -5,7 +5,7 @@ has the line WORD. With a fourth word `~P` it is flaky: it passes with a probabi
 even then. The rest of the tree has rules too, which only `ci` looks at: no conflict markers,
 no file with the line `red`, and no line `clash-…` in two files.
 
-A command is `has PATH WORD` or `lacks PATH WORD`, `ci`, `suite` (whose report is the tests'),
+A command is `has PATH WORD` or `lacks PATH WORD`, `ci`, `suite IDS` (the report is its tests'),
 or `hang`, which never ends by itself.
 """
 
@@ -102,6 +102,10 @@ def outcome(files: Files, line: str, luck: Luck) -> tuple[int | None, str]:
             return None, ""
         case "ci":
             red = [case.id for case in report(files, (), luck).cases if case.red] + wrong(files)
+            return int(bool(red)), "; ".join(red) or "all passed"
+        case "suite":
+            ids = [word for word in line.split()[1:] if "::" in word]
+            red = [case.id for case in report(files, ids, luck).cases if case.red]
             return int(bool(red)), "; ".join(red) or "all passed"
         case "has" | "lacks":
             there = path in files and word in words(files[path].data)

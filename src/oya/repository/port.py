@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -65,6 +66,31 @@ class Followed:
     moved: bool = False
 
 
+class PushEnd(StrEnum):
+    """How a push has ended. After `UNREACHABLE` nobody knows whether it has arrived."""
+
+    OK = "ok"
+    MOVED = "moved"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The end of a push; `reason`, for a person, is what the remote or git said of it."""
+
+    end: PushEnd
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A commit, and its whole message."""
+
+    commit: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What an attempt has come to. `start` is in its history.
@@ -104,6 +130,11 @@ class Harvested:
 
     head: Head | None
     kept: Path | None = None
+
+
+def upstream_ref(remote: str, branch: str) -> str:
+    """Where a remote's branch is kept as it was last fetched."""
+    return f"refs/oya/upstream/{remote}/{branch}"
 
 
 class Repository(Protocol):
@@ -169,6 +200,11 @@ class Repository(Protocol):
         """How many commits `newer` has that `older` has not."""
         ...
 
+    async def messages(self, older: str, newer: str, limit: int) -> list[Said]:
+        """What the commits say that `newer` has and `older` has not, newest first, no commit
+        before one that it is in the history of; at most `limit`."""
+        ...
+
     async def contains(self, ref: str, commit: str) -> bool:
         """Whether `ref` exists and has `commit` in its history."""
         ...
@@ -220,6 +256,29 @@ class Repository(Protocol):
 
     async def add_note(self, commit: str, text: str, ref: str = "refs/notes/oya") -> None:
         """Write the note of a commit, in place of the one it has."""
+        ...
+
+    # remotes, by the names that the user's configuration has for them
+
+    async def fetch(self, remote: str, branch: str) -> str | None:
+        """Bring the remote's branch to `upstream_ref(remote, branch)`; its tip, or None.
+
+        None: the remote has no such branch, and neither has that ref a value then. No other ref
+        is written. `RemoteError` if the remote cannot be read; the ref is as before then.
+        """
+        ...
+
+    async def remote_tip(self, remote: str, branch: str) -> str | None:
+        """Where the remote's branch is now; nothing is written. `RemoteError` if not known."""
+        ...
+
+    async def push(self, remote: str, commit: str, branch: str, expect: str | None) -> Pushed:
+        """Push `commit` to the remote's branch: once, plainly, never by force.
+
+        A remote from whose tip `commit` is no fast-forward has `MOVED`; one that has `commit`
+        already is `OK`. `expect` is the tip that it stands on, or None: `GitError` if it does
+        not. No hook of the user's runs, no other ref is pushed or written.
+        """
         ...
 
 

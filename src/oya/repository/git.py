@@ -293,6 +293,10 @@ class GitRepository:
 
     # remotes
 
+    async def remotes(self) -> tuple[str, ...]:
+        """The names of those that are configured."""
+        return tuple((await self.git("remote")).text.splitlines())
+
     async def fetch(self, remote: str, branch: str) -> str | None:
         return await self._remotes.fetch(remote, branch)
 

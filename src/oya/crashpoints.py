@@ -42,6 +42,7 @@ POINTS: Mapping[str, str] = {
     "store.import_adopted": "the sequence file has its place too, the other name is still there",
     "line.begun": "the line has its first commit",
     "line.seen": "the tip of the branch is noted as seen",
+    "line.pushed": "the remote has a landing, the line has not moved",
     "follow.moving": "before the branch and its checkout move",
     "follow.moved": "after they moved",
     "process.started": "a guard was started, and nobody waits for it yet",

@@ -49,7 +49,7 @@ ELSEWHERE = {
     name: "tests/unit/store/test_store_transfer.py"
     for name in POINTS
     if name.startswith("store.import_")
-}
+} | {"line.pushed": "tests/unit/swarm/test_line_remote.py"}
 """Points that no daemon comes by, and the test that dies at them."""
 HERE = tuple(name for name in POINTS if name not in (*OLD, *ELSEWHERE))
 _LANDINGS = tuple(f"landing.{name}" for name in ("started", "held", "proven", "noted"))

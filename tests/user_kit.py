@@ -25,6 +25,7 @@ from oya.testing.simulation.life import Life
 from oya.testing.simulation.objects import File, lay, take_away
 from oya.testing.simulation.remote import Remote
 from oya.testing.simulation.workspaces import FolderDisk, SimulatedAnswers, SimulatedWorkspaces
+from oya.trackers.jsonl import JsonlFile
 from repository_kit import commit, git, make_repository, opened, write
 
 EXECUTABLE, LINK = "100755", "120000"
@@ -377,7 +378,7 @@ def on_git(root: Path) -> Place:
     return Place(
         repo,
         GitUser(folder),
-        partial(follow, repo),
+        partial(follow, repo, file=JsonlFile()),
         GitAgent(),
         lambda: GitWorkspaces(repo, repo.place),
         lambda path: (admin / path.name / "record.json").unlink(),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from oya.beads import PATH
 from oya.errors import GitError, RemoteError
 from oya.repository.port import Follow, Identity, PushEnd, Repository, upstream_ref
 from oya.testing.simulation.objects import File
@@ -666,6 +667,73 @@ async def test_a_branch_ahead_of_the_line_is_behind_nothing(
     user.commit({"own": "1"})
     found = await follow("main", line)
     assert (found.behind, found.why, found.moved) == (0, "", False)
+
+
+async def land_backlog(place: Place, then: str, first: str = '{"id":"a"}\n{"id":"b"}\n') -> str:
+    """Commit the tracker's file, and land a change of it."""
+    at = place.user.commit({PATH: first})
+    tree = await place.repo.write_tree(at, {PATH: then.encode(), "landed.txt": b"1\n"})
+    return await place.repo.commit_tree(tree, [at], "lands")
+
+
+async def test_changes_in_the_trackers_file_stay_merged_with_what_landed(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n{"id":"b"}\n')
+    place.user.write({PATH: '{"id":"a","priority":0}\n{"id":"b","priority":1}\n{"id":"c"}\n'})
+    found = await place.follow("main", line)
+    assert (found.behind, found.why, found.moved) == (0, "", True)
+    assert PATH in found.note
+    assert await head(place.repo) == line
+    assert place.user.read("landed.txt") == "1\n"
+    assert place.user.read(PATH) == (
+        '{"id":"a","status":"closed","priority":0}\n{"id":"b","priority":1}\n{"id":"c"}\n'
+    )
+    assert await place.repo.list_refs("refs/oya/tracker") == {}
+    assert (await place.follow("main", line)).note == ""
+
+
+async def test_changes_in_the_trackers_file_stay_where_nothing_landed_there(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a"}\n{"id":"b"}\n')
+    place.user.write({PATH: '{"id":"a","priority":0}\n'})
+    found = await place.follow("main", line)
+    assert (found.moved, found.note) == (True, "")
+    assert place.user.read(PATH) == '{"id":"a","priority":0}\n'
+
+
+async def test_the_users_own_closing_is_what_landed_too(place: Place) -> None:
+    closed = '{"id":"a","status":"closed"}\n{"id":"b"}\n'
+    line = await land_backlog(place, closed)
+    place.user.write({PATH: closed})
+    assert (await place.follow("main", line)).moved
+    assert place.user.is_clean()
+
+
+@pytest.mark.parametrize("text", ["{", '{"id":"a"}\n{"id":"a"}\n'])
+async def test_a_trackers_file_that_cannot_be_read_keeps_it_in_place(
+    place: Place, text: str
+) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n')
+    place.user.write({PATH: text})
+    found = await place.follow("main", line)
+    assert (found.behind, found.moved) == (1, False)
+    assert PATH in found.why
+    assert place.user.read(PATH) == text
+    assert await place.repo.list_refs("refs/oya/tracker") == {}
+
+
+async def test_other_changes_keep_it_in_place_beside_the_trackers_file(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n')
+    mine = '{"id":"a","priority":0}\n'
+    place.user.write({PATH: mine, "a.txt": "mine"})
+    found = await place.follow("main", line)
+    assert (found.moved, "a.txt" in found.why) == (False, True)
+    assert place.user.read(PATH) == mine
+
+
+async def test_a_trackers_file_that_the_user_removed_keeps_it_in_place(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n')
+    place.user.delete(PATH)
+    found = await place.follow("main", line)
+    assert (found.moved, PATH in found.why) == (False, True)
 
 
 async def test_a_branch_that_is_not_there_is_not_made(repo: Repository, follow: Follow) -> None:

@@ -143,12 +143,14 @@ class StoreDesk:
         from oya.repository.follow import follow
         from oya.swarm.line import Line
         from oya.swarm.undone import hold_lost, hold_reverted
+        from oya.trackers.jsonl import JsonlFile
 
         swarm = self.store.swarms.current()
         if swarm is None or not swarm.branch:
             return {"branch": None, "behind": 0, "why": "nothing has landed here yet"}
         repo = GitRepository(self._place)
-        line = Line(repo, swarm.branch, partial(follow, repo), remote=self._remote())
+        follows = partial(follow, repo, file=JsonlFile())
+        line = Line(repo, swarm.branch, follows, remote=self._remote())
         await line.refresh()
         beads = tuple(self.store.beads.all().values())
         if line.rewritten and line.upstream is not None:
@@ -157,7 +159,8 @@ class StoreDesk:
         await hold_reverted(line, beads, self._apply)
         followed = await line.follow(asked=True)
         why = followed.why or line.trouble
-        return {"branch": swarm.branch, "behind": followed.behind, "why": why}
+        found = {"branch": swarm.branch, "behind": followed.behind, "why": why}
+        return {**found, "note": followed.note}
 
     async def stop(self, now: bool) -> dict[str, Any]:
         """End the swarm; there is none."""

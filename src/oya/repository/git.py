@@ -323,11 +323,14 @@ class GitRepository:
 
     async def dirty_paths(self, worktree: Path | None = None) -> tuple[str, ...]:
         """Tracked paths with staged or unstaged changes, by default of the main worktree."""
+        return tuple(await self.changes(worktree or self.place.main_root))
+
+    async def changes(self, worktree: Path) -> dict[str, str]:
+        """Those paths, each with its two letters of `git status`: what is staged, what is not."""
         out = await self.git(
-            "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames",
-            cwd=worktree or self.place.main_root,
-        )  # fmt: skip
-        return tuple(entry[3:] for entry in out.fields)
+            "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", cwd=worktree
+        )
+        return {entry[3:]: entry[:2] for entry in out.fields}
 
     async def tracked(self, path: str) -> bool:
         """Whether the main worktree's index has this file."""

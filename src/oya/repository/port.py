@@ -7,7 +7,7 @@ Every call may raise `GitError`; none retries.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -58,12 +58,13 @@ class Followed:
     """Where a branch is now: `behind` commits that landed are not in it.
 
     `why` says, for a person, what is in the way; empty if nothing is. `moved` tells
-    that this call moved it.
+    that this call moved it, `note` what a person should know of that.
     """
 
     behind: int
     why: str = ""
     moved: bool = False
+    note: str = ""
 
 
 class PushEnd(StrEnum):
@@ -282,13 +283,37 @@ class Repository(Protocol):
         ...
 
 
+class MergedFile(Protocol):
+    """A tracked file with changes of the user's that does not keep a checkout from following."""
+
+    @property
+    def path(self) -> str:
+        """The file, relative to the root of a worktree."""
+        ...
+
+    async def read(self, root: Path) -> bytes:
+        """The file below that root. `OyaError` where it cannot be merged as it stands."""
+        ...
+
+    def merge(self, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
+        """What `theirs` (the user's) and `ours` made of `base`; merging that again changes
+        nothing."""
+        ...
+
+    async def rewrite(self, root: Path, change: Callable[[bytes], bytes]) -> None:
+        """Put `change` of the file in its place: all or nothing, durably, and of what it is at
+        that very moment. `OyaError`, with nothing changed, if that cannot be done."""
+        ...
+
+
 class Follow(Protocol):
     """Lets the user's checkouts of a branch follow the line."""
 
     async def __call__(self, branch: str, line: str) -> Followed:
         """Fast-forward the local branch to `line`, in every worktree that has it checked out.
 
-        All of them move, or none; what is in the way is said and never touched.
+        All of them move, or none; what is in the way is said and never touched. Changes in the
+        tracker's file are not in the way: they stay uncommitted, merged with what landed there.
         """
         ...
 

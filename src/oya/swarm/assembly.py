@@ -43,6 +43,7 @@ from oya.swarm.contract import Contract
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.trackers import Tracker, detect
+from oya.trackers.jsonl import JsonlFile
 
 CHECK_TIMEOUT = 300.0
 """Seconds that one check or challenge may take."""
@@ -314,7 +315,7 @@ def build_parts(
         store=store,
         swarm=swarm,
         repo=repo,
-        follow=partial(follow, repo),
+        follow=partial(follow, repo, file=JsonlFile()),
         tracker=detect(place.main_root, settings.tracker.kind),
         answers=FolderAnswers(),
         workspaces=GitWorkspaces(

@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from oya.errors import GitError, RemoteError
+from oya.beads import PATH
+from oya.beads.merge import merge_files
+from oya.errors import GitError, RemoteError, TrackerError
 from oya.repository.port import (
     FileChange,
     Followed,
@@ -24,6 +26,7 @@ from oya.repository.port import (
 from oya.testing.simulation.life import Life
 from oya.testing.simulation.objects import EMPTY_ID, File, Files, Objects, is_path, lay, merge
 from oya.testing.simulation.remote import Remote
+from oya.trackers.jsonl import decode
 
 SLOWEST = 0.01
 """Seconds that a command of git takes at most."""
@@ -383,24 +386,34 @@ class SimulatedGit:
         behind = self._count(tip, line)
         if not self._objects.is_ancestor(tip, line):
             return Followed(behind, f"{branch} has commits that did not go through oya")
+        note = ""
         if disk.head == branch:
             if why := self._in_the_way(line):
                 return Followed(behind, why)
+            changed = disk.working[PATH] if PATH in disk.dirty() else None
+            before = disk.tracked().get(PATH)
             disk.check_out(line)
+            if changed is not None and before is not None:
+                there = disk.working[PATH]
+                disk.working[PATH] = merge_files(before.data, there, changed)
+                if there != before.data:
+                    note = f"your changes in {PATH} stay, merged with what landed there"
         self._put(name, line)
         await self._written("follow")
-        return Followed(0, moved=True)
+        return Followed(0, moved=True, note=note)
 
     def _in_the_way(self, line: str) -> str:
         """What keeps the worktree where it is; empty if nothing does."""
         disk = self._disk
         if disk.busy:
             return f"the checkout is in the middle of {disk.busy}"
-        if dirty := disk.dirty():
+        there = self._files(line)
+        mergeable = PATH in disk.working and PATH in there and _is_backlog(disk.working[PATH])
+        if dirty := [path for path in disk.dirty() if path != PATH or not mergeable]:
             more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
             return f"the checkout has changes in {', '.join(sorted(dirty)[:_NAMED])}{more}"
         tracked = disk.tracked()
-        new = [path for path in self._files(line) if path not in tracked]
+        new = [path for path in there if path not in tracked]
         if untracked := [path for path in new if path in disk.working]:
             return f"untracked files would be overwritten: {', '.join(untracked[:_NAMED])}"
         return ""
@@ -417,6 +430,13 @@ class SimulatedGit:
 
     async def _written(self, step: str) -> None:
         await self._life.turn(f"git {step} done", self._life.moment(SLOWEST))
+
+
+def _is_backlog(data: bytes) -> bool:
+    with suppress(TrackerError):
+        decode(data)
+        return True
+    return False
 
 
 def root_of(objects: Objects, files: Files) -> dict[str, str]:

@@ -81,6 +81,7 @@ class World:
         self.added = 0
         self.others: dict[str, float] = {}
         self.left: dict[str, bytes] = {}
+        self.left_on: dict[str, bytes] = {}
         self.needs: list[tuple[float, str, str]] = []
         self.deaf: list[tuple[float, float]] = []
         self.crash_in: Callable[[int], None] = lambda steps: None
@@ -194,6 +195,7 @@ class World:
         """The user writes a file of their worktree, and leaves it there uncommitted."""
         tracked = self.git.tracked().get(path)
         self.git.working[path] = self.left[path] = data
+        self.left_on[path] = tracked.data if tracked else b""
         if tracked is not None and tracked.data == data:
             del self.left[path]
 

@@ -223,7 +223,7 @@ async def _after(before: asyncio.Task[None] | None, engine: Any, writes: Any) ->
         await engine.commit(writes)
 
 
-@mutant(seed=61)
+@mutant(seed=16)
 def an_unknown_outcome_is_taken_for_a_failure() -> list[Any]:
     async def resolve(self: Writer, draft: Any, error: Any) -> None:
         await self._read_back()
@@ -272,7 +272,7 @@ def the_line_moves_before_the_intent_is_durable() -> list[Any]:
     return [patch(LanderActor, "_move", move)]
 
 
-@mutant(seed=51)
+@mutant(seed=103)
 def an_intent_is_forgotten_on_resume() -> list[Any]:
     async def moved(parts: Any, intent: Any) -> bool:
         return False
@@ -442,7 +442,7 @@ def a_held_bead_is_claimed() -> list[Any]:
     return [mock.patch.dict(table._ROWS, {table.e.HeldByPerson: held})]
 
 
-@mutant(seed=41, promise="it_comes_to_an_end")
+@mutant(seed=91, promise="it_comes_to_an_end")
 def what_an_actor_had_in_hand_is_lost_when_it_restarts() -> list[Any]:
     """The end of an attempt, say: its agent is taken for busy for ever."""
     return [patch(universe_module, "_hand_back", lambda event: None)]

@@ -23,7 +23,9 @@ from oya.repository.workspace import GitWorkspaces
 from oya.testing.simulation.git import GitDisk, SimulatedGit
 from oya.testing.simulation.life import Life
 from oya.testing.simulation.objects import File, lay, take_away
+from oya.testing.simulation.remote import Remote
 from oya.testing.simulation.workspaces import FolderDisk, SimulatedAnswers, SimulatedWorkspaces
+from oya.trackers.jsonl import JsonlFile
 from repository_kit import commit, git, make_repository, opened, write
 
 EXECUTABLE, LINK = "100755", "120000"
@@ -185,6 +187,99 @@ class SimulatedUser:
         return self.disk.notes["refs/notes/oya", commit]
 
 
+class Elsewhere(Protocol):
+    """The remote `origin`, which has `main` as it was at first."""
+
+    def tip(self, branch: str = "main") -> str | None: ...
+
+    def commit(self, files: Mapping[str, str], *, amend: bool = False) -> str:
+        """What somebody else has pushed on its main; `amend`: by force, over the newest."""
+        ...
+
+    def delete(self, branch: str) -> None: ...
+
+    def refuse(self, words: str) -> None:
+        """Decline every push with these words; none: take them again."""
+        ...
+
+    def vanish(self) -> None: ...
+
+    def come_back(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class GitElsewhere:
+    """A bare repository in a folder, and a clone in which somebody else works."""
+
+    folder: Path
+
+    @property
+    def _clone(self) -> Path:
+        clone = self.folder.with_name("other")
+        if not clone.exists():
+            git(self.folder.parent, "clone", "-q", str(self.folder), str(clone))
+        return clone
+
+    def tip(self, branch: str = "main") -> str | None:
+        return git(self.folder, "rev-parse", "-q", "--verify", branch, check=False) or None
+
+    def commit(self, files: Mapping[str, str], *, amend: bool = False) -> str:
+        git(self._clone, "fetch", "-q")
+        git(self._clone, "reset", "-q", "--hard", "origin/main~1" if amend else "origin/main")
+        made = commit(self._clone, dict(files), "by somebody else")
+        git(self._clone, "push", "-q", "--force", "origin", "main")
+        return made
+
+    def delete(self, branch: str) -> None:
+        git(self.folder, "update-ref", "-d", f"refs/heads/{branch}")
+
+    def refuse(self, words: str) -> None:
+        hook = self.folder / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit {1 if words else 0}\n")
+        hook.chmod(0o755)
+
+    def vanish(self) -> None:
+        self.folder.rename(self.folder.with_name("gone"))
+
+    def come_back(self) -> None:
+        self.folder.with_name("gone").rename(self.folder)
+
+
+@dataclass(frozen=True)
+class SimulatedElsewhere:
+    """A `Remote` of a `GitDisk`."""
+
+    disk: GitDisk
+
+    @property
+    def _remote(self) -> Remote:
+        return self.disk.remotes["origin"]
+
+    def tip(self, branch: str = "main") -> str | None:
+        return self._remote.refs.get(f"refs/heads/{branch}")
+
+    def commit(self, files: Mapping[str, str], *, amend: bool = False) -> str:
+        objects, tip = self.disk.objects, self._remote.refs["refs/heads/main"]
+        if amend:
+            tip = self._remote.refs["refs/heads/main"] = objects.commits[tip].parents[0]
+        changed = {path: File(text.encode()) for path, text in files.items()}
+        there = {**objects.files(tip), **changed}
+        return self._remote.push_as_other(objects, there, "main", "0")
+
+    def delete(self, branch: str) -> None:
+        del self._remote.refs[f"refs/heads/{branch}"]
+
+    def refuse(self, words: str) -> None:
+        self._remote.refuses = words
+
+    def vanish(self) -> None:
+        self._remote.unreachable = "it is not there"
+
+    def come_back(self) -> None:
+        self._remote.unreachable = ""
+
+
 class Agent(Protocol):
     """What somebody does in the folders of workspaces."""
 
@@ -259,6 +354,15 @@ class Place:
     forget: Callable[[Path], None]
     undo: Callable[[Path], None]
     answers: AnswerFiles
+    elsewhere: Elsewhere
+
+
+def with_remote(folder: Path) -> GitElsewhere:
+    """Give the repository in that folder a remote beside it."""
+    bare = folder.with_name("up stream.git")
+    git(folder.parent, "clone", "-q", "--bare", str(folder), str(bare))
+    git(folder, "remote", "add", "origin", str(bare))
+    return GitElsewhere(bare)
 
 
 def on_git(root: Path) -> Place:
@@ -274,18 +378,20 @@ def on_git(root: Path) -> Place:
     return Place(
         repo,
         GitUser(folder),
-        partial(follow, repo),
+        partial(follow, repo, file=JsonlFile()),
         GitAgent(),
         lambda: GitWorkspaces(repo, repo.place),
         lambda path: (admin / path.name / "record.json").unlink(),
         undo,
         FolderAnswers(),
+        with_remote(folder),
     )
 
 
 def on_disk(root: Path) -> Place:
     user, folders, life = SimulatedUser(GitDisk()), FolderDisk(), Prompt()
     user.commit(FIRST, "first")
+    user.disk.remotes["origin"] = Remote(dict(user.disk.refs))
     repo = SimulatedGit(user.disk, life, ticking())
 
     def undo(path: Path) -> None:
@@ -300,6 +406,7 @@ def on_disk(root: Path) -> Place:
         lambda path: folders.records.__delitem__(path.name),
         undo,
         SimulatedAnswers(folders, life),
+        SimulatedElsewhere(user.disk),
     )
 
 

@@ -15,6 +15,8 @@
     │   ├── StoreNewer           written by a newer oya; refused, untouched
     │   └── StoreUnavailable     the engine does not take writes now (disk full, read-only)
     ├── GitError                 a git command failed
+    │   └── RemoteError          a remote cannot be reached, or does not answer as one
+    │       └── PushUnsure       whether a push has arrived is not known yet
     ├── ProcessError             a program could not be started
     ├── BackendError             a backend broke the protocol, died, or its provider refused
     └── ActorError
@@ -106,6 +108,14 @@ class StoreUnavailable(StoreError):
 
 class GitError(OyaError):
     """A git command failed."""
+
+
+class RemoteError(GitError):
+    """A remote could not be reached; nothing is known of it now."""
+
+
+class PushUnsure(RemoteError):
+    """Whether the push has arrived is not known; the same commit may be pushed again."""
 
 
 class ProcessError(OyaError):

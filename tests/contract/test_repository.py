@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from oya.errors import GitError
-from oya.repository.port import Follow, Identity, Repository
+from oya.beads import PATH
+from oya.errors import GitError, RemoteError
+from oya.repository.port import Follow, Identity, PushEnd, Repository, upstream_ref
 from oya.testing.simulation.objects import File
 from repository_kit import isolate
 from user_kit import EXECUTABLE, LINK, PLACES, Place, User
@@ -432,6 +433,138 @@ async def test_an_older_commit_merges_to_the_newer(repo: Repository, user: User)
         assert (await repo.merge_tree(ours, theirs)).tree == await repo.tree_of(newer)
 
 
+async def test_messages_come_newest_first_and_are_bounded(repo: Repository, user: User) -> None:
+    first = await head(repo)
+    user.switch("side", new=True)
+    side = user.commit({"s.txt": "s"}, "on the side\n\nwith a body")
+    user.switch("main")
+    second = user.commit({"a.txt": "2"}, "on main")
+    tree = await repo.tree_of(second)
+    merge = await repo.commit_tree(tree, [second, side], "both")
+    said = await repo.messages(first, merge, 10)
+    assert said[0].commit == merge
+    assert {s.commit: s.message.strip() for s in said} == {
+        merge: "both",
+        second: "on main",
+        side: "on the side\n\nwith a body",
+    }
+    assert [s.commit for s in await repo.messages(first, merge, 1)] == [merge]
+    assert await repo.messages(merge, first, 10) == []
+
+
+# Remotes
+
+UPSTREAM = upstream_ref("origin", "main")
+
+
+async def child(repo: Repository, at: str, name: str = "new.txt") -> str:
+    tree = await repo.write_tree(at, {name: b"n"})
+    return await repo.commit_tree(tree, [at], f"adds {name}")
+
+
+async def test_a_branch_of_a_remote_is_fetched_to_a_ref_of_oyas(place: Place) -> None:
+    repo, there = place.repo, place.elsewhere
+    theirs = there.commit({"theirs.txt": "1"})
+    before = await repo.list_refs("refs")
+    assert await repo.fetch("origin", "main") == theirs
+    assert await repo.list_refs("refs") == {**before, UPSTREAM: theirs}
+    assert await repo.read_file(theirs, "theirs.txt") == b"1"
+    forced = there.commit({"forced.txt": "1"}, amend=True)
+    assert await repo.fetch("origin", "main") == forced
+    assert await repo.read_ref(UPSTREAM) == forced
+
+
+async def test_a_branch_that_the_remote_lacks_is_none(place: Place) -> None:
+    repo = place.repo
+    await repo.fetch("origin", "main")
+    place.elsewhere.delete("main")
+    for _ in range(2):
+        assert await repo.fetch("origin", "main") is None
+        assert await repo.read_ref(UPSTREAM) is None
+    assert await repo.remote_tip("origin", "main") is None
+
+
+async def test_the_tip_of_a_remote_is_read_without_a_trace(place: Place) -> None:
+    theirs = place.elsewhere.commit({"theirs.txt": "1"})
+    before = await place.repo.list_refs("refs")
+    assert await place.repo.remote_tip("origin", "main") == theirs
+    assert await place.repo.list_refs("refs") == before
+
+
+async def test_a_push_moves_the_remotes_branch_and_nothing_here(place: Place) -> None:
+    repo, at = place.repo, await head(place.repo)
+    new = await child(repo, at)
+    before = await repo.list_refs("refs")
+    for _ in range(2):
+        assert (await repo.push("origin", new, "main", at)).end is PushEnd.OK
+        assert place.elsewhere.tip() == new
+    assert await repo.list_refs("refs") == before
+
+
+async def test_a_push_makes_a_branch_that_is_not_there(place: Place) -> None:
+    at = await head(place.repo)
+    assert (await place.repo.push("origin", at, "fresh/one", None)).end is PushEnd.OK
+    assert place.elsewhere.tip("fresh/one") == at
+
+
+async def test_whoever_is_faster_is_not_overwritten(place: Place) -> None:
+    repo, at = place.repo, await head(place.repo)
+    new, theirs = await child(repo, at), place.elsewhere.commit({"theirs.txt": "1"})
+    for _ in range(2):  # the second time git knows the remote's commit
+        assert (await repo.push("origin", new, "main", at)).end is PushEnd.MOVED
+        assert place.elsewhere.tip() == theirs
+        await repo.fetch("origin", "main")
+    again = await child(repo, theirs)
+    assert (await repo.push("origin", again, "main", theirs)).end is PushEnd.OK
+
+
+async def test_a_commit_that_does_not_stand_on_what_it_should_is_not_pushed(place: Place) -> None:
+    repo, at = place.repo, await head(place.repo)
+    new, theirs = await child(repo, at), place.elsewhere.commit({"theirs.txt": "1"})
+    await repo.fetch("origin", "main")
+    with pytest.raises(GitError, match="does not contain"):
+        await repo.push("origin", new, "main", theirs)
+    assert place.elsewhere.tip() == theirs
+
+
+async def test_a_remote_that_refuses_says_why(place: Place) -> None:
+    repo, at = place.repo, await head(place.repo)
+    new = await child(repo, at)
+    place.elsewhere.refuse("main is protected")
+    pushed = await repo.push("origin", new, "main", at)
+    assert pushed.end is PushEnd.REFUSED
+    assert "main is protected" in pushed.reason
+    assert place.elsewhere.tip() == at
+    place.elsewhere.refuse("")
+    assert (await repo.push("origin", new, "main", at)).end is PushEnd.OK
+
+
+async def test_a_remote_that_is_gone_cannot_be_reached_until_it_is_back(place: Place) -> None:
+    repo, at = place.repo, await head(place.repo)
+    await repo.fetch("origin", "main")
+    new = await child(repo, at)
+    place.elsewhere.vanish()
+    pushed = await repo.push("origin", new, "main", at)
+    assert pushed.end is PushEnd.UNREACHABLE
+    assert pushed.reason
+    for asked in (repo.fetch("origin", "main"), repo.remote_tip("origin", "main")):
+        with pytest.raises(RemoteError, match="origin cannot be reached"):
+            await asked
+    assert await repo.read_ref(UPSTREAM) == at
+    place.elsewhere.come_back()
+    assert (await repo.push("origin", new, "main", at)).end is PushEnd.OK
+    assert await repo.fetch("origin", "main") == new
+
+
+async def test_a_remote_that_is_not_configured_is_an_error(place: Place) -> None:
+    repo, at = place.repo, await head(place.repo)
+    for asked in (repo.fetch("nobody", "main"), repo.remote_tip("nobody", "main")):
+        with pytest.raises(RemoteError, match="no remote nobody"):
+            await asked
+    pushed = await repo.push("nobody", at, "main", at)
+    assert (pushed.end, pushed.reason) == (PushEnd.UNREACHABLE, "there is no remote nobody")
+
+
 # Follow
 
 
@@ -536,6 +669,73 @@ async def test_a_branch_ahead_of_the_line_is_behind_nothing(
     user.commit({"own": "1"})
     found = await follow("main", line)
     assert (found.behind, found.why, found.moved) == (0, "", False)
+
+
+async def land_backlog(place: Place, then: str, first: str = '{"id":"a"}\n{"id":"b"}\n') -> str:
+    """Commit the tracker's file, and land a change of it."""
+    at = place.user.commit({PATH: first})
+    tree = await place.repo.write_tree(at, {PATH: then.encode(), "landed.txt": b"1\n"})
+    return await place.repo.commit_tree(tree, [at], "lands")
+
+
+async def test_changes_in_the_trackers_file_stay_merged_with_what_landed(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n{"id":"b"}\n')
+    place.user.write({PATH: '{"id":"a","priority":0}\n{"id":"b","priority":1}\n{"id":"c"}\n'})
+    found = await place.follow("main", line)
+    assert (found.behind, found.why, found.moved) == (0, "", True)
+    assert PATH in found.note
+    assert await head(place.repo) == line
+    assert place.user.read("landed.txt") == "1\n"
+    assert place.user.read(PATH) == (
+        '{"id":"a","status":"closed","priority":0}\n{"id":"b","priority":1}\n{"id":"c"}\n'
+    )
+    assert await place.repo.list_refs("refs/oya/tracker") == {}
+    assert (await place.follow("main", line)).note == ""
+
+
+async def test_changes_in_the_trackers_file_stay_where_nothing_landed_there(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a"}\n{"id":"b"}\n')
+    place.user.write({PATH: '{"id":"a","priority":0}\n'})
+    found = await place.follow("main", line)
+    assert (found.moved, found.note) == (True, "")
+    assert place.user.read(PATH) == '{"id":"a","priority":0}\n'
+
+
+async def test_the_users_own_closing_is_what_landed_too(place: Place) -> None:
+    closed = '{"id":"a","status":"closed"}\n{"id":"b"}\n'
+    line = await land_backlog(place, closed)
+    place.user.write({PATH: closed})
+    assert (await place.follow("main", line)).moved
+    assert place.user.is_clean()
+
+
+@pytest.mark.parametrize("text", ["{", '{"id":"a"}\n{"id":"a"}\n'])
+async def test_a_trackers_file_that_cannot_be_read_keeps_it_in_place(
+    place: Place, text: str
+) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n')
+    place.user.write({PATH: text})
+    found = await place.follow("main", line)
+    assert (found.behind, found.moved) == (1, False)
+    assert PATH in found.why
+    assert place.user.read(PATH) == text
+    assert await place.repo.list_refs("refs/oya/tracker") == {}
+
+
+async def test_other_changes_keep_it_in_place_beside_the_trackers_file(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n')
+    mine = '{"id":"a","priority":0}\n'
+    place.user.write({PATH: mine, "a.txt": "mine"})
+    found = await place.follow("main", line)
+    assert (found.moved, "a.txt" in found.why) == (False, True)
+    assert place.user.read(PATH) == mine
+
+
+async def test_a_trackers_file_that_the_user_removed_keeps_it_in_place(place: Place) -> None:
+    line = await land_backlog(place, '{"id":"a","status":"closed"}\n')
+    place.user.delete(PATH)
+    found = await place.follow("main", line)
+    assert (found.moved, PATH in found.why) == (False, True)
 
 
 async def test_a_branch_that_is_not_there_is_not_made(repo: Repository, follow: Follow) -> None:

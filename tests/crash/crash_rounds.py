@@ -45,12 +45,13 @@ ENDING = ("store.stopped", "store.closed", "store.clean_marked")
 """Points of a graceful end: the daemon is stopped by SIGTERM."""
 OLD = tuple(name for name in POINTS if name.startswith("retention."))
 """Points that only a daemon comes by whose records are old: crash_retention.py dies at them."""
+_KEPT = ("follow.kept", "follow.staged", "follow.merged", "follow.let_go")
 ELSEWHERE = {
-    name: "tests/unit/store/test_store_transfer.py"
-    for name in POINTS
-    if name.startswith("store.import_")
+    **{name: "tests/unit/store/test_store_transfer.py" for name in POINTS if "import_" in name},
+    "line.pushed": "tests/unit/swarm/test_line_remote.py",
+    **dict.fromkeys(_KEPT, "tests/unit/repository/test_follow_file.py"),
 }
-"""Points that no daemon comes by, and the test that dies at them."""
+"""Points that no daemon of these runs comes by, and the test that dies at them."""
 HERE = tuple(name for name in POINTS if name not in (*OLD, *ELSEWHERE))
 _LANDINGS = tuple(f"landing.{name}" for name in ("started", "held", "proven", "noted"))
 AFTER = {

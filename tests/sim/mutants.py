@@ -42,6 +42,7 @@ from oya.swarm.agents import test_writer as writer_module
 from oya.swarm.board import Board
 from oya.swarm.claims import Claims
 from oya.swarm.landing import LandingQueue
+from oya.swarm.line import Whereabouts
 from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.proof import Proof
 from oya.swarm.stack import Stack
@@ -228,7 +229,7 @@ async def _after(before: asyncio.Task[None] | None, engine: Any, writes: Any) ->
         await engine.commit(writes)
 
 
-@mutant(seed=61)
+@mutant(seed=16)
 def an_unknown_outcome_is_taken_for_a_failure() -> list[Any]:
     async def resolve(self: Writer, draft: Any, error: Any) -> None:
         await self._read_back()
@@ -263,7 +264,9 @@ def the_line_moves_before_the_intent_is_durable() -> list[Any]:
     async def advance(self: LandingQueue, place: int) -> bool:
         parts, members = self._parts, self._stack.members[:place]
         landing = [(member.bead, member.candidate) for member in members]
-        intent = landing_module.intent_of(landing, parts.swarm, self._line)
+        intent = landing_module.intent_of(
+            landing, members[-1].candidate.commit, parts.swarm, self._line
+        )
         if not await self._line.advance(members[-1].candidate.commit):
             await self.give_up("the line moved")
             return False
@@ -276,20 +279,20 @@ def the_line_moves_before_the_intent_is_durable() -> list[Any]:
     return [patch(LandingQueue, "_advance", advance)]
 
 
-@mutant(seed=64)
+@mutant(seed=103)
 def an_intent_is_forgotten_on_resume() -> list[Any]:
-    async def moved(parts: Any, intent: Any) -> bool:
-        return False
+    async def where(parts: Any, intent: Any) -> Whereabouts:
+        return Whereabouts.LOST
 
-    return [patch(resume, "_has_moved", moved)]
+    return [patch(resume, "_where", where)]
 
 
 @mutant(seed=39)
 def an_intent_is_always_taken_for_done() -> list[Any]:
-    async def moved(parts: Any, intent: Any) -> bool:
-        return True
+    async def where(parts: Any, intent: Any) -> Whereabouts:
+        return Whereabouts.LANDED
 
-    return [patch(resume, "_has_moved", moved)]
+    return [patch(resume, "_where", where)]
 
 
 @mutant(seed=1)
@@ -471,7 +474,7 @@ def a_held_bead_is_claimed() -> list[Any]:
     return [mock.patch.dict(table._ROWS, {table.e.HeldByPerson: held})]
 
 
-@mutant(seed=41, promise="it_comes_to_an_end")
+@mutant(seed=91, promise="it_comes_to_an_end")
 def what_an_actor_had_in_hand_is_lost_when_it_restarts() -> list[Any]:
     """The end of an attempt, say: its agent is taken for busy for ever."""
     return [patch(universe_module, "_hand_back", lambda event: None)]

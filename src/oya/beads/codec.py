@@ -105,24 +105,27 @@ class Backlog:
         return replace(self, lines=(*kept, *lines, *end))
 
 
-def parse(text: str, like: Backlog | None = None) -> Backlog:
+def parse(text: str, like: Backlog | None = None, *, lenient: bool = False) -> Backlog:
     """The backlog that a JSONL text holds.
 
     What stands in `like` too, line by line, is taken from there: it is not read again, and
     takes no more memory. Raises TrackerError, and takes nothing, if a line is no JSON object (named
     by line and column, both from 1), an issue has no id, or two issues have
-    the same one.
+    the same one. `lenient`: such a line is kept as a line that holds no issue.
     """
     mark = _BOM if text.startswith(_BOM) else ""
-    known = {line.text: line for line in like.lines} if like else {}
+    had = like.lines if like else ()
+    known = {line.text: line for line in had if line.bead or not lenient}
     lines: list[Line] = []
     seen: dict[str, int] = {}
     for number, raw in enumerate(text.removeprefix(mark).split("\n"), 1):
-        line = known.get(raw) or _line(raw, number)
+        line = known.get(raw) or (_any_line(raw) if lenient else _line(raw, number))
         if line.bead:
             first = seen.setdefault(line.bead.id, number)
             if first != number:
-                _refuse(number, 1, f"the bead {line.bead.id} stands on line {first} already")
+                if not lenient:
+                    _refuse(number, 1, f"the bead {line.bead.id} stands on line {first} already")
+                line = Line(raw)
         lines.append(line)
     return Backlog(tuple(lines), mark)
 
@@ -212,6 +215,13 @@ def _line(text: str, number: int) -> Line:
         _refuse(number, 1, str(error))
 
 
+def _any_line(text: str) -> Line:
+    try:
+        return _line(text, 1)
+    except TrackerError:
+        return Line(text)
+
+
 def _refuse(line: int, column: int, what: str) -> NoReturn:
     raise TrackerError(
         f"{PATH}, line {line}, column {column}: {what}.",
@@ -222,29 +232,29 @@ def _refuse(line: int, column: int, what: str) -> NoReturn:
 
 def _set(text: str, name: str, value: str, after: str) -> str:
     """That member with that value; a new one stands behind `after`, or last."""
-    members = list(_members(text))
+    found = list(members(text))
     spelled = json.dumps(value, ensure_ascii=text.isascii())  # a file of one spelling keeps it
-    spans = [(start, end) for key, start, end in members if key == name]
+    spans = [(start, end) for key, start, end in found if key == name]
     for start, end in reversed(spans):
         text = text[:start] + spelled + text[end:]
     if spans:
         return text
-    colon, comma = _style(text, members)
-    at = next((end for key, _, end in reversed(members) if key == after), members[-1][2])
+    colon, comma = style(text, found)
+    at = next((end for key, _, end in reversed(found) if key == after), found[-1][2])
     return f'{text[:at]}{comma}"{name}"{colon}{spelled}{text[at:]}'
 
 
-def _style(text: str, members: list[tuple[str, int, int]]) -> tuple[str, str]:
-    """What this line writes between a name and its value, and between two members."""
-    _, start, end = members[0]
+def style(text: str, found: list[tuple[str, int, int]]) -> tuple[str, str]:
+    """What this line writes between a name and its value, and between two of its `members`."""
+    _, start, end = found[0]
     colon = text[text.rindex(":", 0, start) : start]
-    if len(members) == 1:
+    if len(found) == 1:
         return colon, ", " if colon.endswith(" ") else ","
     rest = text[end:]
     return colon, rest[: rest.index('"')]
 
 
-def _members(text: str) -> Iterator[tuple[str, int, int]]:
+def members(text: str) -> Iterator[tuple[str, int, int]]:
     """Each member of the line's object: its name, and where its value starts and ends."""
     at = text.index("{") + 1
     while True:

@@ -13,7 +13,7 @@ from oya.repository.places import Place, find_place
 
 if TYPE_CHECKING:
     from oya.daemon.desk import StoreDesk
-    from oya.lifecycle.model import Limits
+    from oya.swarm.config import Settings
 
 Answer = dict[str, Any]
 
@@ -76,20 +76,25 @@ async def _from_store(place: Place, question: Question) -> Answer:
 
     store = await open_store(place, SystemClock())
     try:
-        return await question.local(StoreDesk(store, place, lambda: _limits(place)))
+        desk = StoreDesk(store, place, lambda: _settings(place).limits, lambda: _remote(place))
+        return await question.local(desk)
     finally:
         await store.close()
 
 
-def _limits(place: Place) -> Limits:
-    """Those of the configuration; the defaults where it cannot be read."""
+def _remote(place: Place) -> str:
+    return _settings(place).landing.remote
+
+
+def _settings(place: Place) -> Settings:
+    """The configuration; the defaults where it cannot be read."""
     from oya.errors import ConfigError
     from oya.swarm.config import load
 
     try:
-        return load(place.root / ".oya/swarm.toml", {}, complete=False).limits
+        return load(place.root / ".oya/swarm.toml", {}, complete=False)
     except ConfigError:
-        return load(None, {}, complete=False).limits
+        return load(None, {}, complete=False)
 
 
 # The questions -------------------------------------------------------------------------------

@@ -243,4 +243,6 @@ def _followed(found: dict[str, Any]) -> list[str]:
         return [f"Nothing to do: {found['why']}."]
     if found["behind"]:
         return [f"{found['branch']} is {found['behind']} behind: {found['why']}."]
-    return [f"{found['branch']} has everything that landed."]
+    note = found.get("note")
+    words = f"{found['branch']} has everything that landed"
+    return [f"{words}; {note}." if note else f"{words}."]

@@ -105,6 +105,10 @@ def notes(found: Row, now: datetime) -> Iterator[str]:
             yield f"backend {backend['name']} is {backend['state']}{until}{why}"
     if found["landing"]["red_base"]:
         yield f"the base {found['landing']['red_base'][:9]} is red; nothing new is claimed"
+    if found["landing"]["remote"]:
+        yield f"nothing lands for now: {found['landing']['remote']}; tried again"
+    if found["landing"]["left_out"]:
+        yield f"commits of yours wait to be merged: {found['landing']['left_out']}"
     for branch, count in found["landing"]["behind"].items():
         if count:
             yield f"{branch} is {count} behind: oya sync"

@@ -40,10 +40,18 @@ PERSON: dict[str, Callable[[str], e.Event]] = {
 
 
 class StoreDesk:
-    """Answers from the store; nothing of a swarm runs. `limits` is asked where a bead changes."""
+    """Answers from the store; nothing of a swarm runs. `limits` is asked where a bead changes,
+    `remote` (`[landing] remote`) where the checkout is to follow."""
 
-    def __init__(self, store: Store, place: Place, limits: Callable[[], Limits]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        place: Place,
+        limits: Callable[[], Limits],
+        remote: Callable[[], str] = lambda: "",
+    ) -> None:
         self.store = store
+        self._remote = remote
         self._place = place
         self._limits = limits
 
@@ -145,18 +153,25 @@ class StoreDesk:
         """Let the checkout follow now; what is in the way, if anything."""
         from oya.repository.follow import follow
         from oya.swarm.line import Line
+        from oya.swarm.undone import hold_lost, hold_reverted
+        from oya.trackers.jsonl import JsonlFile
 
         swarm = self.store.swarms.current()
         if swarm is None or not swarm.branch:
             return {"branch": None, "behind": 0, "why": "nothing has landed here yet"}
         repo = GitRepository(self._place)
-        line = Line(repo, swarm.branch, partial(follow, repo))
+        follows = partial(follow, repo, file=JsonlFile())
+        line = Line(repo, swarm.branch, follows, remote=self._remote())
         await line.refresh()
+        beads = tuple(self.store.beads.all().values())
         if line.rewritten and line.upstream is not None:
-            await self._hold_undone(repo, line.upstream, swarm.branch)
+            await hold_lost(repo, line, beads, self._apply)
             await line.accept_rewrite()
+        await hold_reverted(line, beads, self._apply)
         followed = await line.follow(asked=True)
-        return {"branch": swarm.branch, "behind": followed.behind, "why": followed.why}
+        why = followed.why or line.trouble
+        found = {"branch": swarm.branch, "behind": followed.behind, "why": why}
+        return {**found, "note": followed.note}
 
     async def stop(self, now: bool) -> dict[str, Any]:
         """End the swarm; there is none."""
@@ -214,15 +229,6 @@ class StoreDesk:
             bead, event, swarm=None, limits=self._limits(), agent="person"
         )
         return applied.state
-
-    async def _hold_undone(self, repo: GitRepository, tip: str, branch: str) -> None:
-        for state in tuple(self.store.beads.all().values()):
-            if state.where != "landed/complete" or state.commit is None:
-                continue
-            if not await repo.is_ancestor(state.commit, tip):
-                await self._apply(
-                    state.id, e.Undone(f"{state.commit[:9]} is no longer on {branch}")
-                )
 
     async def _behind(self, branch: str) -> int | None:
         repo = GitRepository(self._place)

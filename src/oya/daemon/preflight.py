@@ -11,7 +11,7 @@ from pathlib import Path
 
 from oya.agents.prompts import Prompts
 from oya.beads import Backlog
-from oya.errors import ConfigError, UsageError
+from oya.errors import ConfigError, RemoteError, UsageError
 from oya.gates import moon
 from oya.processes.bubblewrap import Bubblewrap, Layout
 from oya.repository.checks import fitness
@@ -54,6 +54,7 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
             safe=NOTHING,
             hint=f"git branch {branch}",
         )
+    there = await check_remote(repo, settings.landing.remote, branch)
     check_backends(settings, place.root)
     check_sandbox(settings, place)
     _check_moon(settings)
@@ -62,7 +63,35 @@ async def preflight(place: Place, settings: Settings, only: Sequence[str] = ()) 
     await require_untracked(repo, settings.workspace.copy_)
     read = await detect(place.main_root, settings.tracker.kind).read()
     _check_beads(read.backlog, only)
-    return Preflight(branch, read, (*fit.warnings, *_unsandboxed(settings)))
+    return Preflight(branch, read, (*fit.warnings, *there, *_unsandboxed(settings)))
+
+
+async def check_remote(repo: GitRepository, remote: str, branch: str) -> tuple[str, ...]:
+    """A warning where `[landing] remote` does not answer now; nothing is written.
+
+    `ConfigError` where there is no such remote, or it has no such branch.
+    """
+    if not remote:
+        return ()
+    known = await repo.remotes()
+    if remote not in known:
+        near = difflib.get_close_matches(remote, known, 1, 0.5)
+        raise ConfigError(
+            f"`landing.remote`: there is no remote {remote}.",
+            safe=NOTHING,
+            hint=f"Did you mean {near[0]}?" if near else f"git remote add {remote} URL",
+        )
+    try:
+        tip = await repo.remote_tip(remote, branch)
+    except RemoteError as error:
+        return (f"{error}; nothing lands until it answers",)
+    if tip is None:
+        raise ConfigError(
+            f"`landing.remote`: {remote} has no branch {branch}.",
+            safe=NOTHING,
+            hint=f"git push {remote} {branch}",
+        )
+    return ()
 
 
 def check_backends(settings: Settings, root: Path) -> None:

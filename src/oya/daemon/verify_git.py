@@ -10,7 +10,7 @@ from oya.repository.git import GitRepository
 
 _AT_ONCE = 500
 _TRACKER = b".beads"
-_LEFT = ("refs/oya/base", "refs/oya/candidates", "refs/heads/oya")
+_LEFT = ("refs/oya/base", "refs/oya/candidates", "refs/oya/tracker", "refs/heads/oya")
 _TRAILER = "%(trailers:key={},valueonly,separator=%x20)"
 _FORMAT = "--format=" + "%x1f".join(("%H", "%P", *map(_TRAILER.format, ("Bead", "Swarm"))))
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from oya.beads import PATH
 from oya.errors import RepositoryUnfit
 from oya.repository.follow import busy
 from oya.repository.git import GitRepository
@@ -112,9 +113,10 @@ async def _speaks_of_lfs(repo: GitRepository, blobs: list[str]) -> bool:
 
 async def _warnings(repo: GitRepository, branch: str) -> list[str]:
     root = repo.place.root
-    out, dirty = await both(
-        repo.git("rev-parse", "--absolute-git-dir", cwd=root), repo.dirty_paths(root)
+    out, changes = await both(
+        repo.git("rev-parse", "--absolute-git-dir", cwd=root), repo.changes(root)
     )
+    dirty = [path for path, how in changes.items() if (path, how) != (PATH, " M")]
     stays = f"{branch} will not be moved there until that is over"
     found = []
     if operation := busy(Path(out.text)):

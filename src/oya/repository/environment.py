@@ -64,7 +64,8 @@ def git_environment(config: Mapping[str, str] | None = None, **more: str) -> dic
         if name not in _LOCAL and not name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
     }
     env.update(_FIXED)
-    env.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+    if "GIT_SSH" not in env:
+        env.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20")
     settings = {**_CONFIG, **(config or {})}
     env["GIT_CONFIG_COUNT"] = str(len(settings))
     for number, (key, value) in enumerate(settings.items()):

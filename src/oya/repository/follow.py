@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oya.crashpoints import point
-from oya.errors import GitError
+from oya.errors import OyaError
 from oya.repository.git import GitRepository
-from oya.repository.port import Followed
+from oya.repository.keep import KEPT, Kept
+from oya.repository.port import Followed, MergedFile
+from oya.repository.run import both
 
 _BUSY = {
     "MERGE_HEAD": "a merge",
@@ -32,48 +34,89 @@ class Worktree:
     locked: bool
 
 
-async def follow(repo: GitRepository, branch: str, line: str) -> Followed:
+async def follow(
+    repo: GitRepository, branch: str, line: str, *, file: MergedFile | None = None
+) -> Followed:
     """Fast-forward the local branch to `line`, in every worktree that has it checked out.
 
     All of them move, or none: a worktree with a staged or modified tracked file, with
     an operation in progress or an index.lock, keeps the branch where it is, and so
     does a branch that is not an ancestor of `line`. Untracked files are never
-    overwritten. Raises nothing for what is in the way.
+    overwritten. `file` alone may be modified: it stays so, merged with what `line` has of it.
+    Raises nothing for what is in the way.
     """
+    kept = Kept(repo, file) if file else None
+    why = await _settled(repo, kept) if kept else ""
     tip = await repo.read_ref(f"refs/heads/{branch}")
     if tip is None:
         return Followed(0, f"there is no branch {branch}")
     if tip == line or await repo.is_ancestor(line, tip):
-        return Followed(0)
+        return Followed(0, why)
     behind = await repo.count(tip, line)
+    if why:
+        return Followed(behind, why)
     if not await repo.is_ancestor(tip, line):
         return Followed(behind, f"{branch} has commits that did not go through oya")
     point("follow.moving")
+    note = ""
     try:
-        why = await _move(repo, branch, tip, line)
-    except GitError as error:
+        why = await _move(repo, branch, tip, line, kept, file)
+    except OyaError as error:
         why = str(error)
     point("follow.moved")
+    if kept:
+        try:
+            trees = [tree.path for tree in await worktrees(repo)]
+            if file and await kept.settle(trees):
+                note = f"your changes in {file.path} stay, merged with what landed there"
+        except OyaError as error:
+            why = why or str(error)
     now = await repo.read_ref(f"refs/heads/{branch}")
     if why or now != line:
         still = await repo.count(now, line) if now else behind
         return Followed(still, why or f"{branch} moved in the meantime")
-    return Followed(0, moved=True)
+    return Followed(0, moved=True, note=note)
 
 
-async def _move(repo: GitRepository, branch: str, tip: str, line: str) -> str:
+async def _settled(repo: GitRepository, kept: Kept) -> str:
+    """What a death has left is brought to its end; why not, or nothing."""
+    if not await repo.list_refs(KEPT):
+        return ""
+    try:
+        await kept.settle([tree.path for tree in await worktrees(repo)])
+    except OyaError as error:
+        return str(error)
+    return ""
+
+
+async def _move(
+    repo: GitRepository,
+    branch: str,
+    tip: str,
+    line: str,
+    kept: Kept | None,
+    file: MergedFile | None,
+) -> str:
     """Move branch and worktrees; what is in the way, or nothing."""
     trees = await worktrees(repo)
     for tree in trees:
         if uses(tree, branch) and tree.branch != branch:
             return f"{branch} is in the middle of {busy(tree.git_dir) or 'something'}: {tree.path}"
     here = [tree for tree in trees if tree.branch == branch]
+    changed = []
     for tree in here:
-        if why := await in_the_way(repo, tree):
+        if why := await in_the_way(repo, tree, file.path if file else None):
             return why
+        if file and file.path in await repo.changes(tree.path):
+            changed.append(tree.path)
     if not here:
         moved = await repo.cas_ref(f"refs/heads/{branch}", line, tip)
         return "" if moved else f"{branch} moved in the meantime"
+    if kept and file and changed:
+        if (there := await _versions(repo, file.path, tip, line))[1] is None:
+            return f"{changed[0]} has changes in {file.path}, which is gone in what landed"
+        for number, path in enumerate(changed if there[0] != there[1] else ()):
+            await kept.keep(path, number, tip, line)
     first, *others = here
     merge = ("merge", "--ff-only", "--no-squash", "--no-stat", "--quiet", line)
     env = {"GIT_REFLOG_ACTION": "oya"}
@@ -85,15 +128,25 @@ async def _move(repo: GitRepository, branch: str, tip: str, line: str) -> str:
     return ""
 
 
-async def in_the_way(repo: GitRepository, tree: Worktree) -> str:
-    """What keeps oya from moving this worktree, for a person; empty if nothing does."""
+async def _versions(
+    repo: GitRepository, path: str, tip: str, line: str
+) -> tuple[bytes | None, bytes | None]:
+    return await both(repo.read_file(tip, path), repo.read_file(line, path))
+
+
+async def in_the_way(repo: GitRepository, tree: Worktree, may_differ: str | None = None) -> str:
+    """What keeps oya from moving this worktree, for a person; empty if nothing does.
+
+    `may_differ` is a file that may have been modified, though not staged or removed.
+    """
     if tree.locked and not tree.path.is_dir():
         return f"{tree.path} is locked and not there"
     if operation := busy(tree.git_dir):
         return f"{tree.path} is in the middle of {operation}"
     if (tree.git_dir / "index.lock").exists():
         return f"git is at work in {tree.path} (index.lock)"
-    dirty = await repo.dirty_paths(tree.path)
+    changes = await repo.changes(tree.path)
+    dirty = [path for path, how in changes.items() if (path, how) != (may_differ, " M")]
     if not dirty:
         return ""
     more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""

@@ -13,12 +13,14 @@ from typing import TypeVar
 from oya.errors import GitError, RepositoryUnfit
 from oya.processes.orphans import marks
 from oya.repository.places import Place
-from oya.repository.port import FileChange, Identity, Merged
+from oya.repository.port import FileChange, Identity, Merged, Pushed, Said
+from oya.repository.remotes import Remotes
 from oya.repository.run import Git, both
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _TREES_KNOWN = 1000
 _LISTINGS_KNOWN = 16
+_MESSAGES = 8_000_000  # bytes of messages that are read at once
 _STALE = 5.0  # s; a git that packs refs has a lock on each for less
 _LOOK_AGAIN = 0.05
 _EPOCH = "2000-01-01T00:00:00Z"  # synthetic merge bases: the same trees give the same ids
@@ -36,6 +38,7 @@ class GitRepository:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.git = Git(place.common_dir, marks=marks(place.repo_id, "git"))
+        self._remotes = Remotes(self.git, place.main_root)
         self.tags: tuple[tuple[int, ...], str] | None = None
         self._trees: dict[str, str] = {}
         self._files: dict[str, dict[str, str]] = {}
@@ -123,6 +126,14 @@ class GitRepository:
 
     async def count(self, older: str, newer: str) -> int:
         return int((await self.git("rev-list", "--count", f"{older}..{newer}", "--")).text)
+
+    async def messages(self, older: str, newer: str, limit: int) -> list[Said]:
+        out = await self.git(
+            "log", "-z", "--topo-order", "--no-show-signature", "--format=%H%n%B", f"-n{limit}",
+            f"{older}..{newer}", "--", limit=_MESSAGES, cut=True,
+        )  # fmt: skip
+        found = (row.partition("\n") for row in out.text.split("\0") if row)
+        return [Said(commit, message) for commit, _, message in found]
 
     async def contains(self, ref: str, commit: str) -> bool:
         tip = await self.read_ref(ref)
@@ -284,6 +295,23 @@ class GitRepository:
         data = text.encode("utf-8", "surrogateescape")
         await self.git("notes", f"--ref={ref}", "add", "-f", "-F", "-", commit, stdin=data)
 
+    # remotes
+
+    async def remotes(self) -> tuple[str, ...]:
+        """The names of those that are configured."""
+        return tuple((await self.git("remote")).text.splitlines())
+
+    async def fetch(self, remote: str, branch: str) -> str | None:
+        return await self._remotes.fetch(remote, branch)
+
+    async def remote_tip(self, remote: str, branch: str) -> str | None:
+        return await self._remotes.tip(remote, branch)
+
+    async def push(self, remote: str, commit: str, branch: str, expect: str | None) -> Pushed:
+        if expect is not None and not await self.is_ancestor(expect, commit):
+            raise GitError(f"{commit} does not contain {expect}, which it should stand on")
+        return await self._remotes.push(remote, commit, branch)
+
     # the user's worktrees
 
     async def head_branch(self) -> str | None:
@@ -299,11 +327,14 @@ class GitRepository:
 
     async def dirty_paths(self, worktree: Path | None = None) -> tuple[str, ...]:
         """Tracked paths with staged or unstaged changes, by default of the main worktree."""
+        return tuple(await self.changes(worktree or self.place.main_root))
+
+    async def changes(self, worktree: Path) -> dict[str, str]:
+        """Those paths, each with its two letters of `git status`: what is staged, what is not."""
         out = await self.git(
-            "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames",
-            cwd=worktree or self.place.main_root,
-        )  # fmt: skip
-        return tuple(entry[3:] for entry in out.fields)
+            "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", cwd=worktree
+        )
+        return {entry[3:]: entry[:2] for entry in out.fields}
 
     async def tracked(self, path: str) -> bool:
         """Whether the main worktree's index has this file."""

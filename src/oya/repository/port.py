@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -57,12 +58,38 @@ class Followed:
     """Where a branch is now: `behind` commits that landed are not in it.
 
     `why` says, for a person, what is in the way; empty if nothing is. `moved` tells
-    that this call moved it.
+    that this call moved it, `note` what a person should know of that.
     """
 
     behind: int
     why: str = ""
     moved: bool = False
+    note: str = ""
+
+
+class PushEnd(StrEnum):
+    """How a push has ended. After `UNREACHABLE` nobody knows whether it has arrived."""
+
+    OK = "ok"
+    MOVED = "moved"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The end of a push; `reason`, for a person, is what the remote or git said of it."""
+
+    end: PushEnd
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A commit, and its whole message."""
+
+    commit: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +131,11 @@ class Harvested:
 
     head: Head | None
     kept: Path | None = None
+
+
+def upstream_ref(remote: str, branch: str) -> str:
+    """Where a remote's branch is kept as it was last fetched."""
+    return f"refs/oya/upstream/{remote}/{branch}"
 
 
 class Repository(Protocol):
@@ -173,6 +205,11 @@ class Repository(Protocol):
         """How many commits `newer` has that `older` has not."""
         ...
 
+    async def messages(self, older: str, newer: str, limit: int) -> list[Said]:
+        """What the commits say that `newer` has and `older` has not, newest first, no commit
+        before one that it is in the history of; at most `limit`."""
+        ...
+
     async def contains(self, ref: str, commit: str) -> bool:
         """Whether `ref` exists and has `commit` in its history."""
         ...
@@ -226,6 +263,52 @@ class Repository(Protocol):
         """Write the note of a commit, in place of the one it has."""
         ...
 
+    # remotes, by the names that the user's configuration has for them
+
+    async def fetch(self, remote: str, branch: str) -> str | None:
+        """Bring the remote's branch to `upstream_ref(remote, branch)`; its tip, or None.
+
+        None: the remote has no such branch, and neither has that ref a value then. No other ref
+        is written. `RemoteError` if the remote cannot be read; the ref is as before then.
+        """
+        ...
+
+    async def remote_tip(self, remote: str, branch: str) -> str | None:
+        """Where the remote's branch is now; nothing is written. `RemoteError` if not known."""
+        ...
+
+    async def push(self, remote: str, commit: str, branch: str, expect: str | None) -> Pushed:
+        """Push `commit` to the remote's branch: once, plainly, never by force.
+
+        A remote from whose tip `commit` is no fast-forward has `MOVED`; one that has `commit`
+        already is `OK`. `expect` is the tip that it stands on, or None: `GitError` if it does
+        not. No hook of the user's runs, no other ref is pushed or written.
+        """
+        ...
+
+
+class MergedFile(Protocol):
+    """A tracked file with changes of the user's that does not keep a checkout from following."""
+
+    @property
+    def path(self) -> str:
+        """The file, relative to the root of a worktree."""
+        ...
+
+    async def read(self, root: Path) -> bytes:
+        """The file below that root. `OyaError` where it cannot be merged as it stands."""
+        ...
+
+    def merge(self, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
+        """What `theirs` (the user's) and `ours` made of `base`; merging that again changes
+        nothing."""
+        ...
+
+    async def rewrite(self, root: Path, change: Callable[[bytes], bytes]) -> None:
+        """Put `change` of the file in its place: all or nothing, durably, and of what it is at
+        that very moment. `OyaError`, with nothing changed, if that cannot be done."""
+        ...
+
 
 Hook = Callable[[Path, Mapping[str, str]], Awaitable[None]]
 """What runs in a folder before or after its use; with more variables for its environment."""
@@ -237,7 +320,8 @@ class Follow(Protocol):
     async def __call__(self, branch: str, line: str) -> Followed:
         """Fast-forward the local branch to `line`, in every worktree that has it checked out.
 
-        All of them move, or none; what is in the way is said and never touched.
+        All of them move, or none; what is in the way is said and never touched. Changes in the
+        tracker's file are not in the way: they stay uncommitted, merged with what landed there.
         """
         ...
 

@@ -51,6 +51,7 @@ from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.swarm.sandboxes import Sandboxes, sandboxes, wanted
 from oya.trackers import Tracker, detect
+from oya.trackers.jsonl import JsonlFile
 
 RUNS_WITHIN = 2000
 """Events, the newest, among which runs of a gate are looked for."""
@@ -389,7 +390,7 @@ def build_parts(
         store=store,
         swarm=swarm,
         repo=repo,
-        follow=partial(follow, repo),
+        follow=partial(follow, repo, file=JsonlFile()),
         tracker=detect(place.main_root, settings.tracker.kind),
         answers=FolderAnswers(),
         workspaces=GitWorkspaces(

@@ -39,10 +39,11 @@ class Candidate:
     proven: str = ""
 
 
-def intent_of(landing: Sequence[tuple[str, Candidate]], swarm: str, line: Line) -> dict[str, Any]:
-    """What must be durable before anything moves: beads and their commits, each on the one before.
-
-    `candidate` is the commit that the line is to move to.
+def intent_of(
+    landing: Sequence[tuple[str, Candidate]], candidate: str, swarm: str, line: Line
+) -> dict[str, Any]:
+    """What must be durable before anything moves: beads and their commits, each on the one before;
+    none where the user's commits are merged. `candidate` is where the line is to move to.
     """
     return {
         "beads": [
@@ -57,11 +58,12 @@ def intent_of(landing: Sequence[tuple[str, Candidate]], swarm: str, line: Line) 
             for bead, candidate in landing
         ],
         "swarm": swarm,
-        "parent": landing[0][1].base,
-        "candidate": landing[-1][1].commit,
+        "parent": line.base,
+        "candidate": candidate,
         "line": line.ref,
         "from": line.tip,
         "branch": line.branch,
+        "remote": line.remote,
     }
 
 

@@ -36,7 +36,6 @@ TODAY: dict[str, tuple[object, ...]] = {
     "tracker.kind": ("auto", "beads-jsonl"),
     "workspace.kind": ("git",),
     "planner.split": (False,),
-    "landing.remote": ("",),
     "budget.usd": (None,),
     "budget.tokens": (None,),
     "budget.sessions": (None,),

@@ -12,7 +12,6 @@ import structlog
 from oya.actors import Actor, ActorRef
 from oya.errors import OyaError, StoreError
 from oya.lifecycle.events import Undone
-from oya.lifecycle.model import Phase, Status
 from oya.swarm.assembly import Parts
 from oya.swarm.landing import LandingQueue, finish
 from oya.swarm.line import Line
@@ -26,8 +25,8 @@ from oya.swarm.messages import (
     Wake,
 )
 from oya.swarm.proof import Proof
-from oya.swarm.resume import finish_landings
 from oya.swarm.tracking import Tracking
+from oya.swarm.undone import hold_lost, hold_reverted
 from oya.swarm.work import Work
 
 log = structlog.get_logger()
@@ -57,6 +56,7 @@ class LanderActor(Actor[LanderMessage]):
         self._round: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._looked = 0.0
+        self._news_of: str | None = None
         self._paused: bool | None = None
         self._complaint = ""
 
@@ -98,7 +98,7 @@ class LanderActor(Actor[LanderMessage]):
     async def _take_up(self) -> None:
         """What an outage left in the middle is finished before anything else."""
         if self._work.landing:
-            await finish_landings(self._parts, "an outage came in the middle")
+            await self._queue.take_up("an outage came in the middle")
             await self._line.refresh()
             await self._tracking.landed()
 
@@ -124,9 +124,25 @@ class LanderActor(Actor[LanderMessage]):
         self._looked = self.clock.monotonic()
         async with self._refs:
             await self._line.refresh()
+            await self._hold_reverted()
             await self._line.follow()
         self._tell_rewritten()
         await self._queue.meet_base()
+
+    async def _hold_reverted(self) -> None:
+        """What was reverted on the branch is undone, before claims go on."""
+        if self._line.upstream == self._news_of:
+            return
+        found: list[str] = []
+
+        async def apply(bead: str, undone: Undone) -> None:
+            await self._parts.apply(bead, undone)
+            found.append(bead)
+
+        await hold_reverted(self._line, self._parts.store.beads.all().values(), apply)
+        self._news_of = self._line.upstream
+        if found:
+            await self._tracking.refresh()
 
     def _tell_rewritten(self) -> None:
         words = self._line.rewritten
@@ -148,21 +164,15 @@ class LanderActor(Actor[LanderMessage]):
     async def sync(self) -> dict[str, Any]:
         """`oya sync`: follow now, or say what is in the way; after a rewrite, take the branch."""
         async with self._refs:
-            await self._line.refresh()
+            await self._line.refresh(now=True)
+            await self._hold_reverted()
             if self._line.rewritten and self._line.upstream is not None:
-                await self._hold_undone(self._line.upstream)
+                states = tuple(self._parts.store.beads.all().values())
+                await hold_lost(self._parts.repo, self._line, states, self._parts.apply)
                 await self._line.accept_rewrite()
                 await self._tracking.refresh()  # before claims go on: who needs what was undone?
             followed = await self._line.follow(asked=True)
         self._tell_rewritten()
-        return {"branch": self._line.branch, "behind": followed.behind, "why": followed.why}
-
-    async def _hold_undone(self, tip: str) -> None:
-        for state in tuple(self._parts.store.beads.all().values()):
-            if state.phase is not Phase.LANDED or state.commit is None:
-                continue
-            if state.status is Status.COMPLETE and not await self._parts.repo.is_ancestor(
-                state.commit, tip
-            ):
-                why = f"{state.commit[:9]} is no longer on {self._line.branch}"
-                await self._parts.apply(state.id, Undone(why))
+        why = "; ".join(filter(None, (followed.why, self._line.trouble)))
+        found = {"branch": self._line.branch, "behind": followed.behind, "why": why}
+        return found | {"note": followed.note}

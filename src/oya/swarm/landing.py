@@ -16,13 +16,22 @@ from typing import Any
 
 import structlog
 
+from oya.beads import PATH
 from oya.crashpoints import point
-from oya.errors import OyaError, StoreError
+from oya.errors import OyaError, PushUnsure, StoreError
 from oya.lifecycle import queue
 from oya.lifecycle.events import Event, LandingConflicted, LandingLeft, LandingStarted
 from oya.swarm.assembly import Parts
-from oya.swarm.candidate import build_candidate, candidate_ref, evidence_note, intent_of
-from oya.swarm.line import Line
+from oya.swarm.candidate import (
+    CANDIDATES,
+    build_candidate,
+    candidate_ref,
+    evidence_note,
+    intent_of,
+    landings_of,
+)
+from oya.swarm.line import Line, Merge
+from oya.swarm.merging import merge_commits
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
 from oya.swarm.proof import Promised, Proof, flickered, prove
 from oya.swarm.red_base import told
@@ -36,8 +45,12 @@ log = structlog.get_logger()
 LATER_FIRST = 2.0
 LATER_LIMIT = 300.0
 """Seconds for which a bead is passed over after something kept it from being proven."""
+MERGING = f"{CANDIDATES}/merge%"
+"""Holds the merge of the user's commits until it has landed; no bead has that name."""
 SLOW = 300.0
 """Seconds that `ci` takes by its median, from which on only the top of a batch is proven."""
+PUSH_LIMIT = 60.0
+"""Seconds between two pushes to a remote that took the last one not, at most."""
 RED_AGAIN = 900.0
 """Seconds until something is tried again on a base that was red."""
 
@@ -54,7 +67,8 @@ class LandingQueue:
     """The queue of one branch. `refs` is held by whoever reads the line to move it, or something
     after it; `tell` reaches the orchestrator.
 
-    Suspects have left the stack as guilty, and are judged once more beside the rest.
+    Suspects have left the stack as guilty, and are judged once more beside the rest. While a
+    landing is open, pushed and not known to have arrived, nothing else is landed.
     """
 
     def __init__(
@@ -78,21 +92,34 @@ class LandingQueue:
         self._misfits: set[str] = set()  # which do not fit on those below, as the stack stands now
         self._flaky: set[str] = set()  # once red and then green: not passed by again
         self._odds = queue.Odds()
+        self._merge: tuple[Merge, asyncio.Task[Proof]] | None = None
+        self._open: tuple[str, dict[str, Any]] | None = None
+        self._refusals = 0
+        self._push_at = 0.0
         self._red: tuple[str, float] | None = None
         self._later: dict[str, tuple[int, float]] = {}
 
     async def step(self) -> list[asyncio.Task[Proof]]:
         """Stack, prove and land as far as that goes now; the proofs that are being made."""
         while True:
+            await self._push_again()
             await self._judge_suspects()
+            await self._take_in()
             await self._stack_more()
             if not await self._settle():
-                return [m.run for m in (*self._stack.members, *self._suspects) if m.run]
+                running = [m.run for m in (*self._stack.members, *self._suspects) if m.run]
+                return running + ([self._merge[1]] if self._merge else [])
+
+    async def take_up(self, why: str) -> None:
+        """What was left in the middle is finished before anything else."""
+        waiting = await finish_landings(self._parts, why)
+        self._open = waiting[0] if waiting else None
 
     async def meet_base(self) -> None:
         """The line was looked at: what does not stand on its base any more leaves."""
         if not self._stands_on_the_base():
             await self._take_down("the base moved")
+            await self._drop_merge()
         if self._line.rewritten:
             suspects, self._suspects = self._suspects, []
             await self._leave(suspects, "the base moved")
@@ -102,15 +129,18 @@ class LandingQueue:
         await end((*self._stack.members, *self._suspects))
         self._stack.clear()
         self._suspects.clear()
+        await self._drop_merge()
         try:
-            await finish_landings(self._parts, why)
+            await self.take_up(why)
         except OyaError as error:
             log.warning("landing is left as it is", error=str(error))
 
     def _stands_on_the_base(self) -> bool:
         lowest = self._stack.members[:1]
         on = lowest[0].candidate.base if lowest else self._line.base
-        return not self._line.rewritten and on == self._line.base
+        merged = (self._line.tip, self._line.upstream)
+        same = self._merge is None or self._merge[0].parents == merged
+        return not self._line.rewritten and on == self._line.base and same
 
     # Stacking -----------------------------------------------------------------------------
 
@@ -143,8 +173,10 @@ class LandingQueue:
         return "top" if seconds is not None and seconds > SLOW else "all"
 
     def _room(self, prove_: queue.Prove) -> int:
-        if self._line.rewritten or self._on_red_base():
+        if self._line.rewritten or self._on_red_base() or self._open or self._waits_for_remote():
             return 0
+        if self._merge or self._line.wants_merge:
+            return 0  # the user's commits come first, on what is landed by then
         if any(suspect.bead in self._flaky for suspect in self._suspects):
             return 0  # it was passed by once, and has its turn now
         settings = self._parts.settings.landing
@@ -165,7 +197,7 @@ class LandingQueue:
         parts, state = self._parts, self._parts.store.beads.get(bead)
         assert state is not None and state.reviewed is not None
         contract = await parts.contract(bead)
-        merged = await parts.repo.merge_tree(base, state.reviewed)
+        merged = await merge_commits(parts.repo, base, state.reviewed, PATH)
         if merged.conflicts:
             if base != self._line.base:
                 self._misfits.add(bead)
@@ -187,6 +219,9 @@ class LandingQueue:
         """How many more may land in this swarm."""
         swarm = self._parts.store.swarms.get(self._parts.swarm)
         return 0 if swarm is None else max(swarm.target_beads - swarm.landed_beads, 0)
+
+    def _waits_for_remote(self) -> bool:
+        return bool(self._line.trouble) and self._parts.clock.monotonic() < self._push_at
 
     def _on_red_base(self) -> bool:
         if self._red is not None and self._red != (self._line.base, self._red[1]):
@@ -360,9 +395,12 @@ class LandingQueue:
         for: while the gates ran, the user may have committed, or changed their mind."""
         stack = self._stack
         async with self._refs:
-            await self._line.refresh()
+            await self._line.refresh(now=True)
             if not self._stands_on_the_base():
                 await self._take_down("the base moved")
+                return
+            if self._line.trouble:
+                await self._refused()
                 return
             changed = [m for m in stack.members[:count] if self._tracking.differs(m.bead)]
             most = stack.members.index(changed[0]) if changed else count
@@ -393,12 +431,24 @@ class LandingQueue:
             await parts.repo.add_note(made.commit, evidence_note(made))
             landing.append((member.bead, made))
         point("landing.noted")
-        intent, key = intent_of(landing, parts.swarm, self._line), landing[0][0]
+        intent, key = intent_of(landing, top, parts.swarm, self._line), landing[0][0]
         await parts.store.intents.put(key, intent)
         point("landing.intended")
-        if not await self._line.advance(top):
-            await self.give_up("the line moved")
+        try:
+            moved = await self._line.advance(top)
+        except PushUnsure as unsure:
+            self._stack.shift(place)
+            self._open = key, intent
+            self._put_push_off()
+            await self._take_down(str(unsure))
             return False
+        if not moved:
+            why = self._line.trouble or "the line moved"
+            if self._line.trouble:
+                self._put_push_off()
+            await self.give_up(why)
+            return False
+        self._refusals = 0
         point("landing.line_moved")
         await record_landed(parts, key, intent)
         point("landing.landed")
@@ -409,6 +459,104 @@ class LandingQueue:
         await self._line.follow()
         point("landing.followed")
         return True
+
+    async def _refused(self) -> None:
+        """The remote takes nothing now: what is proven waits, and finds its evidence again."""
+        self._put_push_off()
+        await self._take_down(self._line.trouble)
+
+    def _put_push_off(self) -> None:
+        seconds = min(LATER_FIRST * 2**self._refusals, PUSH_LIMIT)
+        self._refusals = min(self._refusals + 1, 10)
+        self._push_at = self._parts.clock.monotonic() + seconds
+
+    async def _push_again(self) -> None:
+        """What was pushed and is not known to have arrived: has it, by now, or is it pushed
+        once more?"""
+        if self._open is None or self._parts.clock.monotonic() < self._push_at:
+            return
+        await self.take_up("it was pushed, and the remote has gone on without it")
+        if self._open is None:
+            self._refusals = 0
+            await self._tracking.landed()
+            return
+        self._put_push_off()
+        await finish(self._push_once_more(*self._open))
+
+    async def _push_once_more(self, key: str, intent: dict[str, Any]) -> None:
+        async with self._refs:
+            await self._line.refresh(now=True)
+            ours = (intent["remote"], intent["branch"]) == (self._line.remote, self._line.branch)
+            if not ours or self._line.rewritten or self._line.base != intent["parent"]:
+                return  # looked at again, and dropped where it cannot land any more
+            try:
+                moved = await self._line.advance(intent["candidate"])
+            except PushUnsure:
+                return
+            self._open = None
+            if not moved:
+                await self.give_up(self._line.trouble or "the base moved")
+                return
+            self._refusals = 0
+            await record_landed(self._parts, key, intent)
+            for one in landings_of(intent):
+                await self._parts.repo.delete_ref(candidate_ref(one["bead"]))
+            await self._line.follow()
+        await self._tracking.landed()
+        self._tell(Wake())
+
+    # The user's own commits ---------------------------------------------------------------
+
+    async def _take_in(self) -> None:
+        """Merge what the user has committed beside the line, once nothing else is in the way."""
+        if self._merge is None:
+            if not self._line.wants_merge or self._stack.members or self._open:
+                return
+            merge = await self._line.merge()
+            if merge.commit is None:
+                self._line.leave_out(merge, f"conflicts in {', '.join(merge.conflicts)}")
+                return
+            await self._parts.repo.set_ref(MERGING, merge.commit)
+            proving = prove(self._parts, merge.parents[0], merge.commit, ())
+            self._merge = merge, asyncio.ensure_future(proving)
+        merge, run = self._merge
+        if run.done():
+            self._merge = None
+            proof = run.result()
+            if proof.ok:
+                await finish(self._move_to(merge, proof))
+            else:
+                red = next((e.report.red for e in proof.evidence if e.report), ())
+                first = proof.findings[0].splitlines()[0]
+                self._line.leave_out(merge, f"red: {', '.join(red[:5]) or first}")
+            await self._parts.repo.delete_ref(MERGING)
+
+    async def _move_to(self, merge: Merge, proof: Proof) -> None:
+        parts, commit = self._parts, str(merge.commit)
+        async with self._refs:
+            await self._line.refresh()
+            if merge.parents != (self._line.tip, self._line.upstream):
+                return
+            await parts.store.intents.put(commit, intent_of((), commit, parts.swarm, self._line))
+            moved = await self._line.advance(commit)
+            if moved:
+                ran = [one.key for one in proof.evidence if one.command]
+                await parts.store.events.append(
+                    "merged", swarm=parts.swarm, data={"commit": commit, "evidence": ran}
+                )
+            await parts.store.intents.delete(commit)
+            self._misfits.clear()
+            await self._line.follow()
+
+    async def _drop_merge(self) -> None:
+        if self._merge is None:
+            return
+        (_, run), self._merge = self._merge, None
+        run.cancel()
+        await asyncio.wait((run,))
+        if not run.cancelled():
+            run.exception()
+        await self._parts.repo.delete_ref(MERGING)
 
     def _landed(self, place: int) -> None:
         gone = self._stack.shift(place)

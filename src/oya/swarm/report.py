@@ -59,12 +59,18 @@ class BackendLine:
 
 @dataclass(frozen=True, slots=True)
 class LandingLine:
-    """The way to the branch; `behind` counts landed commits that a checkout lacks."""
+    """The way to the branch; `behind` counts landed commits that a checkout lacks.
+
+    `remote` is why the remote takes nothing now, `left_out` why the branch's own commits are not
+    on the line.
+    """
 
     gate_runs: int | None
     landed_commits: int
     red_base: str | None
     behind: dict[str, int] = field(default_factory=dict)
+    remote: str | None = None
+    left_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,8 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
         landed_commits=swarm.landed_beads if swarm else 0,
         red_base=line.base if red else None,
         behind={line.branch: line.followed.behind},
+        remote=line.trouble or None,
+        left_out=line.left_out or None,
     )
     return Live(agents, tuple(backends), landing)
 
@@ -164,6 +172,8 @@ def _landing_at_rest(swarm: SwarmState | None) -> dict[str, Any]:
         "landed_commits": swarm.landed_beads if swarm else None,
         "red_base": None,
         "behind": {},
+        "remote": None,
+        "left_out": None,
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from oya.crashpoints import point
-from oya.errors import OyaError
+from oya.errors import OyaError, RemoteError
 from oya.lifecycle.events import Landed, LandingLeft, LeaseExpired
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.lifecycle.swarm import SwarmState, replace
@@ -24,6 +24,7 @@ from oya.repository.prune import prune
 from oya.store.engine import Delete, Put, Write
 from oya.swarm.assembly import Parts
 from oya.swarm.candidate import CANDIDATES, candidate_ref, landings_of
+from oya.swarm.line import Whereabouts, whereabouts
 
 log = structlog.get_logger()
 
@@ -38,11 +39,13 @@ async def recover(parts: Parts) -> None:
     await end_orphans(parts)
     point("resume.begun")
     await parts.clean_slots()
-    await finish_landings(parts, "the daemon ended in the middle")
+    waiting = await finish_landings(parts, "the daemon ended in the middle")
     point("resume.landings_over")
+    held = {candidate_ref(one["bead"]) for _, intent in waiting for one in landings_of(intent)}
     for ref in await parts.repo.list_refs(CANDIDATES):
-        await parts.repo.delete_ref(ref)
-        point("resume.candidate_gone")
+        if ref not in held:
+            await parts.repo.delete_ref(ref)
+            point("resume.candidate_gone")
     started = await parts.repo.list_refs("refs/oya/base")
     await harvest_workspaces(parts)
     await prune(parts.repo, ())  # no workspace lives yet
@@ -62,29 +65,44 @@ async def end_orphans(parts: Parts) -> None:
         await parts.store.events.append("warning", swarm=parts.swarm, reason=words)
 
 
-async def finish_landings(parts: Parts, why: str) -> bool:
-    """Complete or drop what is in landing; True if there was anything.
+async def finish_landings(parts: Parts, why: str) -> list[tuple[str, dict[str, Any]]]:
+    """Complete or drop what is in landing; the intents that stay open, by key.
 
-    A durable intent is completed where its line has the candidate, and dropped otherwise;
-    `why` is what the beads that did not land are told. Only for whoever is the lander.
+    A durable intent is completed where its line, or the remote, has the candidate, and dropped
+    otherwise; `why` is what the beads that did not land are told. One that was pushed and may
+    still arrive stays open, its beads in landing: only its candidate may be pushed until it has
+    landed or cannot any more. Only for whoever is the lander.
     """
     under_way = {s.id for s in _in_progress(parts) if s.phase is Phase.LANDING}
+    waiting, still = [], set[str]()
     for key, intent in await parts.store.intents.all():
         beads = {one["bead"] for one in landings_of(intent)}
-        if beads and beads <= under_way and await _has_moved(parts, intent):
+        where = await _where(parts, intent) if beads <= under_way else Whereabouts.LOST
+        if where is Whereabouts.LANDED and beads:
             await record_landed(parts, key, intent)
             point("resume.completed")
             for bead in sorted(beads):
                 await parts.repo.delete_ref(candidate_ref(bead))
+        elif where is Whereabouts.OPEN:
+            waiting.append((key, intent))
+            still |= beads
         else:
             await parts.store.intents.delete(key)
             point("resume.dropped")
     for state in _in_progress(parts):
-        if state.phase is Phase.LANDING:
+        if state.phase is Phase.LANDING and state.id not in still:
             await parts.apply(state.id, LandingLeft(why))
             point("resume.left")
             await parts.repo.delete_ref(candidate_ref(state.id))
-    return bool(under_way)
+    return waiting
+
+
+async def _where(parts: Parts, intent: Mapping[str, Any]) -> Whereabouts:
+    try:
+        return await whereabouts(parts.repo, intent)
+    except RemoteError as error:
+        log.warning("a landing is not known to have arrived", error=str(error))
+        return Whereabouts.OPEN
 
 
 async def record_landed(parts: Parts, key: str, intent: Mapping[str, Any]) -> None:
@@ -152,6 +170,8 @@ async def end_leases(parts: Parts, started: Mapping[str, str]) -> None:
     holds no work, and is no snapshot.
     """
     for state in _in_progress(parts):
+        if state.phase is Phase.LANDING:
+            continue  # pushed, and not known to have arrived
         head = await parts.repo.read_ref(parts.workspaces.attempt_ref(state.id, state.epoch))
         start = started.get(parts.workspaces.base_ref(state.id, state.epoch))
         snapshot = None if head == start else head
@@ -159,13 +179,6 @@ async def end_leases(parts: Parts, started: Mapping[str, str]) -> None:
             state.id, LeaseExpired(state.epoch, "the daemon ended", snapshot), agent=state.agent
         )
         point("resume.lease_ended")
-
-
-async def _has_moved(parts: Parts, intent: Mapping[str, Any]) -> bool:
-    """Whether the line that the intent names has its candidate, or has moved on past it."""
-    tip = await parts.repo.read_ref(intent["line"])
-    candidate = await parts.repo.resolve(intent["candidate"])
-    return bool(tip and candidate) and await parts.repo.is_ancestor(str(candidate), str(tip))
 
 
 def _in_progress(parts: Parts) -> list[BeadState]:

@@ -44,6 +44,10 @@ BEAD = 100
 """Characters that a bead counts for where its text is not read again."""
 KNOWN = 4
 """Backlogs that are kept as they were parsed."""
+TRIES = 3
+"""How often a file that changes while it is read is read again."""
+FOLLOWING = "refs/oya/tracker"
+"""What the user's versions of the file are under, while a checkout follows."""
 _INLINE = 100_000
 """Characters above which a backlog is worked on in a thread: the loop must not wait for it."""
 
@@ -154,13 +158,18 @@ class Tracking:
             self.took = self._parts.clock.monotonic() - began
 
     async def _look(self) -> None:
-        snapshot = await self._tracker.read(self._snapshot)
-        self._snapshot = snapshot
+        for _ in range(TRIES):
+            snapshot = await self._tracker.read(self._snapshot)
+            self._snapshot = snapshot
+            mark = (snapshot.fingerprint, self._line.base)
+            if mark == self._read:
+                break
+            merged = await self._merged(snapshot.backlog)
+            if (await self._tracker.read(snapshot)).fingerprint == snapshot.fingerprint:
+                break  # else the checkout has followed in between
         self._differences.looked()
-        mark = (snapshot.fingerprint, self._line.base)
         if mark == self._read:
             return
-        merged = await self._merged(snapshot.backlog)
         reading = partial(self._parts.board.read, merged.beads)
         self._parts.board.take(await self._aside(BEAD * len(merged.lines), reading))
         self._read = mark
@@ -179,9 +188,12 @@ class Tracking:
 
     async def _common(self) -> str:
         """What the working file's changes are counted from: HEAD; but what the user has
-        committed on the branch is theirs as well, until the line has it."""
+        committed on the branch is theirs as well, until the line has it. While a checkout
+        follows with changes in that file, it is where HEAD was before."""
         repo = self._parts.repo
         head = await repo.resolve("HEAD") or self._line.base
+        for kept in (await repo.list_refs(FOLLOWING)).values():  # after HEAD: it goes last
+            head = (await repo.parents(kept))[0]
         if head != await repo.read_ref(f"refs/heads/{self._line.branch}"):
             return head
         return await repo.merge_base(head, self._line.base) or head

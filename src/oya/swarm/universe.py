@@ -66,7 +66,14 @@ class Universe:
         self._only = frozenset(only)
         self._clock = clock
         self.parts = parts
-        self.line = Line(parts.repo, parts.branch, parts.follow, follows=settings.landing.follow)
+        self.line = Line(
+            parts.repo,
+            parts.branch,
+            parts.follow,
+            follows=settings.landing.follow,
+            remote=settings.landing.remote,
+            clock=clock,
+        )
         self.tracking = Tracking(parts, self.line, known)
         used = {parts.backend_of(role) for role in settings.roles_in_use}
         seats = {

@@ -13,7 +13,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import ClassVar, Final, NoReturn
 
 from oya.beads import PATH, Backlog, dumps, parse
+from oya.beads.merge import merge_files
 from oya.crashpoints import point
 from oya.errors import TrackerError
 from oya.trackers.port import Snapshot
@@ -71,18 +72,52 @@ class JsonlTracker:
         return Snapshot(parse(text, known.backlog if known else None), fingerprint, mark)
 
     def _close(self, bead_id: str, reason: str, at: datetime) -> None:
-        with _folder(self._root) as folder:
-            for _ in range(_TRIES):
-                data, was = _load(folder)
-                before = decode(data)
-                after = before.close(bead_id, reason, at)
-                if after is before or _replace(folder, dumps(after).encode(), was):
-                    return
-        raise TrackerError(
-            f"{PATH} keeps changing, so {bead_id} could not be closed in it.",
-            safe=_SAFE,
-            hint="End the program that writes it, and try again.",
-        )
+        def closed(data: bytes) -> bytes:
+            before = decode(data)
+            after = before.close(bead_id, reason, at)
+            return data if after is before else dumps(after).encode()
+
+        _rewrite(self._root, closed, f"{bead_id} could not be closed in it")
+
+
+class JsonlFile:
+    """That file in any worktree, for a checkout that follows: see `MergedFile` of the repository's
+    port."""
+
+    path: ClassVar[str] = PATH
+
+    async def read(self, root: Path) -> bytes:
+        """The file, whole. `TrackerError` if it is no plain file, or holds no backlog."""
+        return await asyncio.to_thread(_sound, root)
+
+    def merge(self, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
+        """By bead: see `oya.beads.merge`."""
+        return merge_files(base, ours, theirs)
+
+    async def rewrite(self, root: Path, change: Callable[[bytes], bytes]) -> None:
+        """As `close` does it."""
+        await asyncio.to_thread(_rewrite, root, change, "it could not be merged")
+
+
+def _sound(root: Path) -> bytes:
+    with _folder(root) as folder:
+        data, _ = _load(folder)
+    decode(data)
+    return data
+
+
+def _rewrite(root: Path, change: Callable[[bytes], bytes], failed: str) -> None:
+    with _folder(root) as folder:
+        for _ in range(_TRIES):
+            data, was = _load(folder)
+            after = change(data)
+            if after == data or _replace(folder, after, was):
+                return
+    raise TrackerError(
+        f"{PATH} keeps changing, so {failed}.",
+        safe=_SAFE,
+        hint="End the program that writes it, and try again.",
+    )
 
 
 def missing() -> TrackerError:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from oya.beads import PATH
 from oya.errors import RepositoryUnfit
 from oya.repository.checks import fitness
 from oya.repository.git import GitRepository
@@ -90,6 +91,17 @@ async def test_a_dirty_checkout_is_only_warned_of(repo: GitRepository, folder: P
     assert "a.txt" in warning
     assert "untracked" not in warning
     assert "will not be moved" in warning
+
+
+async def test_a_changed_trackers_file_is_no_reason_to_stay(
+    repo: GitRepository, folder: Path
+) -> None:
+    commit(folder, {PATH: '{"id":"a"}\n'})
+    write(folder, {PATH: '{"id":"a","priority":0}\n'})
+    assert (await fitness(repo)).warnings == ()
+    git(folder, "add", PATH)
+    (warning,) = (await fitness(repo)).warnings
+    assert PATH in warning
 
 
 async def test_an_operation_in_progress_is_only_warned_of(folder: Path, tmp_path: Path) -> None:

@@ -190,7 +190,6 @@ def test_mistakes_are_named_with_their_line(read: Any, text: str, line: int, sai
         ('[tracker]\nkind = "bd"\n', "tracker.kind"),
         ('[workspace]\nkind = "jj"\n', "workspace.kind"),
         ("[planner]\nsplit = true\n", "planner.split"),
-        ('[landing]\nremote = "origin"\n', "landing.remote"),
         ("[budget]\ntokens = 5\n", "budget.tokens"),
         ('[store]\nurl = "ws://x"\n', "store.url"),
         ('[backends.x]\nkind = "headless"\ncommand = ["x"]\n', "backends.x.kind"),

@@ -562,7 +562,7 @@ class TestTrouble:
     async def test_trouble_with_git_is_told_once_and_is_no_crash(self, world: World) -> None:
         refresh = world.line.refresh
 
-        async def fail() -> None:
+        async def fail(*, now: bool = False) -> None:
             raise GitError("git is gone")
 
         world.line.refresh = fail  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from oya.beads import PATH
 from oya.errors import RepositoryUnfit
 from oya.repository.follow import follow
 from oya.repository.git import GitRepository
@@ -200,3 +201,92 @@ async def test_with_follow_off_only_a_person_moves_the_checkout(
     assert (await line.follow(asked=True)).moved
     assert head(folder) == candidate
     assert (await line.follow()).behind == 0
+
+
+# The user's own commits
+
+
+async def test_what_both_sides_did_becomes_one_merge_that_then_lands(
+    folder: Path, repo: GitRepository, line: Line
+) -> None:
+    candidate = await landed(repo, line)
+    mine = commit(folder, {"mine.txt": "x\n"})
+    await line.refresh()
+    assert line.wants_merge
+    merge = await line.merge()
+    assert merge.commit is not None
+    assert await repo.parents(merge.commit) == merge.parents == (candidate, mine)
+    assert {"mine.txt", "landed.txt"} <= set(await repo.list_files(merge.commit))
+    assert head(folder, line.ref) == candidate
+    assert await line.advance(merge.commit)
+    assert (await line.follow()).moved
+    await line.refresh()
+    assert (head(folder), line.wants_merge, line.diverged) == (merge.commit, False, False)
+
+
+async def test_a_merge_that_conflicts_is_left_out_until_a_side_moves(
+    folder: Path, repo: GitRepository, line: Line
+) -> None:
+    await landed(repo, line, "a.txt")
+    commit(folder, {"a.txt": "mine\n"})
+    await line.refresh()
+    merge = await line.merge()
+    assert (merge.commit, merge.conflicts) == (None, ("a.txt",))
+    line.leave_out(merge, "conflicts in a.txt")
+    await line.refresh()
+    assert (line.wants_merge, line.left_out) == (False, "conflicts in a.txt")
+    await landed(repo, line)
+    await line.refresh()
+    assert line.wants_merge
+    line.leave_out(await line.merge(), "conflicts in a.txt")
+    commit(folder, {"a.txt": "x\n"})
+    await line.refresh()
+    assert line.wants_merge
+    again = await line.merge()
+    assert again.commit is not None
+    assert await line.advance(again.commit)
+    await line.refresh()
+    assert (line.wants_merge, line.left_out) == (False, "")
+
+
+async def test_the_trackers_file_is_merged_by_bead(
+    folder: Path, repo: GitRepository, line: Line
+) -> None:
+    first = commit(folder, {PATH: '{"id":"a","status":"open"}\n'})
+    await line.refresh()
+    assert await line.advance(first)
+    tree = await repo.write_tree(first, {PATH: b'{"id":"a","status":"closed"}\n'})
+    assert await line.advance(await repo.commit_tree(tree, (first,), "closes a"))
+    commit(folder, {PATH: '{"id":"a","status":"open","priority":0}\n{"id":"b"}\n'})
+    await line.refresh()
+    merge = await line.merge()
+    assert merge.commit is not None
+    data = await repo.read_file(merge.commit, PATH)
+    assert data == b'{"id":"a","status":"closed","priority":0}\n{"id":"b"}\n'
+
+
+# Reverts
+
+
+async def test_what_came_to_the_branch_is_news_until_it_is_dealt_with(
+    folder: Path, repo: GitRepository, line: Line
+) -> None:
+    assert await line.news() is None
+    candidate = await landed(repo, line)
+    await line.follow()
+    mine = commit(folder, {"mine.txt": "x\n"})
+    for _ in range(2):
+        await line.refresh()
+        news = await line.news()
+        assert news is not None
+        assert [said.commit for said in news] == [mine, candidate]
+    await line.news_dealt_with()
+    assert await line.news() is None
+
+
+async def test_a_rewritten_branch_has_no_news(folder: Path, line: Line) -> None:
+    commit(folder, {"mine.txt": "x\n"})
+    await line.refresh()
+    git(folder, "commit", "-q", "--amend", "-m", "other words")
+    await line.refresh()
+    assert await line.news() is None

@@ -47,7 +47,7 @@ def test_every_field_is_there_and_in_order() -> None:
     for found in (report.status(None, Tally()), report.status(SWARM, Tally(BEADS), LIVE)):
         assert list(found) == FIELDS
         assert list(found["landing"]) == [
-            "queued", "gate_runs", "landed_commits", "red_base", "behind",
+            "queued", "gate_runs", "landed_commits", "red_base", "behind", "remote", "left_out",
         ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ async def intended(world: World) -> Candidate:
     closing = await world.tracking.closing("a", base)
     made = await build_candidate(world.parts, state, contract("a", base), base, tree, closing)
     await world.repo.set_ref(candidate_ref("a"), made.commit)
-    await world.store.intents.put("a", intent_of([("a", made)], "swarm-1", world.line))
+    await world.store.intents.put("a", intent_of([("a", made)], made.commit, "swarm-1", world.line))
     return made
 
 
@@ -91,7 +91,10 @@ async def test_the_landing_counts_for_the_swarm_that_intended_it(
 
 
 async def test_a_candidate_that_is_gone_has_not_landed(world: World, intended: Candidate) -> None:
-    row = {**intent_of([("a", intended)], "swarm-1", world.line), "candidate": "1" * 40}
+    row = {
+        **intent_of([("a", intended)], intended.commit, "swarm-1", world.line),
+        "candidate": "1" * 40,
+    }
     await world.store.intents.put("a", row)
     assert (await settled(world)).where == "landing/pending"
 
@@ -118,7 +121,9 @@ async def test_where_the_file_is_not_tracked_the_closing_is_still_owed(
         await untracked.repo.tree_of(head),
         await untracked.tracking.closing("a", base),
     )
-    await untracked.store.intents.put("a", intent_of([("a", made)], "swarm-1", untracked.line))
+    await untracked.store.intents.put(
+        "a", intent_of([("a", made)], made.commit, "swarm-1", untracked.line)
+    )
     await untracked.line.advance(made.commit)
     untracked.new_daemon()
     await settled(untracked)

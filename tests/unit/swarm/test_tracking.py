@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from swarm_kit import PATH, World, issue, needs
 
 from oya.errors import TrackerError
 from oya.lifecycle import events as e
+from oya.repository.follow import follow
 from oya.store.engine import Put
 from oya.swarm.resume import UNCLOSED
 from oya.swarm.tracking import TrackerActor
+from oya.trackers.jsonl import JsonlFile
+from repository_kit import write
 
 
 async def test_open_beads_are_known_and_others_are_not(world: World) -> None:
@@ -233,9 +237,10 @@ class TestWhereGitTracksTheFile:
         await world.reviewed("new", {"new.txt": "x\n"})
         async with world.landing():
             await world.until("new", "landed/complete")
+            await world.wait(lambda: (world.issue("new") or {})["status"] == "closed")
+        assert world.git("status", "--porcelain") == "", "the checkout has followed"
         assert (world.issue("new", world.line.ref) or {})["status"] == "closed"
         assert (world.issue("a", world.line.ref) or {})["status"] == "open"
-        assert (world.issue("new") or {})["status"] == "open", "the user's edit stays as it is"
         await world.tracking.refresh()
         assert world.state("new").where == "landed/complete"
         assert world.parts.board.bead("new").closed, "a closing wins"
@@ -243,6 +248,7 @@ class TestWhereGitTracksTheFile:
     async def test_while_the_checkout_lags_its_edits_are_seen_on_top_of_the_line(
         self, world: World
     ) -> None:
+        write(world.folder, {"a.txt": "in the way\n"})
         world.backlog(issue("a"), issue("b", title="Edited"), issue("new"))
         await world.tracking.refresh()
         await world.reviewed("a", {"new.txt": "x\n"})
@@ -253,7 +259,34 @@ class TestWhereGitTracksTheFile:
         assert world.parts.board.bead("b").title == "Edited"
         assert "new" in world.parts.board.beads
 
+    async def test_while_a_checkout_follows_what_landed_is_not_taken_back(
+        self, world: World
+    ) -> None:
+        """For a moment HEAD has moved, and the file is as the user left it."""
+        write(world.folder, {"a.txt": "in the way\n"})
+        world.backlog(issue("a"), issue("b", title="Edited"))
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            await world.until("a", "landed/complete")
+        world.git("checkout", "-q", "a.txt")
+        seen = []
+
+        class Slow(JsonlFile):
+            async def rewrite(self, root: Path, change: Callable[[bytes], bytes]) -> None:
+                await world.tracking.refresh()
+                seen.append(world.parts.board.bead("a").closed)
+                await super().rewrite(root, change)
+
+        assert world.line.tip is not None
+        assert (await follow(world.repo, "main", world.line.tip, file=Slow())).moved
+        assert seen == [True]
+        await world.line.refresh()
+        await world.tracking.refresh()
+        assert world.parts.board.bead("a").closed
+        assert world.parts.board.bead("b").title == "Edited"
+
     async def test_a_bead_committed_on_a_branch_that_lags_stays(self, world: World) -> None:
+        write(world.folder, {"a.txt": "in the way\n"})
         world.backlog(issue("a"), issue("b"), issue("new"))
         await world.tracking.refresh()
         await world.claimed("new")

@@ -100,3 +100,31 @@ def test_a_swarm_that_follows_over_a_dirty_checkout_is_noticed(
     found = breaches(run(plan))
     assert {breach.promise for breach in found} == {"ports_were_used_as_they_should"}
     assert "under changes in src/base.x" in found[0].what
+
+
+def test_an_edit_of_the_backlog_may_only_be_merged() -> None:
+    made = world()
+    lines = made.git.working[PATH].decode().splitlines(keepends=True)
+    edited = [lines[0].replace('"priority": ', '"priority": 1'), *lines[2:]]
+    made.leave(PATH, "".join(edited).encode())
+    assert list(lost(made)) == []
+    closed = edited[0].replace('"open"', '"closed"')
+    made.git.working[PATH] = "".join([closed, *edited[1:], '{"id": "other"}\n']).encode()
+    assert list(lost(made)) == [], "a closing, and what somebody added"
+    made.git.working[PATH] = "".join([lines[0], *edited[1:]]).encode()
+    assert [words.split(" of ")[0] for words in lost(made)] == ["priority"]
+    made.git.working[PATH] = "".join([edited[0], *lines[1:]]).encode()
+    assert [words.endswith("from which the user took it") for words in lost(made)] == [True]
+
+
+async def test_somebody_else_pushes_to_a_remote() -> None:
+    made = world()
+    made.add_remote()
+    tip = made.git.refs[MAIN]
+    there = made.push_as_other({"src/theirs.x": b"theirs\n", "src/done.x": None})
+    assert made.git.refs[MAIN] == tip
+    assert made.git.remotes["origin"].refs[MAIN] == there
+    assert made.git.objects.commits[there].parents == (tip,)
+    files = made.git.objects.files(there)
+    assert files["src/theirs.x"].data == b"theirs\n"
+    assert ("src/done.x" in files, "src/base.x" in files) == (False, True)

@@ -10,10 +10,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from oya.errors import GitError
-from oya.repository.port import FileChange, Followed, Identity, Merged
+from oya.beads import PATH
+from oya.beads.merge import merge_files
+from oya.errors import GitError, RemoteError, TrackerError
+from oya.repository.port import (
+    FileChange,
+    Followed,
+    Identity,
+    Merged,
+    Pushed,
+    PushEnd,
+    Said,
+    upstream_ref,
+)
 from oya.testing.simulation.life import Life
 from oya.testing.simulation.objects import EMPTY_ID, File, Files, Objects, is_path, lay, merge
+from oya.testing.simulation.remote import Remote
+from oya.trackers.jsonl import decode
 
 SLOWEST = 0.01
 """Seconds that a command of git takes at most."""
@@ -25,7 +38,7 @@ _NAMED = 3
 class GitDisk:
     """What of git outlives a daemon. `head` is the branch of the user's worktree (None:
     detached, at `detached`), `working` what lies in that, `busy` what it is in the middle of.
-    `notes` are those of a ref and a commit."""
+    `notes` are those of a ref and a commit, `remotes` those that are configured, by name."""
 
     objects: Objects = field(default_factory=Objects)
     refs: dict[str, str] = field(default_factory=dict)
@@ -34,6 +47,7 @@ class GitDisk:
     detached: str | None = None
     working: dict[str, bytes] = field(default_factory=dict)
     busy: str = ""
+    remotes: dict[str, Remote] = field(default_factory=dict)
 
     @property
     def at(self) -> str | None:
@@ -213,6 +227,13 @@ class SimulatedGit:
         known = set(self._objects.ancestors(older))
         return sum(1 for commit in self._objects.ancestors(newer) if commit not in known)
 
+    async def messages(self, older: str, newer: str, limit: int) -> list[Said]:
+        await self._reads()
+        known = set(self._objects.ancestors(self._commit(older)))
+        new = [c for c in self._objects.ancestors(self._commit(newer)) if c not in known]
+        new.sort(key=lambda commit: (-self._objects.commits[commit].depth, commit))
+        return [Said(commit, self._objects.commits[commit].message) for commit in new[:limit]]
+
     async def contains(self, ref: str, commit: str) -> bool:
         await self._reads()
         tip = self._disk.refs.get(ref)
@@ -309,6 +330,55 @@ class SimulatedGit:
         self._disk.notes[ref, self._commit(commit)] = text
         await self._written("note")
 
+    # remotes
+
+    async def fetch(self, remote: str, branch: str) -> str | None:
+        await self._writes("fetch")
+        there = await self._reach(remote)
+        tip, ref = there.refs.get(f"refs/heads/{branch}"), upstream_ref(remote, branch)
+        if tip is None:
+            if (known := self._disk.refs.pop(ref, None)) is not None:
+                self._moving(ref, known, None)
+        else:
+            self._put(ref, tip)
+        await self._written("fetch")
+        return tip
+
+    async def remote_tip(self, remote: str, branch: str) -> str | None:
+        await self._reads()
+        return (await self._reach(remote)).refs.get(f"refs/heads/{branch}")
+
+    async def push(self, remote: str, commit: str, branch: str, expect: str | None) -> Pushed:
+        new, name = self._commit(commit), f"refs/heads/{branch}"
+        if expect is not None and not self._objects.is_ancestor(self._commit(expect), new):
+            raise GitError(f"{commit} does not contain {expect}, which it should stand on")
+        await self._writes("push")
+        try:
+            there = await self._reach(remote)
+        except RemoteError as error:
+            return Pushed(PushEnd.UNREACHABLE, str(error))
+        tip = there.refs.get(name)
+        if tip != new:
+            if tip is not None and not self._objects.is_ancestor(tip, new):
+                return Pushed(PushEnd.MOVED, "fetch first")
+            if there.refuses:
+                return Pushed(PushEnd.REFUSED, there.refuses)
+            there.take(name, new)
+        await self._written("push")
+        if there.loses:
+            return Pushed(PushEnd.UNREACHABLE, f"{remote} hung up")
+        return Pushed(PushEnd.OK)
+
+    async def _reach(self, remote: str) -> Remote:
+        there = self._disk.remotes.get(remote)
+        if there is None:
+            raise RemoteError(f"there is no remote {remote}")
+        if there.slow:
+            await self._life.turn("", there.slow)
+        if there.unreachable:
+            raise RemoteError(f"{remote} cannot be reached: {there.unreachable}")
+        return there
+
     # the user's worktree
 
     async def follow(self, branch: str, line: str) -> Followed:
@@ -323,24 +393,34 @@ class SimulatedGit:
         behind = self._count(tip, line)
         if not self._objects.is_ancestor(tip, line):
             return Followed(behind, f"{branch} has commits that did not go through oya")
+        note = ""
         if disk.head == branch:
             if why := self._in_the_way(line):
                 return Followed(behind, why)
+            changed = disk.working[PATH] if PATH in disk.dirty() else None
+            before = disk.tracked().get(PATH)
             disk.check_out(line)
+            if changed is not None and before is not None:
+                there = disk.working[PATH]
+                disk.working[PATH] = merge_files(before.data, there, changed)
+                if there != before.data:
+                    note = f"your changes in {PATH} stay, merged with what landed there"
         self._put(name, line)
         await self._written("follow")
-        return Followed(0, moved=True)
+        return Followed(0, moved=True, note=note)
 
     def _in_the_way(self, line: str) -> str:
         """What keeps the worktree where it is; empty if nothing does."""
         disk = self._disk
         if disk.busy:
             return f"the checkout is in the middle of {disk.busy}"
-        if dirty := disk.dirty():
+        there = self._files(line)
+        mergeable = PATH in disk.working and PATH in there and _is_backlog(disk.working[PATH])
+        if dirty := [path for path in disk.dirty() if path != PATH or not mergeable]:
             more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
             return f"the checkout has changes in {', '.join(sorted(dirty)[:_NAMED])}{more}"
         tracked = disk.tracked()
-        new = [path for path in self._files(line) if path not in tracked]
+        new = [path for path in there if path not in tracked]
         if untracked := [path for path in new if path in disk.working]:
             return f"untracked files would be overwritten: {', '.join(untracked[:_NAMED])}"
         return ""
@@ -357,6 +437,13 @@ class SimulatedGit:
 
     async def _written(self, step: str) -> None:
         await self._life.turn(f"git {step} done", self._life.moment(SLOWEST))
+
+
+def _is_backlog(data: bytes) -> bool:
+    with suppress(TrackerError):
+        decode(data)
+        return True
+    return False
 
 
 def root_of(objects: Objects, files: Files) -> dict[str, str]:

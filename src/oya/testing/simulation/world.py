@@ -16,8 +16,9 @@ from oya.store.engine import Put, Row, Write
 from oya.testing.engine import Disk, Outcome, SimulatedEngine
 from oya.testing.simulation.git import GitDisk
 from oya.testing.simulation.life import Crash, Endless, Life
-from oya.testing.simulation.objects import File
+from oya.testing.simulation.objects import File, lay
 from oya.testing.simulation.plan import BeadPlan, Plan
+from oya.testing.simulation.remote import Remote
 from oya.testing.simulation.workspaces import Folder, FolderDisk
 
 BEGAN = datetime(2026, 1, 1, 20, tzinfo=UTC)
@@ -81,6 +82,7 @@ class World:
         self.added = 0
         self.others: dict[str, float] = {}
         self.left: dict[str, bytes] = {}
+        self.left_on: dict[str, bytes] = {}
         self.needs: list[tuple[float, str, str]] = []
         self.deaf: list[tuple[float, float]] = []
         self.crash_in: Callable[[int], None] = lambda steps: None
@@ -194,6 +196,7 @@ class World:
         """The user writes a file of their worktree, and leaves it there uncommitted."""
         tracked = self.git.tracked().get(path)
         self.git.working[path] = self.left[path] = data
+        self.left_on[path] = tracked.data if tracked else b""
         if tracked is not None and tracked.data == data:
             del self.left[path]
 
@@ -204,6 +207,24 @@ class World:
         for path in changes:
             self.left.pop(path, None)
         self.others[self.git.refs["refs/heads/main"]] = self.now()
+
+    def add_remote(self, name: str = "origin") -> Remote:
+        """Give the repository a remote, which has its branches as they are now."""
+        heads = {ref: at for ref, at in self.git.refs.items() if ref.startswith("refs/heads/")}
+        self.git.remotes[name] = Remote(heads)
+        return self.git.remotes[name]
+
+    def push_as_other(self, changes: dict[str, bytes | None], name: str = "origin") -> str:
+        """Somebody else changes these files (None: removes) on the main of a remote."""
+        remote, objects = self.git.remotes[name], self.git.objects
+        files = dict(objects.files(remote.refs["refs/heads/main"]))
+        for path, data in changes.items():
+            files.pop(path, None)
+            if data is not None:
+                lay(files, path, File(data))
+        commit = remote.push_as_other(objects, files, "main", f"{self.moment:%s}")
+        self.others[commit] = self.now()
+        return commit
 
 
 class MachineEngine(SimulatedEngine):

@@ -1,0 +1,28 @@
+"""Merges of two commits in which the tracker's file is merged by bead, not by line."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from oya.beads.merge import merge_files
+from oya.repository.port import Merged, Repository
+
+
+async def merge_commits(repo: Repository, ours: str, theirs: str, tracker: str) -> Merged:
+    """`theirs` merged into `ours`; `tracker` is the path of the tracker's file.
+
+    That file is never in conflict where both have it: see `oya.beads.merge`. Raises what
+    `Repository.merge_tree` does.
+    """
+    merged = await repo.merge_tree(ours, theirs)
+    base = await repo.merge_base(ours, theirs)
+    was, mine, other = [
+        await repo.read_file(at, tracker) if at else None for at in (base, ours, theirs)
+    ]
+    if mine is None or other is None or was in (mine, other):
+        return merged
+    data = await asyncio.to_thread(merge_files, was, mine, other)
+    conflicts = tuple(path for path in merged.conflicts if path != tracker)
+    return replace(merged, tree=await repo.write_tree(merged.tree, {tracker: data}),
+                   conflicts=conflicts)  # fmt: skip

@@ -23,20 +23,20 @@ from oya.lifecycle import queue
 from oya.lifecycle.events import Event, LandingConflicted, LandingLeft, LandingStarted
 from oya.swarm.assembly import Parts
 from oya.swarm.candidate import (
-    CANDIDATES,
     build_candidate,
     candidate_ref,
     evidence_note,
     intent_of,
     landings_of,
 )
-from oya.swarm.line import Line, Merge
+from oya.swarm.line import Line
 from oya.swarm.merging import merge_commits
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
 from oya.swarm.proof import Promised, Proof, flickered, prove
 from oya.swarm.red_base import told
 from oya.swarm.resume import finish_landings, record_landed
 from oya.swarm.stack import Member, Stack, end
+from oya.swarm.taking_in import TakingIn
 from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 
@@ -45,8 +45,6 @@ log = structlog.get_logger()
 LATER_FIRST = 2.0
 LATER_LIMIT = 300.0
 """Seconds for which a bead is passed over after something kept it from being proven."""
-MERGING = f"{CANDIDATES}/merge%"
-"""Holds the merge of the user's commits until it has landed; no bead has that name."""
 SLOW = 300.0
 """Seconds that `ci` takes by its median, from which on only the top of a batch is proven."""
 PUSH_LIMIT = 60.0
@@ -92,7 +90,7 @@ class LandingQueue:
         self._misfits: set[str] = set()  # which do not fit on those below, as the stack stands now
         self._flaky: set[str] = set()  # once red and then green: not passed by again
         self._odds = queue.Odds()
-        self._merge: tuple[Merge, asyncio.Task[Proof]] | None = None
+        self._taking_in = TakingIn(parts, line, refs)
         self._open: tuple[str, dict[str, Any]] | None = None
         self._refusals = 0
         self._push_at = 0.0
@@ -108,7 +106,7 @@ class LandingQueue:
             await self._stack_more()
             if not await self._settle():
                 running = [m.run for m in (*self._stack.members, *self._suspects) if m.run]
-                return running + ([self._merge[1]] if self._merge else [])
+                return running + ([self._taking_in.run] if self._taking_in.run else [])
 
     async def take_up(self, why: str) -> None:
         """What was left in the middle is finished before anything else."""
@@ -119,7 +117,7 @@ class LandingQueue:
         """The line was looked at: what does not stand on its base any more leaves."""
         if not self._stands_on_the_base():
             await self._take_down("the base moved")
-            await self._drop_merge()
+            await self._taking_in.drop()
         if self._line.rewritten:
             suspects, self._suspects = self._suspects, []
             await self._leave(suspects, "the base moved")
@@ -129,7 +127,7 @@ class LandingQueue:
         await end((*self._stack.members, *self._suspects))
         self._stack.clear()
         self._suspects.clear()
-        await self._drop_merge()
+        await self._taking_in.drop()
         try:
             await self.take_up(why)
         except OyaError as error:
@@ -138,9 +136,8 @@ class LandingQueue:
     def _stands_on_the_base(self) -> bool:
         lowest = self._stack.members[:1]
         on = lowest[0].candidate.base if lowest else self._line.base
-        merged = (self._line.tip, self._line.upstream)
-        same = self._merge is None or self._merge[0].parents == merged
-        return not self._line.rewritten and on == self._line.base and same
+        stands = on == self._line.base and self._taking_in.stands
+        return stands and not self._line.rewritten
 
     # Stacking -----------------------------------------------------------------------------
 
@@ -175,8 +172,8 @@ class LandingQueue:
     def _room(self, prove_: queue.Prove) -> int:
         if self._line.rewritten or self._on_red_base() or self._open or self._waits_for_remote():
             return 0
-        if self._merge or self._line.wants_merge:
-            return 0  # the user's commits come first, on what is landed by then
+        if self._taking_in.wanted:
+            return 0  # what the user has committed comes first, on what has landed by then
         if any(suspect.bead in self._flaky for suspect in self._suspects):
             return 0  # it was passed by once, and has its turn now
         settings = self._parts.settings.landing
@@ -239,6 +236,15 @@ class LandingQueue:
         times = self._later.get(bead, (0, 0.0))[0]
         seconds = min(LATER_FIRST * 2**times, LATER_LIMIT)
         self._later[bead] = (times + 1, self._parts.clock.monotonic() + seconds)
+
+    async def _take_in(self) -> None:
+        """What the user has committed beside the line, once nothing else is in the way."""
+        if self._taking_in.run is None:
+            if self._line.wants_merge and not self._stack.members and not self._open:
+                await self._taking_in.begin()
+        elif self._taking_in.run.done():
+            await finish(self._taking_in.end())
+            self._misfits.clear()
 
     async def _take_down(self, why: str) -> None:
         """All leave the stack, through no fault of their own."""
@@ -504,59 +510,6 @@ class LandingQueue:
             await self._line.follow()
         await self._tracking.landed()
         self._tell(Wake())
-
-    # The user's own commits ---------------------------------------------------------------
-
-    async def _take_in(self) -> None:
-        """Merge what the user has committed beside the line, once nothing else is in the way."""
-        if self._merge is None:
-            if not self._line.wants_merge or self._stack.members or self._open:
-                return
-            merge = await self._line.merge()
-            if merge.commit is None:
-                self._line.leave_out(merge, f"conflicts in {', '.join(merge.conflicts)}")
-                return
-            await self._parts.repo.set_ref(MERGING, merge.commit)
-            proving = prove(self._parts, merge.parents[0], merge.commit, ())
-            self._merge = merge, asyncio.ensure_future(proving)
-        merge, run = self._merge
-        if run.done():
-            self._merge = None
-            proof = run.result()
-            if proof.ok:
-                await finish(self._move_to(merge, proof))
-            else:
-                red = next((e.report.red for e in proof.evidence if e.report), ())
-                first = proof.findings[0].splitlines()[0]
-                self._line.leave_out(merge, f"red: {', '.join(red[:5]) or first}")
-            await self._parts.repo.delete_ref(MERGING)
-
-    async def _move_to(self, merge: Merge, proof: Proof) -> None:
-        parts, commit = self._parts, str(merge.commit)
-        async with self._refs:
-            await self._line.refresh()
-            if merge.parents != (self._line.tip, self._line.upstream):
-                return
-            await parts.store.intents.put(commit, intent_of((), commit, parts.swarm, self._line))
-            moved = await self._line.advance(commit)
-            if moved:
-                ran = [one.key for one in proof.evidence if one.command]
-                await parts.store.events.append(
-                    "merged", swarm=parts.swarm, data={"commit": commit, "evidence": ran}
-                )
-            await parts.store.intents.delete(commit)
-            self._misfits.clear()
-            await self._line.follow()
-
-    async def _drop_merge(self) -> None:
-        if self._merge is None:
-            return
-        (_, run), self._merge = self._merge, None
-        run.cancel()
-        await asyncio.wait((run,))
-        if not run.cancelled():
-            run.exception()
-        await self._parts.repo.delete_ref(MERGING)
 
     def _landed(self, place: int) -> None:
         gone = self._stack.shift(place)

@@ -49,6 +49,7 @@ implementer)
   {LOOK}
   test -s "$OYA_PROMPT_FILE" && echo prompt >> seen-implementer.txt
   echo 'def double(x): return 2 * x' > calc.py
+  oya-gate tests > .oya/out/gate.txt 2>&1 && echo green >> seen-implementer.txt
   ;;
 reviewer)
   echo '{{"challenges": [{{"command": "! ls ~/.ssh && ! cat @ROOT@/calc.py", "expect": 0,
@@ -185,7 +186,9 @@ def test_a_bead_lands_and_nothing_was_seen_or_left(user: User, root: Path) -> No
         said = user.oya(root, "swarm")
     assert said.code == 0, f"{said}\n{user.oya(root, 'why', 'calc-1')}"
     assert "without a sandbox" not in said.both
-    assert user.git(root, "show", "main:seen-implementer.txt") == "committed\nhanded over\nprompt"
+    assert user.git(root, "show", "main:seen-implementer.txt") == (
+        "committed\nhanded over\nprompt\ngreen"
+    )
     assert os.listdir(user.folder / "other") == ["file"]
     assert not (user.folder / "home/.profile").exists()
     assert not (user.folder / "home/.cache").exists()

@@ -34,8 +34,9 @@ class TakingIn:
 
     @property
     def stands(self) -> bool:
-        """Whether what is being proven still merges the newest commits of both sides."""
-        return self._merge is None or self._merge.parents == (self.line.tip, self.line.upstream)
+        """Whether what is being proven still stands on the line. That the branch goes on does not
+        make it void: the next merge has the rest, and gates may take longer than a person."""
+        return self._merge is None or self._merge.parents[0] == self.line.tip
 
     async def begin(self) -> None:
         """Merge, and have it proven; where it conflicts, the line goes on without."""
@@ -76,7 +77,11 @@ class TakingIn:
         store, swarm = self.parts.store, self.parts.swarm
         async with self.refs:
             await self.line.refresh()
-            if merge.parents != (self.line.tip, self.line.upstream):
+            on, of = merge.parents
+            upstream = self.line.upstream
+            if self.line.rewritten or on != self.line.tip or upstream is None:
+                return
+            if not await self.parts.repo.is_ancestor(of, upstream):
                 return
             await store.intents.put(commit, intent_of((), commit, swarm, self.line))
             if await self.line.advance(commit):

@@ -85,16 +85,7 @@ class StoreDesk:
             **state_to_json(state),
             "contract_record": await self.store.contracts.get(bead),
             "next": report.next_step(row),
-            "waits": self._waits(state),
         }
-
-    def _waits(self, state: BeadState) -> str | None:
-        """What keeps a pending bead from being claimed, where that is the whole swarm."""
-        swarm = self.store.swarms.current()
-        if state.status is not Status.PENDING or swarm is None or not swarm.reason:
-            return None
-        stands = swarm.status in (SwarmStatus.PAUSED, SwarmStatus.FAILED)
-        return f"{swarm.id} is {swarm.status}: {swarm.reason}" if stands else None
 
     async def why(self, bead: str) -> dict[str, Any]:
         """The bead's story: its events, and the same in sentences."""
@@ -106,7 +97,16 @@ class StoreDesk:
             "events": [record.to_json() for record in records],
             "story": story.why(records),
             "next": report.next_step(row),
+            "waits": self._waits(state),
         }
+
+    def _waits(self, state: BeadState) -> str | None:
+        """What keeps a pending bead from being claimed, where that is the whole swarm."""
+        swarm = self.store.swarms.current()
+        if state.status is not Status.PENDING or swarm is None or not swarm.reason:
+            return None
+        stands = swarm.status in (SwarmStatus.PAUSED, SwarmStatus.FAILED)
+        return f"{swarm.id} is {swarm.status}: {swarm.reason}" if stands else None
 
     async def events(
         self, since: int = 0, limit: int = MAX_EVENTS, bead: str | None = None

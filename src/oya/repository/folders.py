@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 import stat
+from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 from oya.errors import OyaError
 
@@ -23,15 +25,14 @@ def is_real_folder(path: Path) -> bool:
 
 def open_up(folder: Path) -> None:
     """Let the owner read, write and enter every folder in there. Symlinks are not followed."""
-    with contextlib.suppress(OSError):
-        folder.chmod(0o700 | stat.S_IMODE(folder.lstat().st_mode))
-    for top, names, _ in os.walk(folder):
-        for name in names:
-            path = Path(top, name)
-            with contextlib.suppress(OSError):
-                mode = path.lstat().st_mode
-                if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
-                    path.chmod(0o700 | stat.S_IMODE(mode))
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        with contextlib.suppress(OSError):
+            mode = path.lstat().st_mode
+            if mode & 0o700 != 0o700:
+                path.chmod(0o700 | stat.S_IMODE(mode))
+            waiting += _folders_in(path)
 
 
 def take_away(path: Path) -> None:
@@ -47,11 +48,33 @@ def take_away(path: Path) -> None:
                 path.unlink(missing_ok=True)
         except FileNotFoundError:
             continue
+        except RecursionError:
+            _flatten(path)
         except OSError:
             open_up(path)
         if not os.path.lexists(path):
             return
     raise OyaError(f"{path} cannot be removed", hint=f"Remove it by hand: rm -rf {path}")
+
+
+def _flatten(top: Path) -> None:
+    """Move every folder in there to right below `top`: rmtree goes down by recursion, and a
+    path has an end, a tree of folders has none."""
+    waiting, mark = [top], uuid4().hex
+    for number in count():
+        if not waiting:
+            return
+        folder = waiting.pop()
+        with contextlib.suppress(OSError):
+            folder.chmod(0o700)
+            for place, inner in enumerate(_folders_in(folder)):
+                inner.chmod(0o700)  # one that may not be written to cannot be moved
+                waiting.append(inner.rename(top / f"{mark}-{number}-{place}"))
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def read_small(path: Path, limit: int = 4096) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from oya.gates.evidence import evidence_key, from_row, to_row
 from oya.gates.feedback import clip, excerpt, failures, feedback, gist, plain
 from oya.gates.model import Broken, belongs
 from oya.gates.project import files_below, project_names
+from oya.repository.folders import take_away
 
 texts = st.text(max_size=60)
 reports = st.builds(
@@ -225,3 +228,11 @@ def test_the_projects_names_come_from_its_own_python_files(tmp_path: Path) -> No
     assert [name for name in asked if names(name)] == ["larder", "larder.b.c", "tool", "a"]
     assert not names("assets")
     assert not names("")
+
+
+def test_folders_in_folders_without_an_end_hold_nobody_up(tmp_path: Path) -> None:
+    deep = "import os\nfor _ in range(1100):\n    os.mkdir('d')\n    os.chdir('d')"
+    subprocess.run([sys.executable, "-c", deep], cwd=tmp_path, check=True)
+    (tmp_path / "d" / "tool.py").touch()
+    assert list(files_below(tmp_path)) == ["d/tool.py"]
+    take_away(tmp_path / "d")  # pytest itself cannot

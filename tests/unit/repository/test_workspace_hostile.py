@@ -392,6 +392,30 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize(("levels", "name"), [(1_100, "d"), (30, "d" * 200)])
+async def test_folders_in_folders_deeper_than_anything_allows_are_taken_away(
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace, folder: Path, levels: int, name: str
+) -> None:
+    (folder / "mine").mkdir()
+    command = f"""
+import os
+for _ in range({levels}):
+    os.mkdir({name!r})
+    os.chdir({name!r})
+open("x", "w").close()
+os.symlink({str(folder / "mine")!r}, "link")
+os.chmod(".", 0)
+"""
+    subprocess.run([sys.executable, "-c", command], cwd=ws.path, check=True)
+    write(ws.path, {"n.txt": "done"})
+    head = await spaces.commit(ws, "Done")
+    assert (await changed(repo, ws, head.commit))["n.txt"] == "A"
+    await spaces.remove(ws)
+    assert await spaces.leftovers(every=True) == []
+    assert not ws.path.exists()
+    assert (folder / "mine").is_dir()
+
+
 def test_folders_and_files_without_permissions_are_opened(folder: Path) -> None:
     """In a process without root's power to read everything."""
     command = [sys.executable, "-c", _WITHOUT_PRIVILEGE, str(folder)]

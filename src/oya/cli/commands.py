@@ -114,7 +114,7 @@ def show_bead(
         from oya.cli.diff import diff_of
 
         found["diff"] = diff_of(place, found)
-        show(found, form, lambda answer: [answer["diff"].rstrip("\n")])
+        show(found, form, lambda answer: [answer["diff"].rstrip("\n")], exact=True)
     else:
         show(found, form, lines.bead)
 

@@ -8,7 +8,7 @@ from collections import deque
 from pathlib import Path
 
 from oya.cli.asking import ask, events
-from oya.cli.output import say
+from oya.cli.output import plain, say
 from oya.errors import UsageError
 from oya.repository.encode import encode
 from oya.repository.places import Place
@@ -69,7 +69,7 @@ def _last_claim(place: Place, agent: str) -> tuple[str, int] | None:
 def _print_tail(file: Path) -> int:
     with file.open("rb") as opened:
         for line in deque(opened, TAIL):
-            sys.stdout.write(line.decode(errors="replace"))
+            sys.stdout.write(plain(line.decode(errors="replace")))
         at = opened.tell()
     sys.stdout.flush()
     return at
@@ -82,7 +82,7 @@ def _print_from(file: Path, at: int) -> int:
             if file.stat().st_size < at:
                 at = 0
             opened.seek(at)
-            sys.stdout.write(opened.read().decode(errors="replace"))
+            sys.stdout.write(plain(opened.read().decode(errors="replace")))
             sys.stdout.flush()
             return opened.tell()
     except FileNotFoundError:

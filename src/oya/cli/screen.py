@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oya.cli.lines import agent, due, notes
+from oya.cli.output import plain, plainly
 from oya.daemon.client import Client, NoDaemon
 from oya.errors import OyaError
 
@@ -39,12 +40,12 @@ class Screen:
 
     def add(self, event: str) -> None:
         """One more event; shown with the next refresh, or at once where few come."""
-        self._events.append(event)
+        self._events.append(plain(event))
 
     def refresh(self) -> None:
         """Ask and draw. A daemon that gives no answer now leaves what was there."""
         try:
-            self._status = self._client.get("status")
+            self._status = plainly(self._client.get("status"))
         except (NoDaemon, OyaError):
             return
         self._live.update(draw(self._status, list(self._events), self._console.height))

@@ -146,7 +146,8 @@ def test_a_running_swarm_is_told_from_elsewhere(user: User, stage: Stage) -> Non
     assert (busy["role"], busy["state"], busy["backend"]) == ("implementer", "working", "shell")
     assert [list(backend) for backend in found["backends"]] == [BACKEND]
     assert found["backends"][0]["tokens"] is None, "unknown, not 0"
-    assert list(found["landing"]) == ["queued", "gate_runs", "landed_commits", "red_base", "behind"]
+    landing = ["queued", "gate_runs", "landed_commits", "red_base", "behind", "remote", "left_out"]
+    assert list(found["landing"]) == landing
 
     follower = user.start(root, "swarm", "--format", "json")
     refused(user.oya(root, "swarm", "--target", "5"), "swarm-1 is running here", "oya swarm set")

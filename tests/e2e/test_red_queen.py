@@ -66,7 +66,7 @@ def session(bead: str, role: str, attempt: int, *steps: dict[str, Any]) -> dict[
 
 def contract(bead: str, name: str, case: str, text: str) -> dict[str, Any]:
     file = f"tests/test_{name}.py"
-    plan = [{"id": f"{file}::{case}", "kind": "happy", "covers": ["AC1"]}]
+    plan = [{"id": f"{file}::{case}", "kind": "happy", "covers": ["AC1", "P1"]}]
     answer = {"kind": "behaviour", "test_plan": plan, "test_files": [file]}
     answer |= {"postconditions": ["it holds for all whole numbers"]}
     return session(bead, "test_writer", 1, {"write": {file: text}}, {"answer": answer})

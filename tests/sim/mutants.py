@@ -361,7 +361,7 @@ def evidence_of_another_tree_is_used_again() -> list[Any]:
 
 @mutant(seed=1)
 def evidence_of_another_gate_is_used_again() -> list[Any]:
-    def key(gate: str, tree: str, commands: Any, ids: Any, fingerprint: str) -> str:
+    def key(gate: str, tree: str, commands: Any, ids: Any, fingerprint: str, base: str) -> str:
         return evidence_key("any", tree, (), (), fingerprint)
 
     return [patch(gates_module, "evidence_key", key)]

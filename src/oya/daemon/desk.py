@@ -85,7 +85,6 @@ class StoreDesk:
             **state_to_json(state),
             "contract_record": await self.store.contracts.get(bead),
             "next": report.next_step(row),
-            "waits": self._waits(state),
         }
 
     def _waits(self, state: BeadState) -> str | None:
@@ -106,6 +105,7 @@ class StoreDesk:
             "events": [record.to_json() for record in records],
             "story": story.why(records),
             "next": report.next_step(row),
+            "waits": self._waits(state),
         }
 
     async def events(

@@ -233,24 +233,30 @@ def build_gates(
     copies = read_copies(place.main_root, settings.workspace.copy_)
     config = gates_config(settings, copies)
     logs = place.state / "logs" / "gates"
-    slots = slots or build_slots(settings, place, boxes, copies)
+    meter = meter or Meter()
+    slots = slots or build_slots(settings, place, boxes, meter, copies)
     runner = ProcessRunner(config, processes=boxes.gates, checkout=slots, logs=logs, clock=clock)
-    book = book or StoreBook(store, meter or Meter(), swarm)
+    book = book or StoreBook(store, meter, swarm)
     return Gates(config, runner=runner, trees=JudgedTrees(repo), book=book)
 
 
 def build_slots(
-    settings: Settings, place: Place, boxes: Sandboxes, copies: Copies = NO_COPIES
+    settings: Settings,
+    place: Place,
+    boxes: Sandboxes,
+    meter: Meter,
+    copies: Copies = NO_COPIES,
 ) -> Slots:
-    """The slots of a machine, with what `[workspace]` says about them."""
+    """The slots of a machine, with what `[workspace]` says about them; what that costs is
+    added to `meter`."""
     return Slots(
         GitRepository(place),
         place,
         slots_of(settings),
         keep=settings.workspace.keep,
         copies=copies,
-        prepare=preparer(settings, place, boxes.prepare),
-        cleanup=cleaner(settings, place, boxes.gates),
+        prepare=preparer(settings, place, boxes.prepare, meter),
+        cleanup=cleaner(settings, place, boxes.gates, meter),
     )
 
 
@@ -284,7 +290,7 @@ def fingerprint(settings: Settings, copies: Copies = NO_COPIES) -> str:
     return "\n".join((sys.version, report, *prepare, copies.digest, given, *box))
 
 
-def preparer(settings: Settings, place: Place, processes: Processes) -> Hook | None:
+def preparer(settings: Settings, place: Place, processes: Processes, meter: Meter) -> Hook | None:
     """Runs `[workspace] prepare` in a folder; None where nothing is to be prepared."""
     if not settings.workspace.prepare:
         return None
@@ -293,6 +299,7 @@ def preparer(settings: Settings, place: Place, processes: Processes) -> Hook | N
         for line in settings.workspace.prepare:
             command = _in_folder(settings, place, "prepare", line, folder, more)
             ended = await processes.run(command)
+            meter.add("prepare", ended.seconds, ended.cpu_seconds)
             if not ended.ok:
                 raise OyaError(
                     f"`{line}` failed in {folder} (exit {ended.exit})",
@@ -303,7 +310,7 @@ def preparer(settings: Settings, place: Place, processes: Processes) -> Hook | N
     return prepare
 
 
-def cleaner(settings: Settings, place: Place, processes: Processes) -> Hook | None:
+def cleaner(settings: Settings, place: Place, processes: Processes, meter: Meter) -> Hook | None:
     """Runs `[workspace] cleanup` in a folder, every line of it; None where there is none.
 
     What fails is told in the daemon's log: the verdict of the run before stands without it.
@@ -320,6 +327,7 @@ def cleaner(settings: Settings, place: Place, processes: Processes) -> Hook | No
             except OyaError as error:
                 log.warning("cleanup failed", line=line, folder=str(folder), why=str(error))
                 continue
+            meter.add("cleanup", ended.seconds, ended.cpu_seconds)
             if not ended.ok:
                 log.warning("cleanup failed", line=line, exit=ended.exit, log=str(command.output))
 
@@ -376,7 +384,7 @@ def build_parts(
     copies = read_copies(place.main_root, settings.workspace.copy_)
     env = environment()
     boxes = sandboxes(settings, place, processes, env)
-    slots = build_slots(settings, place, boxes, copies)
+    slots = build_slots(settings, place, boxes, meter, copies)
     backends = {
         name: make_backend(
             name, config, processes=boxes.agents, clock=clock, env=env, root=place.root
@@ -398,7 +406,7 @@ def build_parts(
             place,
             max_file=settings.workspace.max_file,
             copies=copies,
-            prepare=preparer(settings, place, boxes.agents),
+            prepare=preparer(settings, place, boxes.agents, meter),
         ),
         gates=build_gates(settings, place, store, clock, meter, swarm, slots=slots),
         backends=backends,

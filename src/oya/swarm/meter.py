@@ -25,7 +25,8 @@ class Meter:
     runs: dict[str, deque[float]] = field(default_factory=dict)
 
     def add(self, kind: str, seconds: float, cpu: float) -> None:
-        """Seconds of wall and CPU time spent on `kind` (agents, gates)."""
+        """Seconds of wall and CPU time spent on `kind` (agents, gates,
+        prepare, cleanup)."""
         self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
         self.cpu[kind] = self.cpu.get(kind, 0.0) + cpu
 

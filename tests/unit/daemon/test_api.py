@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from oya.cli import state
+from oya.cli import lines, state
 from oya.cli.verify import _running
 from oya.clock import SystemClock
 from oya.daemon.api import MAX_FOLLOWERS, Followers, create_app
@@ -168,6 +168,16 @@ async def test_beads_by_any_id_and_their_story(place: Place) -> None:
         told = await w.ask(lambda c: c.get("beads", "a", "why"))
         assert [event["event"] for event in told["events"]] == ["added"]
         assert told["story"][0].endswith("It came from the tracker: title of a.")
+        assert not any("waits" in line for line in lines.why(told))
+
+
+async def test_a_story_ends_with_what_the_whole_swarm_waits_for(place: Place) -> None:
+    async with world(place) as w:
+        await w.store.swarms.update(
+            "swarm-2", lambda s: replace(s, status=SwarmStatus.PAUSED, reason="base_red"), event="x"
+        )
+        told = await w.ask(lambda c: c.get("beads", "a", "why"))
+        assert [*lines.why(told)][-1] == "It waits: swarm-2 is paused: base_red."
 
 
 async def test_verify_looks_at_a_running_swarm_through_the_daemon(place: Place) -> None:

@@ -11,6 +11,7 @@ from oya.processes.real import GuardedProcesses
 from oya.repository.copies import read_copies
 from oya.swarm.assembly import build_slots, fingerprint
 from oya.swarm.config import Settings, load
+from oya.swarm.meter import Meter
 from oya.swarm.sandboxes import Sandboxes
 from repository_kit import isolate, make_repository, opened
 
@@ -25,14 +26,15 @@ def settings(**workspace: list[str]) -> Settings:
     return load(None, {f"workspace.{k}": v for k, v in workspace.items()}, complete=False)
 
 
-async def use(folder: Path, written: Settings) -> None:
+async def use(folder: Path, written: Settings) -> Meter:
     repo = opened(folder)
     start = await repo.resolve("main")
     assert start
     processes = GuardedProcesses(f"folders-{folder.parent.name}")
-    slots = build_slots(written, repo.place, Sandboxes(processes, processes, processes))
-    async with slots.checkout(start):
+    meter, boxes = Meter(), Sandboxes(processes, processes, processes)
+    async with build_slots(written, repo.place, boxes, meter).checkout(start):
         pass
+    return meter
 
 
 async def test_prepare_and_cleanup_are_commands_with_their_slot(folder: Path) -> None:
@@ -46,6 +48,14 @@ async def test_a_cleanup_that_fails_keeps_nothing_from_going_on(folder: Path) ->
     told = folder.parent / "told"
     await use(folder, settings(cleanup=["exit 3", f"echo second >> {told}"]))
     assert told.read_text() == "second\n"
+
+
+async def test_what_both_cost_is_told_apart_from_git(folder: Path) -> None:
+    meter = await use(folder, settings(prepare=["true", "true"], cleanup=["true"]))
+    said = meter.totals(0.0)
+    assert {"prepare", "cleanup", "git"} <= said["cpu"].keys()
+    assert meter.seconds["prepare"] > 0
+    assert meter.seconds["cleanup"] > 0
 
 
 async def test_a_prepare_that_fails_names_its_log(folder: Path) -> None:

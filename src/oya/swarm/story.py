@@ -167,6 +167,12 @@ def _person(did: str) -> Callable[[EventRecord], str]:
     return tell
 
 
+def _landed(r: EventRecord) -> str:
+    helped = r.data.get("helped") or ()
+    how = f" What conflicted was merged: {_words('; '.join(map(str, helped)))}." if helped else ""
+    return f"It landed as {_commit(r)}.{how}"
+
+
 def _gate(r: EventRecord) -> str:
     verdict = "green" if r.data.get("ok") else "red"
     seconds = r.data.get("seconds")
@@ -215,7 +221,7 @@ _SENTENCES: dict[str, Callable[[EventRecord], Any]] = {
     "forfeited": _data("A survivor contradicts the contract", "contradiction"),
     "review_stalled": _data("The review needs a person's answer", "question"),
     "landing_started": lambda r: f"It is being landed on {_commit(r, 'base')}.",
-    "landed": lambda r: f"It landed as {_commit(r)}.",
+    "landed": _landed,
     "landing_left": _because("It left the landing queue for now"),
     "landing_conflicted": _because("It did not fit on the new base"),
     "attempt_failed": _failed,

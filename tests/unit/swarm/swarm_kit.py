@@ -227,6 +227,15 @@ class World:
         await self.parts.apply(bead, e.ImplementationAccepted(epoch, head, base))
         return head
 
+    async def reworked(self, bead: str, earlier: str, files: dict[str, str | None]) -> str:
+        """A bead that was sent back is accepted anew, merged with the base of now."""
+        base = self.line.base
+        tree = await self.repo.tree_of(await self.made(base, files))
+        head = await self.repo.commit_tree(tree, (base, earlier), "rework")
+        epoch = await self.claimed(bead)
+        await self.parts.apply(bead, e.ImplementationAccepted(epoch, head, base))
+        return head
+
     # oya
 
     def new_daemon(self) -> None:

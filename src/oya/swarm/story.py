@@ -40,7 +40,7 @@ def sentence(record: EventRecord) -> str:
     """One event, in words, with where the bead went if it went anywhere."""
     tell = _SENTENCES.get(record.event)
     words = tell(record) if tell else _plain(record)
-    return f"{words}{_moved(record)}"
+    return f"{words}{_moved(record)}{_noticed(record)}"
 
 
 def line(record: EventRecord) -> str:
@@ -62,6 +62,12 @@ def _moved(record: EventRecord) -> str:
 
 
 _SELF_EVIDENT = frozenset({"claimed", "landing_started", "landed", "removed", "undone"})
+
+
+def _noticed(record: EventRecord) -> str:
+    found = record.data.get("discovered") or ()
+    titles = "; ".join(str(one.get("title")) for one in found if isinstance(one, dict))
+    return f" Noticed besides: {_words(titles)}." if titles else ""
 
 
 def _words(text: object) -> str:

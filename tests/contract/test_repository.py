@@ -743,3 +743,35 @@ async def test_a_branch_that_is_not_there_is_not_made(repo: Repository, follow: 
     assert not found.moved
     assert "no branch gone" in found.why
     assert await repo.read_ref("refs/heads/gone") is None
+
+
+async def conflict(repo: Repository, user: User) -> tuple[str, str, str]:
+    """Two commits that conflict in a.txt alone, and one on the first that has both sides of it."""
+    user.switch("side", new=True)
+    theirs = user.commit({"a.txt": "theirs\n", "s.txt": "s"})
+    user.switch("main")
+    ours = user.commit({"a.txt": "ours\n"})
+    merged = await repo.merge_tree(ours, theirs)
+    tree = await repo.write_tree(merged.tree, {"a.txt": b"both\n"})
+    return ours, theirs, await repo.commit_tree(tree, [ours], "resolved")
+
+
+async def test_where_nothing_helps_a_conflict_stays(repo: Repository, user: User) -> None:
+    ours, theirs, _ = await conflict(repo, user)
+    merged = await repo.merge_tree(ours, theirs)
+    assert await repo.help_merge(ours, theirs, merged, landed=ours) == merged
+    clean = await repo.merge_tree(ours, ours)
+    assert await repo.help_merge(ours, ours, clean, landed=ours) == clean
+
+
+async def test_a_resolution_that_was_remembered_is_the_same_again_or_none(
+    repo: Repository, user: User
+) -> None:
+    ours, theirs, resolved = await conflict(repo, user)
+    await repo.remember(ours, theirs, resolved, "a-1")
+    merged = await repo.merge_tree(ours, theirs)
+    helped = await repo.help_merge(ours, theirs, merged, landed=ours)
+    if helped == merged:
+        return  # it may be forgotten at any time
+    assert (helped.tree, helped.clean) == (await repo.tree_of(resolved), True)
+    assert ["a.txt" in how and "a-1" in how for how in helped.helped] == [True]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from oya.beads.noticed import Noticed
 from oya.errors import TrackerError
 from oya.testing.simulation.git import GitDisk
 from oya.testing.simulation.tracker import SimulatedTracker
@@ -121,6 +122,27 @@ async def test_closing_twice_is_closing_once(place: Place) -> None:
     text = place.text()
     await place.tracker.close("a-1", "second", NOW)
     assert place.text() == text
+
+
+async def test_what_was_found_is_offered_with_the_closing_and_once(place: Place) -> None:
+    found = (Noticed("Look here", "It is old."), Noticed("And there"))
+    await place.tracker.close("a-1", "first", NOW, found)
+    backlog = (await place.tracker.read()).backlog
+    assert [(b.id, b.title, b.status) for b in backlog.beads][2:] == [
+        ("a-1.d1", "Look here", "deferred"),
+        ("a-1.d2", "And there", "deferred"),
+    ]
+    assert backlog.beads[0].closed
+    text = place.text()
+    assert text.split("\n")[1:3] == TEXT.split("\n")[1:3]
+    await place.tracker.close("a-1", "second", NOW, found)
+    assert place.text() == text
+
+
+async def test_nothing_is_offered_where_nothing_can_be_closed(place: Place) -> None:
+    with pytest.raises(TrackerError, match="a-9"):
+        await place.tracker.close("a-9", "done", NOW, (Noticed("Look here"),))
+    assert place.text() == TEXT
 
 
 async def test_closing_keeps_what_others_wrote_since_it_was_read(place: Place) -> None:

@@ -132,7 +132,10 @@ def long_socket(user: User, root: Path) -> Path:
             configured('[review]\nrounds = "two"\n[landing]\nbranhc = "x"\n'),
             ("`review.rounds` must be a whole number", "did you mean `landing.branch`?"),
         ),
-        (configured('[landing]\nremote = "origin"\n'), ("`landing.remote`", "there is no remote origin")),
+        (
+            configured('[landing]\nremote = "origin"\n'),
+            ("`landing.remote`", "there is no remote origin"),
+        ),
         (no_command, ("`no-such-agent` is not found", "[backends.shell] command")),
         (long_socket, ("socket is too long", "XDG_RUNTIME_DIR")),
     ],

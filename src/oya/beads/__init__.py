@@ -2,6 +2,7 @@
 
 - `model`: one bead, read leniently from what a tracker's tool wrote.
 - `codec`: the JSONL file as a value; what oya does not change stays byte for byte.
+- `noticed`: what agents noticed besides, offered as new lines.
 - `merge`: three versions of such a file become one, bead by bead.
 - `graph`: who waits for whom (`oya.beads.graph` loads rustworkx; import it where it is needed).
 - `where`: the `[tracker] where` expression.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 # They would point git somewhere else (`git rev-parse --local-env-vars`, and a few).
 _LOCAL = frozenset(
@@ -49,6 +50,8 @@ _CONFIG = {
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",
     "merge.autoStash": "false",
+    # Else the attributes of what is merged would choose filters and drivers to run.
+    "merge.renormalize": "false",
     "user.useConfigOnly": "true",
 }
 
@@ -73,3 +76,10 @@ def git_environment(config: Mapping[str, str] | None = None, **more: str) -> dic
         env[f"GIT_CONFIG_VALUE_{number}"] = value
     env.update(more)
     return env
+
+
+def worktree_env(worktree: Path | None) -> dict[str, str]:
+    """What makes that folder a worktree in which nothing is staged."""
+    if worktree is None:
+        return {}
+    return {"GIT_WORK_TREE": str(worktree), "GIT_INDEX_FILE": str(worktree / ".git-index")}

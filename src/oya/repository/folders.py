@@ -6,6 +6,8 @@ import contextlib
 import os
 import shutil
 import stat
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -87,3 +89,16 @@ def read_small(path: Path, limit: int = 4096) -> str | None:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
         return file.read(limit).decode("utf-8", "surrogateescape")
+
+
+@contextlib.asynccontextmanager
+async def temporary() -> AsyncIterator[Path]:
+    """A new folder for this user alone, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="oya-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def folders_over(path: str) -> Iterator[str]:
+    """The folders that a path of a tree lies in, the outermost first."""
+    parts = path.split("/")
+    return ("/".join(parts[:count]) for count in range(1, len(parts)))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import tempfile
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from oya.errors import GitError, RepositoryUnfit
 from oya.processes.orphans import marks
+from oya.repository.drivers import driven
+from oya.repository.environment import worktree_env
+from oya.repository.folders import folders_over, temporary
 from oya.repository.places import Place
 from oya.repository.port import FileChange, Identity, Merged, Pushed, Said
 from oya.repository.remotes import Remotes
+from oya.repository.rerere import Rerere
 from oya.repository.run import Git, both
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -39,6 +42,7 @@ class GitRepository:
         self.place = place
         self.git = Git(place.common_dir, marks=marks(place.repo_id, "git"))
         self._remotes = Remotes(self.git, place.main_root)
+        self._rerere = Rerere(self)
         self.tags: tuple[tuple[int, ...], str] | None = None
         self._trees: dict[str, str] = {}
         self._files: dict[str, dict[str, str]] = {}
@@ -142,9 +146,16 @@ class GitRepository:
     async def merge_tree(self, ours: str, theirs: str, *, base: str | None = None) -> Merged:
         if base is not None:
             ours, theirs = await self._related(base, ours, theirs)
+        return await self.merge_in(None, ours, theirs)
+
+    async def merge_in(
+        self, worktree: Path | None, ours: str, theirs: str, timeout: float | None = None
+    ) -> Merged:
+        """Merge two commits; git takes attributes from that folder, and no worktree of the
+        user's."""
         out = await self.git(
             "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
-            ok=(0, 1),
+            ok=(0, 1), env=worktree_env(worktree), cwd=worktree, timeout=timeout,
         )  # fmt: skip
         tree, *rest = out.text.rstrip("\n").split("\0")
         paths = rest[: rest.index("")] if "" in rest else rest
@@ -152,6 +163,27 @@ class GitRepository:
         if out.code and not (tree and conflicts):
             raise GitError(f"git cannot merge {theirs} into {ours}: {out.stderr.strip()[-500:]}")
         return Merged(tree, conflicts)
+
+    async def stages(self, ours: str, theirs: str) -> dict[str, list[tuple[str, str, str]]]:
+        """What git would put into an index where two commits conflict: path → (mode, blob, stage)
+        of each side that has it."""
+        out = await self.git(
+            "merge-tree", "--write-tree", "-z", "--no-messages", ours, theirs, ok=(0, 1)
+        )
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for row in out.text.rstrip("\n").split("\0")[1:]:
+            about, _, path = row.partition("\t")
+            if path:
+                mode, blob, stage = about.split()
+                found.setdefault(path, []).append((mode, blob, stage))
+        return found
+
+    async def help_merge(self, ours: str, theirs: str, merged: Merged, *, landed: str) -> Merged:
+        merged = await driven(self, ours, theirs, merged, landed)
+        return await self._rerere.recall(ours, theirs, merged)
+
+    async def remember(self, ours: str, theirs: str, resolved: str, by: str) -> None:
+        await self._rerere.learn(ours, theirs, resolved, by)
 
     async def _related(self, base: str, ours: str, theirs: str) -> tuple[str, str]:
         """Two commits whose only common ancestor is the base (git < 2.40 takes no base)."""
@@ -197,7 +229,7 @@ class GitRepository:
 
     async def write_tree(self, tree: str, changes: Mapping[str, bytes | None]) -> str:
         kept = {path: data for path, data in changes.items() if data is not None}
-        blobs, there = await both(self._write_blobs(kept), self._entries(tree, changes))
+        blobs, there = await both(self._write_blobs(kept), self.entries(tree, changes))
         entries: list[Entry] = [
             (there[path][0] if path in there else "100644", blob, path)
             for path, blob in blobs.items()
@@ -210,7 +242,7 @@ class GitRepository:
         changes = [
             change
             for change in await self.diff(tree, source_tree)
-            if change.path in wanted or any(over in wanted for over in _folders(change.path))
+            if change.path in wanted or any(over in wanted for over in folders_over(change.path))
         ]
         return await self.edit_tree(
             tree, [(None if c.status == "D" else c.mode, c.blob, c.path) for c in changes]
@@ -221,13 +253,13 @@ class GitRepository:
         lines = index_lines(entries)
         if not lines:
             return await self.tree_of(tree)
-        async with _temporary() as folder:
+        async with temporary() as folder:
             env = {"GIT_INDEX_FILE": str(folder / "index")}
             await self.git("read-tree", tree, env=env)
             await self.git("update-index", "-z", "--index-info", stdin=lines, env=env)
             return (await self.git("write-tree", env=env)).text
 
-    async def _entries(self, tree: str, paths: Collection[str]) -> dict[str, tuple[str, str]]:
+    async def entries(self, tree: str, paths: Collection[str]) -> dict[str, tuple[str, str]]:
         """Path → (mode, blob) of those that are files in the tree."""
         if not paths:
             return {}
@@ -243,7 +275,7 @@ class GitRepository:
             return {path: out.text}
         if not files:
             return {}
-        async with _temporary() as folder:
+        async with temporary() as folder:
             await asyncio.to_thread(_write_numbered, folder, files.values())
             names = "".join(f"{folder}/{number}\n" for number in range(len(files)))
             out = await self.git(
@@ -383,11 +415,6 @@ def _about_identity(error: GitError) -> GitError | RepositoryUnfit:
     )
 
 
-def _folders(path: str) -> Iterable[str]:
-    parts = path.split("/")
-    return ("/".join(parts[:count]) for count in range(1, len(parts)))
-
-
 def _pair(line: str) -> tuple[str, str]:
     name, _, value = line.partition(" ")
     return name, value
@@ -396,9 +423,3 @@ def _pair(line: str) -> tuple[str, str]:
 def _write_numbered(folder: Path, contents: Iterable[bytes]) -> None:
     for number, data in enumerate(contents):
         (folder / str(number)).write_bytes(data)
-
-
-@contextlib.asynccontextmanager
-async def _temporary() -> AsyncIterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="oya-", ignore_cleanup_errors=True) as name:
-        yield Path(name)

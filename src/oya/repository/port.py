@@ -27,10 +27,14 @@ OYA = Identity("oya", "oya@localhost")
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A merge. Where `conflicts` names paths, `tree` has git's markers in them."""
+    """A merge. Where `conflicts` names paths, `tree` has git's markers in them.
+
+    `helped` says, for a person, which paths git's own help has resolved, and how.
+    """
 
     tree: str
     conflicts: tuple[str, ...] = ()
+    helped: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -220,6 +224,25 @@ class Repository(Protocol):
 
     async def merge_tree(self, ours: str, theirs: str, *, base: str | None = None) -> Merged:
         """Merge two commits. With `base`, three trees or commits, whatever their history."""
+        ...
+
+    async def help_merge(self, ours: str, theirs: str, merged: Merged, *, landed: str) -> Merged:
+        """`merged`, which those two commits came to, with the conflicts resolved that git's own
+        help resolves; `helped` says which.
+
+        Help is a merge driver, where the user has configured one and the attributes of `landed`,
+        a commit that people or oya have landed, name it for the path; then a resolution that
+        `remember` was told of. Where there is none, or it fails, the conflict stays.
+        """
+        ...
+
+    async def remember(self, ours: str, theirs: str, resolved: str, by: str) -> None:
+        """Keep how the commit `resolved` has what conflicts between those two, for the same
+        conflict to come; `by` is who will be named. It may be forgotten at any time.
+
+        Only of files that its first parent has as `ours` does: what else happened to them is no
+        part of the resolution.
+        """
         ...
 
     async def commit_tree(

@@ -13,6 +13,7 @@ from oya.gates.model import Evidence
 from oya.gates.protected import NOT_LANDED
 from oya.lifecycle.model import BeadState, Role
 from oya.repository.encode import encode
+from oya.repository.port import Merged
 from oya.swarm.assembly import Parts
 from oya.swarm.contract import Contract
 from oya.swarm.line import Line
@@ -29,6 +30,7 @@ class Candidate:
 
     `closed`: git tracks the tracker's file, so that the commit itself closes the bead.
     `proven`: the commit that the evidence is of, where that is another one, further up.
+    `helped`: how git's own help has resolved what conflicted with `base`, for a person.
     """
 
     commit: str
@@ -37,6 +39,7 @@ class Candidate:
     closed: bool
     evidence: tuple[Evidence, ...] = ()
     proven: str = ""
+    helped: tuple[str, ...] = ()
 
 
 def intent_of(
@@ -54,6 +57,7 @@ def intent_of(
                 # Where no gate is configured, nothing was run.
                 "evidence": [e.key for e in candidate.evidence if e.command],
                 "proven": candidate.proven,
+                "helped": list(candidate.helped),
             }
             for bead, candidate in landing
         ],
@@ -87,10 +91,12 @@ async def build_candidate(
     state: BeadState,
     contract: Contract,
     base: str,
-    tree: str,
+    merged: Merged,
     closing: dict[str, bytes] | None,
 ) -> Candidate:
-    """One squashed commit of a bead on `base`; `closing` is the tracker's file without it."""
+    """One squashed commit of a bead on `base`: what both came to, and the tracker's file with the
+    bead closed."""
+    tree = merged.tree
     stray = [c.path for c in await parts.repo.diff(base, tree) if among(c.path, NOT_LANDED)]
     if stray:
         tree = await parts.repo.take_paths(tree, base, stray)
@@ -98,7 +104,7 @@ async def build_candidate(
         tree = await parts.repo.write_tree(tree, closing)
     message = commit_message(parts, state, contract)
     commit = await parts.repo.commit_tree(tree, (base,), message)
-    return Candidate(commit, base, tree, closed=closing is not None)
+    return Candidate(commit, base, tree, closed=closing is not None, helped=merged.helped)
 
 
 def commit_message(parts: Parts, state: BeadState, contract: Contract) -> str:
@@ -138,5 +144,7 @@ def evidence_note(candidate: Candidate) -> str:
         }
         for e in candidate.evidence
     ]
-    said = {"base": candidate.base, "evidence": rows}
-    return json.dumps(said | ({"proven": candidate.proven} if candidate.proven else {}), indent=1)
+    said: dict[str, Any] = {"base": candidate.base, "evidence": rows}
+    said |= {"proven": candidate.proven} if candidate.proven else {}
+    said |= {"helped": candidate.helped} if candidate.helped else {}
+    return json.dumps(said, indent=1)

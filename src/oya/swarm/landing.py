@@ -21,6 +21,7 @@ from oya.crashpoints import point
 from oya.errors import OyaError, PushUnsure, StoreError
 from oya.lifecycle import queue
 from oya.lifecycle.events import Event, LandingConflicted, LandingLeft, LandingStarted
+from oya.store.engine import Write
 from oya.swarm.assembly import Parts
 from oya.swarm.candidate import (
     build_candidate,
@@ -29,6 +30,7 @@ from oya.swarm.candidate import (
     intent_of,
     landings_of,
 )
+from oya.swarm.conflicts import learn, noted
 from oya.swarm.line import Line
 from oya.swarm.merging import merge_commits
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
@@ -112,6 +114,7 @@ class LandingQueue:
         """What was left in the middle is finished before anything else."""
         waiting = await finish_landings(self._parts, why)
         self._open = waiting[0] if waiting else None
+        await learn(self._parts)
 
     async def meet_base(self) -> None:
         """The line was looked at: what does not stand on its base any more leaves."""
@@ -194,7 +197,7 @@ class LandingQueue:
         parts, state = self._parts, self._parts.store.beads.get(bead)
         assert state is not None and state.reviewed is not None
         contract = await parts.contract(bead)
-        merged = await merge_commits(parts.repo, base, state.reviewed, PATH)
+        merged = await merge_commits(parts.repo, base, state.reviewed, PATH, landed=self._line.base)
         if merged.conflicts:
             if base != self._line.base:
                 self._misfits.add(bead)
@@ -202,11 +205,14 @@ class LandingQueue:
                 own = not set(contract.test_files).isdisjoint(merged.conflicts)
                 why = f"conflicts with {base[:9]} in {', '.join(merged.conflicts)}"
                 conflict = LandingConflicted(why, contract=own)
-                await self._apply([(bead, LandingStarted(base)), (bead, conflict)])
+                await self._apply(
+                    [(bead, LandingStarted(base)), (bead, conflict)],
+                    [noted(bead, base, state.reviewed)],
+                )
                 point("landing.refused")
             return None
         closing = await self._tracking.closing(bead, base)
-        made = await build_candidate(parts, state, contract, base, merged.tree, closing)
+        made = await build_candidate(parts, state, contract, base, merged, closing)
         await parts.repo.set_ref(candidate_ref(bead), made.commit)
         point("landing.held")
         return Member(Promised(bead, contract, state.checks), made)
@@ -262,10 +268,10 @@ class LandingQueue:
         await self._apply([(member.bead, LandingLeft(why)) for member in members])
         self._tell(Wake())
 
-    async def _apply(self, items: Sequence[tuple[str, Event]]) -> None:
+    async def _apply(self, items: Sequence[tuple[str, Event]], also: Sequence[Write] = ()) -> None:
         """In one commit of the store."""
         parts = self._parts
-        await parts.store.beads.apply_many(items, swarm=parts.swarm, limits=parts.limits)
+        await parts.store.beads.apply_many(items, swarm=parts.swarm, limits=parts.limits, also=also)
 
     # Proving ------------------------------------------------------------------------------
 
@@ -464,6 +470,7 @@ class LandingQueue:
         point("landing.ref_gone")
         await self._line.follow()
         point("landing.followed")
+        await learn(parts)
         return True
 
     async def _refused(self) -> None:

@@ -265,10 +265,11 @@ class Line:
         """
         assert self.tip is not None and self._upstream is not None
         parents = (self.tip, self._upstream)
-        merged = await merge_commits(self._repo, *parents, tracker)
+        merged = await merge_commits(self._repo, *parents, tracker, landed=self.tip)
         if not merged.clean:
             return Merge(None, parents, merged.conflicts)
-        words = f"Merge {self.branch}\n\nCommits that did not go through oya.\n"
+        helped = "".join(f"Merged with help: {how}.\n" for how in merged.helped)
+        words = f"Merge {self.branch}\n\nCommits that did not go through oya.\n{helped}"
         return Merge(await self._repo.commit_tree(merged.tree, parents, words), parents)
 
     def leave_out(self, merge: Merge, why: str) -> None:

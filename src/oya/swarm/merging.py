@@ -9,12 +9,22 @@ from oya.beads.merge import merge_files
 from oya.repository.port import Merged, Repository
 
 
-async def merge_commits(repo: Repository, ours: str, theirs: str, tracker: str) -> Merged:
+async def merge_commits(
+    repo: Repository, ours: str, theirs: str, tracker: str, *, landed: str
+) -> Merged:
     """`theirs` merged into `ours`; `tracker` is the path of the tracker's file.
 
-    That file is never in conflict where both have it: see `oya.beads.merge`. Raises what
+    That file is never in conflict where both have it: see `oya.beads.merge`. Other conflicts get
+    git's own help, for which `landed` counts: see `Repository.help_merge`. Raises what
     `Repository.merge_tree` does.
     """
+    merged = await _by_bead(repo, ours, theirs, tracker)
+    if merged.clean:
+        return merged
+    return await repo.help_merge(ours, theirs, merged, landed=landed)
+
+
+async def _by_bead(repo: Repository, ours: str, theirs: str, tracker: str) -> Merged:
     merged = await repo.merge_tree(ours, theirs)
     base = await repo.merge_base(ours, theirs)
     was, mine, other = [

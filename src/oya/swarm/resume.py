@@ -134,9 +134,11 @@ async def record_landed(parts: Parts, key: str, intent: Mapping[str, Any]) -> No
 
 
 def _proof_of(one: Mapping[str, Any]) -> dict[str, Any]:
-    """What the event says of the gates: their evidence, and of which commit, if of another."""
+    """What the event says of the gates: their evidence, and of which commit, if of another; and
+    of conflicts that git's own help resolved."""
     proven = {"proven": one["proven"]} if one["proven"] else {}
-    return {"evidence": one["evidence"], **proven}
+    helped = {"helped": one["helped"]} if one.get("helped") else {}
+    return {"evidence": one["evidence"], **proven, **helped}
 
 
 async def tidy(parts: Parts) -> None:

@@ -40,7 +40,7 @@ def sentence(record: EventRecord) -> str:
     """One event, in words, with where the bead went if it went anywhere."""
     tell = _SENTENCES.get(record.event)
     words = tell(record) if tell else _plain(record)
-    return f"{words}{_moved(record)}"
+    return f"{words}{_moved(record)}{_noticed(record)}"
 
 
 def line(record: EventRecord) -> str:
@@ -62,6 +62,12 @@ def _moved(record: EventRecord) -> str:
 
 
 _SELF_EVIDENT = frozenset({"claimed", "landing_started", "landed", "removed", "undone"})
+
+
+def _noticed(record: EventRecord) -> str:
+    found = record.data.get("discovered") or ()
+    titles = "; ".join(str(one.get("title")) for one in found if isinstance(one, dict))
+    return f" Noticed besides: {_words(titles)}." if titles else ""
 
 
 def _words(text: object) -> str:
@@ -167,6 +173,12 @@ def _person(did: str) -> Callable[[EventRecord], str]:
     return tell
 
 
+def _landed(r: EventRecord) -> str:
+    helped = r.data.get("helped") or ()
+    how = f" What conflicted was merged: {_words('; '.join(map(str, helped)))}." if helped else ""
+    return f"It landed as {_commit(r)}.{how}"
+
+
 def _gate(r: EventRecord) -> str:
     verdict = "green" if r.data.get("ok") else "red"
     seconds = r.data.get("seconds")
@@ -215,7 +227,7 @@ _SENTENCES: dict[str, Callable[[EventRecord], Any]] = {
     "forfeited": _data("A survivor contradicts the contract", "contradiction"),
     "review_stalled": _data("The review needs a person's answer", "question"),
     "landing_started": lambda r: f"It is being landed on {_commit(r, 'base')}.",
-    "landed": lambda r: f"It landed as {_commit(r)}.",
+    "landed": _landed,
     "landing_left": _because("It left the landing queue for now"),
     "landing_conflicted": _because("It did not fit on the new base"),
     "attempt_failed": _failed,

@@ -16,6 +16,7 @@ import structlog
 
 from oya.actors import Actor, ActorRef
 from oya.beads import Backlog, dumps, overlay, parse
+from oya.beads.noticed import MOST, Noticed, noticed, offer
 from oya.beads.order import unclaimed_types
 from oya.beads.where import parse_where
 from oya.crashpoints import point
@@ -46,6 +47,10 @@ KNOWN = 4
 """Backlogs that are kept as they were parsed."""
 TRIES = 3
 """How often a file that changes while it is read is read again."""
+PAGE = 1000
+"""Events that are read at once."""
+REMEMBERED = 100
+"""Beads of which it is known what was noticed at them: a bead is stacked again and again."""
 FOLLOWING = "refs/oya/tracker"
 """What the user's versions of the file are under, while a checkout follows."""
 _INLINE = 100_000
@@ -69,6 +74,7 @@ class Tracking:
         self._read: tuple[str, str] | None = None
         self._snapshot = known
         self._parsed: dict[str, Backlog] = {}
+        self._found: dict[tuple[str, int], tuple[Noticed, ...]] = {}
         self._unclosed: dict[str, str] | None = None
         self._complaints: dict[str, str] = {}
         self._lock = asyncio.Lock()
@@ -105,7 +111,8 @@ class Tracking:
             await self._apply_changes()
 
     async def closing(self, bead: str, base: str) -> dict[str, bytes] | None:
-        """The tracker's file of `base` with the bead closed; None where git does not track it.
+        """The tracker's file of `base` with the bead closed, and what was noticed at it offered;
+        None where git does not track it.
 
         A bead that the base lacks is added whole, as it stands in the working file.
         """
@@ -113,20 +120,40 @@ class Tracking:
         if text is None:
             return None
         backlog = await self._parse(text)
-        digest, closed, data = await self._aside(len(text), partial(self._closed, bead, backlog))
+        closing = partial(self._closed, bead, backlog, await self._noticed(bead))
+        digest, closed, data = await self._aside(len(text), closing)
         if bead not in closed:
             return {}
         self._keep(digest, closed)  # most likely the next base
         return {self._tracker.path: data}
 
-    def _closed(self, bead: str, backlog: Backlog) -> tuple[str, Backlog, bytes]:
+    def _closed(
+        self, bead: str, backlog: Backlog, found: Sequence[Noticed]
+    ) -> tuple[str, Backlog, bytes]:
         closed = backlog
         if self._snapshot is not None:
             closed = closed.adopt(bead, self._snapshot.backlog)
         if bead in closed:
-            closed = closed.close(bead, "landed by oya", self._parts.clock.now())
+            now = self._parts.clock.now()
+            closed = offer(closed.close(bead, "landed by oya", now), bead, found, now)
         data = dumps(closed).encode()
         return _digest(data), closed, data
+
+    async def _noticed(self, bead: str) -> tuple[Noticed, ...]:
+        """What agents of every role noticed besides, as the log has it."""
+        state = self._parts.store.beads.get(bead)
+        epoch = state.epoch if state else 0
+        if (bead, epoch) not in self._found:
+            events, said, seq = self._parts.store.events, list[Any](), 0
+            while records := await events.since(seq, PAGE, bead):
+                seq = records[-1].seq
+                said += [row for r in records for row in r.data.get("discovered") or ()]
+                if len(records) < PAGE or len(noticed(said)) == MOST:
+                    break
+            while len(self._found) >= REMEMBERED:
+                del self._found[next(iter(self._found))]
+            self._found[bead, epoch] = noticed(said)
+        return self._found[bead, epoch]
 
     def differs(self, bead: str) -> bool:
         """Whether the tracker says something of this bead that its state does not know yet."""
@@ -294,7 +321,8 @@ class Tracking:
 
     async def _close(self, bead: str, commit: str) -> bool:
         try:
-            await self._tracker.close(bead, f"landed as {commit[:12]}", self._parts.clock.now())
+            now, found = self._parts.clock.now(), await self._noticed(bead)
+            await self._tracker.close(bead, f"landed as {commit[:12]}", now, found)
         except TrackerError as error:
             if bead not in self._parts.board.beads:
                 return True  # it was deleted, so there is nothing to close

@@ -13,7 +13,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +22,7 @@ from typing import ClassVar, Final, NoReturn
 
 from oya.beads import PATH, Backlog, dumps, parse
 from oya.beads.merge import merge_files
+from oya.beads.noticed import Noticed, offer
 from oya.crashpoints import point
 from oya.errors import TrackerError
 from oya.trackers.port import Snapshot
@@ -54,9 +55,11 @@ class JsonlTracker:
         """See `Tracker.read`."""
         return await asyncio.to_thread(self._read, known)
 
-    async def close(self, bead_id: str, reason: str, at: datetime) -> None:
+    async def close(
+        self, bead_id: str, reason: str, at: datetime, found: Sequence[Noticed] = ()
+    ) -> None:
         """See `Tracker.close`. Tries anew, at most 5 times, if the file changes meanwhile."""
-        await asyncio.to_thread(self._close, bead_id, reason, at)
+        await asyncio.to_thread(self._close, bead_id, reason, at, found)
 
     def _read(self, known: Snapshot | None) -> Snapshot:
         with _folder(self._root) as folder:
@@ -71,10 +74,10 @@ class JsonlTracker:
         del data  # it may be large, and a parsed backlog is larger
         return Snapshot(parse(text, known.backlog if known else None), fingerprint, mark)
 
-    def _close(self, bead_id: str, reason: str, at: datetime) -> None:
+    def _close(self, bead_id: str, reason: str, at: datetime, found: Sequence[Noticed]) -> None:
         def closed(data: bytes) -> bytes:
             before = decode(data)
-            after = before.close(bead_id, reason, at)
+            after = offer(before.close(bead_id, reason, at), bead_id, found, at)
             return data if after is before else dumps(after).encode()
 
         _rewrite(self._root, closed, f"{bead_id} could not be closed in it")

@@ -8,11 +8,13 @@ bead has landed. Which of the two it is, the caller asks git about `path`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from oya.beads import Backlog
+from oya.beads.noticed import Noticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,15 @@ class Tracker(Protocol):
         """
         ...
 
-    async def close(self, bead_id: str, reason: str, at: datetime) -> None:
-        """Close that bead; durable when this returns, and all or nothing before.
+    async def close(
+        self, bead_id: str, reason: str, at: datetime, found: Sequence[Noticed] = ()
+    ) -> None:
+        """Close that bead, and offer what was `found` at it as new, deferred beads (see
+        `oya.beads.noticed`); durable when this returns, and all or nothing before.
 
         Nothing else in the backlog changes, and changes that others made since
-        `read` stay. Closing what is closed already changes nothing. Raises
+        `read` stay. Closing what is closed already, and offering what was offered, changes
+        nothing. Raises
         TrackerError also if there is no such bead.
         """
         ...

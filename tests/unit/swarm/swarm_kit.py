@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -211,9 +211,15 @@ class World:
         return await self.repo.commit_tree(tree, (base,), "work")
 
     async def reviewed(
-        self, bead: str, files: dict[str, str | None], *checks: Check, **about: Any
+        self,
+        bead: str,
+        files: dict[str, str | None],
+        *checks: Check,
+        noticed: Sequence[str] = (),
+        **about: Any,
     ) -> str:
-        """Bring a bead to the landing queue with these files; the head that is to land."""
+        """Bring a bead to the landing queue with these files; the head that is to land. `noticed`:
+        what else its agents saw."""
         base = self.line.base
         head = await self.made(base, files)
         accepted = contract(bead, base, checks=checks, **about)
@@ -223,6 +229,18 @@ class World:
             e.ContractAccepted(epoch, base, base, accepted.kind),
             also=(Put("contracts", bead, accepted.to_json()),),
         )
+        epoch = await self.claimed(bead)
+        said = {"discovered": [{"title": title, "description": ""} for title in noticed]}
+        await self.parts.apply(
+            bead, e.ImplementationAccepted(epoch, head, base), data=said if noticed else {}
+        )
+        return head
+
+    async def reworked(self, bead: str, earlier: str, files: dict[str, str | None]) -> str:
+        """A bead that was sent back is accepted anew, merged with the base of now."""
+        base = self.line.base
+        tree = await self.repo.tree_of(await self.made(base, files))
+        head = await self.repo.commit_tree(tree, (base, earlier), "rework")
         epoch = await self.claimed(bead)
         await self.parts.apply(bead, e.ImplementationAccepted(epoch, head, base))
         return head

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from swarm_kit import PATH, World, contract, issue
 
+from oya.repository.port import Merged
 from oya.swarm.candidate import build_candidate, commit_message
 
 
@@ -24,7 +25,7 @@ async def built(world: World, files: dict[str, str | None], closing: bool = Fals
         world.state("a"),
         contract("a", base),
         base,
-        await world.repo.tree_of(head),
+        Merged(await world.repo.tree_of(head)),
         await world.tracking.closing("a", base) if closing else {},
     )
     return made.commit

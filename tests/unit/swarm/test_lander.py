@@ -18,6 +18,7 @@ from oya.lifecycle import events as e
 from oya.lifecycle.model import Check, Hold
 from oya.swarm.landing import LATER_LIMIT, RED_AGAIN
 from oya.swarm.messages import BaseIsRed, Continue, Pause
+from oya.swarm.story import sentence
 from oya.testing.engine import Outcome
 from repository_kit import write
 
@@ -104,6 +105,53 @@ class TestWhatGoesBack:
         assert state.rework
         assert "a.txt" in state.findings[0]
         assert (state.retry_count, state.rebases) == (0, 1)
+
+    async def test_a_conflict_that_the_users_merge_driver_resolves_lands(
+        self, world: World
+    ) -> None:
+        world.commit({".gitattributes": "a.txt merge=union\n"})
+        await world.line.refresh()
+        await world.reviewed("a", {"a.txt": "mine\n"})
+        world.commit({"a.txt": "theirs\n"})
+        async with world.landing():
+            state = await world.until("a", "landed/complete")
+        assert world.git("show", f"{state.commit}:a.txt") == "theirs\nmine"
+        (landed,) = [r for r in await world.store.events.since(0) if r.event == "landed"]
+        assert landed.data["helped"] == ["a.txt by the merge driver union"]
+        note = json.loads(world.git("notes", "--ref=oya", "show", str(state.commit)))
+        assert note["helped"] == landed.data["helped"]
+        assert sentence(landed).endswith(" merged: a.txt by the merge driver union.")
+
+    async def test_how_rework_resolved_a_conflict_is_remembered_once_it_has_landed(
+        self, world: World
+    ) -> None:
+        first = await world.reviewed("a", {"a.txt": "mine\n"})
+        theirs = world.commit({"a.txt": "theirs\n"})
+        repo = world.repo
+        async with world.landing():
+            await world.until("a", "implementation/pending")
+            merged = await repo.merge_tree(theirs, first)
+            assert (await repo.help_merge(theirs, first, merged, landed=theirs)) == merged
+            await world.reworked("a", first, {"a.txt": "both\n"})
+            await world.look()
+            await world.until("a", "landed/complete")
+            await world.idle()
+        found = await repo.help_merge(theirs, first, merged, landed=theirs)
+        assert found.helped == ("a.txt as it was resolved for a",)
+        assert await repo.read_file(found.tree, "a.txt") == b"both\n"
+        assert [key for key, _ in await world.store.checkpoints.all() if "conflict" in key] == []
+
+    async def test_a_contract_that_began_anew_has_resolved_nothing(self, world: World) -> None:
+        first = await world.reviewed("a", {"a.txt": "mine\n"}, test_files=("a.txt",))
+        theirs = world.commit({"a.txt": "theirs\n"})
+        async with world.landing():
+            await world.until("a", "contract/pending")
+            await world.reviewed("a", {"a.txt": "another\n"})
+            await world.look()
+            await world.until("a", "landed/complete")
+            await world.idle()
+        merged = await world.repo.merge_tree(theirs, first)
+        assert (await world.repo.help_merge(theirs, first, merged, landed=theirs)) == merged
 
     async def test_a_conflict_in_the_contracts_files_is_the_contracts(self, world: World) -> None:
         await world.reviewed("a", {"a.txt": "mine\n"}, test_files=("a.txt",))

@@ -249,6 +249,20 @@ async def test_a_merge_that_conflicts_is_left_out_until_a_side_moves(
     assert (line.wants_merge, line.left_out) == (False, "")
 
 
+async def test_gits_own_help_is_named_in_the_merge(
+    folder: Path, repo: GitRepository, line: Line
+) -> None:
+    first = commit(folder, {".gitattributes": "a.txt merge=union\n"})
+    await line.refresh()
+    assert await line.advance(first)
+    await landed(repo, line, "a.txt")
+    commit(folder, {"a.txt": "mine\n", ".gitattributes": ""})
+    await line.refresh()
+    merge = await line.merge()
+    assert merge.commit is not None
+    assert "a.txt by the merge driver union" in git(folder, "show", "-s", merge.commit)
+
+
 async def test_the_trackers_file_is_merged_by_bead(
     folder: Path, repo: GitRepository, line: Line
 ) -> None:

@@ -12,6 +12,7 @@ from oya.lifecycle import events as e
 from oya.lifecycle.model import BeadState
 from oya.lifecycle.swarm import SwarmState
 from oya.processes.real import GuardedProcesses
+from oya.repository.port import Merged
 from oya.store.engine import Put
 from oya.swarm.candidate import Candidate, build_candidate, candidate_ref, intent_of
 from oya.swarm.resume import recover
@@ -23,9 +24,9 @@ async def intended(world: World) -> Candidate:
     head = await world.reviewed("a", {"new.txt": "x\n"})
     base = world.line.base
     state = (await world.parts.apply("a", e.LandingStarted(base))).state
-    tree = await world.repo.tree_of(head)
+    merged = Merged(await world.repo.tree_of(head))
     closing = await world.tracking.closing("a", base)
-    made = await build_candidate(world.parts, state, contract("a", base), base, tree, closing)
+    made = await build_candidate(world.parts, state, contract("a", base), base, merged, closing)
     await world.repo.set_ref(candidate_ref("a"), made.commit)
     await world.store.intents.put("a", intent_of([("a", made)], made.commit, "swarm-1", world.line))
     return made
@@ -118,7 +119,7 @@ async def test_where_the_file_is_not_tracked_the_closing_is_still_owed(
         state,
         contract("a", base),
         base,
-        await untracked.repo.tree_of(head),
+        Merged(await untracked.repo.tree_of(head)),
         await untracked.tracking.closing("a", base),
     )
     await untracked.store.intents.put(

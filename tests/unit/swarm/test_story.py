@@ -56,6 +56,12 @@ def record(event: str, **fields: object) -> EventRecord:
             record("landed", to="landed/complete", data={"commit": "0123456789abcdef"}),
             "It landed as 012345678.",
         ),
+        (
+            record(
+                "check_accepted", data={"discovered": [{"title": "Look"}, {"title": "And there"}]}
+            ),
+            "The planner accepted the contract. Noticed besides: Look; And there.",
+        ),
         (record("held_by_person", reason="wait for Ada"), "A person held it: wait for Ada."),
         (
             record("check_revised", data={"findings": ["one", "two"]}),

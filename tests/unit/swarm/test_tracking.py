@@ -20,6 +20,20 @@ from oya.swarm.tracking import TrackerActor
 from oya.trackers.jsonl import JsonlFile
 from repository_kit import write
 
+NOTICED = ["Look here", "And there"]
+
+
+def rows(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in data.splitlines()]
+
+
+def offered(world: World, commit: str | None = None) -> list[dict[str, Any]]:
+    """What oya has added to the tracker's file, in the worktree or a commit."""
+    data = world.git("show", f"{commit}:{PATH}") if commit else (world.folder / PATH).read_text()
+    found = [one for one in rows(data.encode()) if one.get("created_by") == "oya"]
+    assert {one["status"] for one in found} <= {"deferred"}
+    return found
+
 
 async def test_open_beads_are_known_and_others_are_not(world: World) -> None:
     world.backlog(
@@ -245,6 +259,36 @@ class TestWhereGitTracksTheFile:
         assert world.state("new").where == "landed/complete"
         assert world.parts.board.bead("new").closed, "a closing wins"
 
+    async def test_what_agents_noticed_is_offered_in_the_landed_commit(self, world: World) -> None:
+        await world.reviewed("a", {"new.txt": "x\n"}, noticed=NOTICED)
+        async with world.landing():
+            state = await world.until("a", "landed/complete")
+            await world.wait(lambda: (world.folder / "new.txt").exists())
+        assert [one["id"] for one in offered(world, state.commit)] == ["a.d1", "a.d2"]
+        assert [one["title"] for one in offered(world)] == ["Look here", "And there"]
+        await world.tracking.refresh()
+        assert set(world.store.beads.all()) == {"a", "b"}, "nobody has opened them"
+        text = (world.folder / PATH).read_text()
+        write(world.folder, {PATH: text.replace('"deferred"', '"open"', 1)})
+        await world.tracking.refresh()
+        assert world.state("a.d1").where == "contract/pending"
+        assert not world.state("a.d1").blocked
+
+    async def test_a_commit_that_is_made_anew_offers_the_same(self, world: World) -> None:
+        await world.reviewed("a", {"new.txt": "x\n"}, noticed=NOTICED)
+        first = await world.tracking.closing("a", world.line.base)
+        world.new_daemon()
+        await world.tracking.refresh()
+        again = await world.tracking.closing("a", world.line.base)
+        assert first
+        assert again
+        ids = [[one["id"] for one in rows(data[PATH])] for data in (first, again)]
+        assert ids == [["a", "b", "a.d1", "a.d2"]] * 2
+        base = await world.repo.commit_tree(
+            await world.repo.write_tree(world.line.base, first), [world.line.base], "landed"
+        )
+        assert await world.tracking.closing("a", base) == first
+
     async def test_while_the_checkout_lags_its_edits_are_seen_on_top_of_the_line(
         self, world: World
     ) -> None:
@@ -336,6 +380,16 @@ class TestWhereGitDoesNotTrackIt:
         await untracked.tracking.refresh()
         assert (untracked.issue("a") or {})["status"] == "closed"
         assert await untracked.store.checkpoints.get(key) is None
+
+    async def test_what_agents_noticed_is_offered_with_the_closing(self, untracked: World) -> None:
+        await untracked.reviewed("a", {"new.txt": "x\n"}, noticed=NOTICED)
+        async with untracked.landing():
+            await untracked.wait(lambda: (untracked.issue("a") or {})["status"] == "closed")
+        assert [one["title"] for one in offered(untracked)] == ["Look here", "And there"]
+        await untracked.store.checkpoints.put(f"{UNCLOSED}a", {"commit": "c" * 40})
+        untracked.new_daemon()
+        await untracked.tracking.refresh()
+        assert len(offered(untracked)) == 2
 
     async def test_a_person_may_open_again_what_has_landed(self, untracked: World) -> None:
         await untracked.reviewed("a", {"new.txt": "x\n"})

@@ -38,6 +38,8 @@ BAD: dict[Role, tuple[str, ...]] = {
 ANY_BAD = ("crash", "half", "stuck", "empty", "mute", "limit", "down", "slow")
 
 
+NOTICES = 0.15
+"""How often an agent notices other work."""
 GUARDED = ".ci"
 """A folder whose files are protected."""
 WIDE = "src/wide.x"
@@ -50,6 +52,16 @@ def deed_of(plan: Plan, task: Task) -> str:
     if chance.random() >= plan.harsh:
         return "good"
     return chance.choice(BAD[task.role] + ANY_BAD)
+
+
+def with_noticed(plan: Plan, task: Task, answer: bytes | None) -> bytes | None:
+    """The answer, sometimes with other work that the agent has noticed."""
+    chance = random.Random(f"{plan.seed}/{task.bead}/{task.role}/{task.attempt} saw")  # noqa: S311
+    if answer is None or chance.random() >= NOTICES or not answer.endswith(b"}"):
+        return answer
+    titles = [f"{task.role} {task.attempt} saw {n}" for n in range(chance.randrange(1, 4))]
+    more = {"discovered": [{"title": title, "description": "look"} for title in titles]}
+    return _json(**json.loads(answer), **more)
 
 
 @dataclass
@@ -161,6 +173,7 @@ class SimulatedSession:
         folder = self._folder
         work = Work(self._world.plan, self._task, self.deed, self._turns, text, dict(folder))
         changes, answer = work.done()
+        answer = with_noticed(self._world.plan, self._task, answer)
         if self.deed == "half":
             changes = dict(list(changes.items())[:1])
             answer = None

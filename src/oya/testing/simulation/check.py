@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -244,6 +244,29 @@ def _everything_workable_was_done(ran: Ran, history: History) -> Iterator[str]:
             yield f"{bead} has failed, and does not say why"
 
 
+def _what_was_noticed_is_offered_once(_: Ran, history: History) -> Iterator[str]:
+    """Every landed bead has left in the tracker what its agents noticed, and nothing else."""
+    said: dict[str, list[Any]] = defaultdict(list)
+    for row in history.events:
+        said[row["bead"]] += row["data"].get("discovered", ())
+    tracker, waits = history.tracker or {}, {*history.intents, *history.unclosed}
+    for bead, state in history.beads.items():
+        there = state["phase"] == "landed" and state["status"] == "complete"
+        if not there or bead in waits or bead not in tracker:
+            continue
+        titles = list(dict.fromkeys(one["title"] for one in said[bead]))[:5]
+        offered = [r for r in tracker.values() if r.get("created_by") == "oya" and _of(r, bead)]
+        if [r["title"] for r in offered] != titles:
+            yield f"at {bead} {titles} were noticed, and {offered} are in the tracker"
+        for record in offered:
+            if record["status"] != "deferred" or record["id"] in history.beads:
+                yield f"{record['id']} was noticed, and nobody has opened it: {record}"
+
+
+def _of(record: Any, bead: str) -> bool:
+    return any(one["depends_on_id"] == bead for one in record["dependencies"])
+
+
 def _in_flight(state: Any) -> bool:
     """Begun, and still to land: no new bead is begun for which the target has no room."""
     waits = state["status"] == "held" and state["hold"] == "approval"
@@ -280,6 +303,7 @@ TRUTHS = (
     _work_at_stake_is_kept,
     _the_checkout_is_as_it_was_left,
     _everything_workable_was_done,
+    _what_was_noticed_is_offered_once,
     _leases_of_the_living_do_not_run_out,
     _nothing_goes_in_circles,
 )

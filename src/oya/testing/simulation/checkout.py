@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oya.beads import PATH
+from oya.beads.noticed import OYA
 from oya.testing.simulation.world import World
 
 _CLOSING = frozenset({"status", "closed_at", "close_reason", "updated_at"})
@@ -66,4 +67,5 @@ def _by_id(data: bytes | None) -> dict[str, Any]:
 def _words(data: bytes | None) -> Any:
     """The tracker's file without what a closing changes, for where git does not have it."""
     records = [json.loads(line) for line in (data or b"").splitlines()]
+    records = [record for record in records if record.get("created_by") != OYA]
     return [{k: v for k, v in record.items() if k not in _CLOSING} for record in records]

@@ -251,6 +251,12 @@ class SimulatedGit:
         files, conflicts = merge(self._files(before), self._files(ours), self._files(theirs))
         return Merged(self._objects.add_tree(files), conflicts)
 
+    async def help_merge(self, ours: str, theirs: str, merged: Merged, *, landed: str) -> Merged:
+        return merged  # merges here are by path: nothing is there that could help
+
+    async def remember(self, ours: str, theirs: str, resolved: str, by: str) -> None:
+        pass
+
     async def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, *, author: Identity | None = None
     ) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from oya.beads import PATH, dumps
+from oya.beads.noticed import Noticed, offer
 from oya.errors import TrackerError
 from oya.testing.simulation.git import GitDisk
 from oya.testing.simulation.life import Life
@@ -44,11 +45,13 @@ class SimulatedTracker:
             return known
         return Snapshot(decode(data, known.backlog if known else None), fingerprint)
 
-    async def close(self, bead_id: str, reason: str, at: datetime) -> None:
+    async def close(
+        self, bead_id: str, reason: str, at: datetime, found: Sequence[Noticed] = ()
+    ) -> None:
         """See `Tracker.close`."""
         await self._life.turn("tracker close", self._takes())
         before = decode(self._data())
-        after = before.close(bead_id, reason, at)
+        after = offer(before.close(bead_id, reason, at), bead_id, found, at)
         if after is not before:
             self._disk.working[PATH] = dumps(after).encode()
         await self._life.turn("tracker close done", self._life.moment(0.05) + self._takes())

@@ -46,7 +46,7 @@ def measures() -> Iterator[tuple[str, float, str, str, float]]:
         yield name, mine, "gate min/bead", "limit", limit * CI / 60
         yield name, mine, "gate min/bead", "ci at every step", every
         hours = statistics.mean(one for _, _, one in found)
-        yield f"{name}_hours", hours, "h", "that many ci runs at once", every * BEADS / 60 / 2
+        yield f"{name}_hours", hours, "h", "that, on 2 slots", every * BEADS / 60 / 2
 
 
 def minutes(prove: str, seed: int) -> tuple[float, float, float]:

@@ -230,6 +230,24 @@ def noting(tmp_path: Path, red: str) -> str:
     return f"echo {letters}. >> {tmp_path}/judged; {red}"
 
 
+async def test_a_tree_that_was_judged_before_landing_is_not_judged_again(
+    own_git: None, tmp_path: Path
+) -> None:
+    """The candidate is another commit, and closes the bead; what is judged is the same tree."""
+    async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
+        head = await world.reviewed("a", {"a": "x\n"})
+        await world.parts.gates.ci(head, base=world.line.base)
+        async with world.landing():
+            state = await world.until("a", "landed/complete")
+            assert await judged(world) == ["a."]
+            assert world.git("rev-parse", f"{state.commit}^{{tree}}") != world.git(
+                "rev-parse", f"{head}^{{tree}}"
+            )
+            await world.reviewed("b", {"b": "x\n"})
+            await world.until("b", "landed/complete")
+        assert await judged(world) == ["a.", "ab."], "another tree, another run"
+
+
 class TestABatch:
     async def test_with_prove_top_one_run_lands_all(self, own_git: None, tmp_path: Path) -> None:
         async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:

@@ -3,24 +3,26 @@
 On a repository of 20,000 files and 5,000 commits: a workspace is made, two commits of an agent
 are kept under the attempt's ref, its head is merged into the line, the tracker's file is changed
 with it, the line moves by compare-and-swap, the user's checkout follows, and the folder goes.
-Both wait for the disk at the same places (core.fsync = committed,reference), start from the same
-line, and take turns, each the first in every other round.
+Both wait for the disk at the same places
+(core.fsync = committed,reference), start from the same line and an idle disk, and take turns, each
+the first in every other round.
 
 Where temporary files lie, and in memory (/dev/shm) too. A bead is one checkout of 20,000 files:
-on a disk that is nearly all that is seen, and now and then ten times as slow as before; in memory
-it is half a second, beside which every process counts. There the same again is measured where
-10, 100 and 1,000 beads have landed.
+on a disk that is nearly all that is seen, and now and then ten times as slow as before, so that
+the seconds of the processor say more; in memory it is half a second, beside which every process
+counts. There the same again is measured where 10, 100 and 1,000 beads have landed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -91,13 +93,16 @@ def _measures(
     with _home(folder):
         root = _make(folder / "repo")
         mine, bare = asyncio.run(_paired(root, "n"))
-        yield f"git_seconds_per_bead{where}", mine, "s", "bare script", bare
-        first = mine / bare
+        yield f"git_seconds_per_bead{where}", mine.wall, "s", "bare script", bare.wall
+        yield f"git_cpu_per_bead{where}", mine.cpu, "CPU s", "bare script", bare.cpu
+        first = mine.wall / bare.wall
         for count in LANDED if grows else ():
             _landed_before(root, count)
             mine, bare = asyncio.run(_paired(root, f"m{count}-"))
-            yield f"git_seconds_per_bead{where}_after_{count}", mine, "s", "bare script", bare
-            yield f"git_ratio{where}_after_{count}", mine / bare, "ratio", "after none", first
+            ratio = mine.wall / bare.wall
+            name = f"git_seconds_per_bead{where}_after_{count}"
+            yield name, mine.wall, "s", "bare script", bare.wall
+            yield f"git_ratio{where}_after_{count}", ratio, "ratio", "after none", first
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,31 @@ class _Oya:
     line: Line
 
 
-async def _paired(root: Path, prefix: str) -> tuple[float, float]:
+@dataclass(frozen=True)
+class _Took:
+    """Seconds, with those of the processor by this process and all that it has run."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def now(cls) -> _Took:
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return cls(time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used))
+
+    @classmethod
+    def since(cls, began: _Took) -> _Took:
+        now = cls.now()
+        return cls(now.wall - began.wall, now.cpu - began.cpu)
+
+    @classmethod
+    def median(cls, took: Sequence[_Took]) -> _Took:
+        """Of each by itself."""
+        wall, cpu = zip(*((one.wall, one.cpu) for one in took), strict=True)
+        return cls(statistics.median(wall), statistics.median(cpu))
+
+
+async def _paired(root: Path, prefix: str) -> tuple[_Took, _Took]:
     repo = GitRepository(find_place(root))
     line = Line(repo, "main", partial(follow, repo, file=JsonlFile()))
     oya = _Oya(repo, GitWorkspaces(repo, repo.place), line)
@@ -118,19 +147,19 @@ async def _paired(root: Path, prefix: str) -> tuple[float, float]:
         mine.append(await _bead(oya, f"{prefix}{number}"))
         if not number % 2:
             bare.append(_bare(root, f"{prefix}{number}b"))
-    return statistics.median(mine[1:]), statistics.median(bare[1:])
+    return _Took.median(mine[1:]), _Took.median(bare[1:])
 
 
-async def _bead(oya: _Oya, bead: str) -> float:
-    """Seconds that a bead takes, from its workspace to the checkout that has followed."""
-    began = time.perf_counter()
+async def _bead(oya: _Oya, bead: str) -> _Took:
+    """What a bead takes, from its workspace to the last of it."""
+    os.sync()
+    began = _Took.now()
     repo, workspaces, line = oya.repo, oya.workspaces, oya.line
     await line.refresh()
     workspace = await workspaces.create(bead, 1, start=line.base)
     for number in (1, 2):
         _work(workspace.path, bead, number)
         head = await workspaces.commit(workspace, f"work {number}")
-    await workspaces.remove(workspace)
     commit = await _candidate(repo, line.base, head.commit, bead)
     await repo.set_ref(f"refs/oya/candidates/{bead}", commit)
     await line.refresh(now=True)
@@ -138,7 +167,8 @@ async def _bead(oya: _Oya, bead: str) -> float:
     assert await line.advance(commit)
     await repo.delete_ref(f"refs/oya/candidates/{bead}")
     assert (await line.follow()).moved
-    return time.perf_counter() - began
+    await workspaces.remove(workspace)
+    return _Took.since(began)
 
 
 async def _candidate(repo: GitRepository, base: str, head: str, bead: str) -> str:
@@ -158,12 +188,13 @@ def _work(folder: Path, bead: str, number: int) -> None:
         file.write(f"{number}\n")
 
 
-def _bare(root: Path, bead: str) -> float:
+def _bare(root: Path, bead: str) -> _Took:
     folder = root.parent / "bare-work"
     argv = ["sh", "-c", BARE, "bare", str(root), str(folder), bead]
-    began = time.perf_counter()
+    os.sync()
+    began = _Took.now()
     subprocess.run(argv, check=True, capture_output=True, env={**os.environ, **IDENTITY})
-    return time.perf_counter() - began
+    return _Took.since(began)
 
 
 def _make(root: Path) -> Path:

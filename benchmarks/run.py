@@ -3,7 +3,9 @@
 Every `*_bench.py` in this folder has `measures()`, which yields
 `(name, value, unit, baseline, the baseline's value)`; both figures come from the same run.
 One line a measure: `name value unit baseline ratio`, where ratio is value ÷ baseline.
-All of them go to `results/latest.json`, with the machine and the versions.
+`results/latest.json` has the newest figures of each benchmark, by its name, with the machine, how
+busy that was, and the versions; `python benchmarks/page.py` makes the table of
+docs/performance.md of it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -41,8 +44,8 @@ class Measure:
         return self.value / self.baseline_value
 
     def line(self) -> str:
-        baseline = f"{self.baseline}={_figure(self.baseline_value)}"
-        return f"{self.name} {_figure(self.value)} {self.unit} {baseline} {self.ratio:.3g}"
+        baseline = f"{self.baseline}={figure(self.baseline_value)}"
+        return f"{self.name} {figure(self.value)} {self.unit} {baseline} {self.ratio:.3g}"
 
 
 def main(names: list[str]) -> int:
@@ -52,12 +55,12 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are {', '.join(sorted(known))}")
         return 2
-    measures = []
     for name in names or sorted(known):
+        about, measures = _about(), []
         for measure in _measures(known[name]):
             print(measure.line(), flush=True)
             measures.append(measure)
-    _write(measures)
+        _write(name, about, measures)
     return 0
 
 
@@ -66,15 +69,29 @@ def _measures(module: str) -> Iterator[Measure]:
         yield Measure(*row)
 
 
-def _write(measures: list[Measure]) -> None:
+def latest() -> dict[str, Any]:
+    """The newest figures of each benchmark that was ever run here."""
+    try:
+        found: dict[str, Any] = json.loads(RESULTS.read_text())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _write(name: str, about: dict[str, Any], measures: list[Measure]) -> None:
+    figures = [asdict(measure) | {"ratio": measure.ratio} for measure in measures]
     RESULTS.parent.mkdir(exist_ok=True)
-    result = {
+    RESULTS.write_text(json.dumps(latest() | {name: {**about, "measures": figures}}, indent=2))
+
+
+def _about() -> dict[str, Any]:
+    """When and where; `load` is what the machine had to do before, in runnable processes."""
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": round(os.getloadavg()[0], 1),
         "machine": _machine(),
         "versions": _versions(),
-        "measures": [asdict(measure) | {"ratio": measure.ratio} for measure in measures],
     }
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def _machine() -> dict[str, object]:
@@ -91,7 +108,8 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | dict(sorted(installed.items()))
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """A number for people."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

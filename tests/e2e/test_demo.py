@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -150,6 +151,17 @@ def test_events_and_beads_as_json(demo: Demo) -> None:
     assert landed == {bead: commit for commit, bead in demo.commits()}
     held = [row for row in rows if row["status"] == "held"]
     assert [(row["id"], row["hold"]) for row in held] == [("larder-13", "already_done")]
+
+
+def test_no_gate_is_run_where_its_evidence_is_known(demo: Demo) -> None:
+    """But for what is prescribed: here that the tests of an implementation run twice."""
+    events = [json.loads(line) for line in demo.ask("events", "--format", "json").out.splitlines()]
+    ran = [event["data"] for event in events if event["event"] == "gate_ran"]
+    made = Counter(one["key"] for one in ran if "again" not in one)
+    assert [key for key, runs in made.items() if runs > 1] == []
+    again = Counter(one["key"] for one in ran if "again" in one)
+    assert set(again.values()) == {1}
+    assert len(again) >= 25
 
 
 def test_the_status_after_the_end(demo: Demo) -> None:

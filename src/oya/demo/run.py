@@ -45,8 +45,12 @@ ci = ["PYTHONPATH=src {python} -m larder show recipes/onion-soup.txt"]
 command = "{python} -m pytest -q -p no:cacheprovider {{tests}} --junitxml={{report}}"
 report = "junit"
 
+# Less than the default, but enough to see it happen: most of the demo's time is gates.
+[contract]
+repeat = 2
+
 [review]
-variants = 1  # enough to see it happen; most of the demo's time is gates
+variants = 1
 
 [execution]
 stall_timeout = "2s"

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -105,7 +106,8 @@ class Gates:
         """
         tree = await self._trees.judged_tree(commit)
         job = await self._based(commit, self._tests_job(ids))
-        return [await self._run(commit, tree, job, keep=False) for _ in range(times)]
+        run = partial(self._run, commit, tree, job, keep=False, again=True)
+        return [await run() for _ in range(times)]
 
     async def command(
         self, commit: str, line: str, *, timeout: float, ids: Sequence[str] | None = None
@@ -161,7 +163,7 @@ class Gates:
             return _nothing_run(self._key(tree, job), tree, job)
         job = await self._based(commit, job)
         if fresh:
-            return await self._run(commit, tree, job, urgent=urgent)
+            return await self._run(commit, tree, job, again=True, urgent=urgent)
         key = self._key(tree, job)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
@@ -176,11 +178,19 @@ class Gates:
         return found if found is not None and found.complete else None
 
     async def _run(
-        self, commit: str, tree: str, job: Job, *, keep: bool = True, urgent: bool = False
+        self,
+        commit: str,
+        tree: str,
+        job: Job,
+        *,
+        keep: bool = True,
+        again: bool = False,
+        urgent: bool = False,
     ) -> Evidence:
         key = self._key(tree, job)
         point("gate.starting")
         evidence = await self._runner.run(commit, tree, job, key, urgent=urgent)
+        evidence = replace(evidence, again=again)
         point("gate.ran")
         self.runs += 1
         await self._book.record(evidence, to_row(evidence) if keep else None)

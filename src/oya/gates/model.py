@@ -145,6 +145,7 @@ class Evidence:
     `seconds` and `cpu_seconds` are those of all the gate's commands. `tail` is the relevant
     part of the output, at most `TAIL_LIMIT` characters. `report` is None where the gate
     gives none, or where it could not be read (then `ok` is False and `tail` says why).
+    `reused`: it was found, not made; `again`: it was to be made, whatever could be found.
     """
 
     key: str
@@ -160,6 +161,7 @@ class Evidence:
     tail: str
     timed_out: bool = False
     reused: bool = False
+    again: bool = False
 
     @property
     def empty(self) -> bool:

@@ -105,9 +105,10 @@ async def _move(
     here = [tree for tree in trees if tree.branch == branch]
     changed = []
     for tree in here:
-        if why := await in_the_way(repo, tree, file.path if file else None):
+        why, modified = await _look(repo, tree, file.path if file else None)
+        if why:
             return why
-        if file and file.path in await repo.changes(tree.path):
+        if modified:
             changed.append(tree.path)
     if not here:
         moved = await repo.cas_ref(f"refs/heads/{branch}", line, tip)
@@ -134,23 +135,22 @@ async def _versions(
     return await both(repo.read_file(tip, path), repo.read_file(line, path))
 
 
-async def in_the_way(repo: GitRepository, tree: Worktree, may_differ: str | None = None) -> str:
-    """What keeps oya from moving this worktree, for a person; empty if nothing does.
-
-    `may_differ` is a file that may have been modified, though not staged or removed.
+async def _look(repo: GitRepository, tree: Worktree, may_differ: str | None) -> tuple[str, bool]:
+    """What keeps oya from moving this worktree, for a person, empty if nothing does; and whether
+    `may_differ` is modified, a file that may be, though not staged or removed.
     """
     if tree.locked and not tree.path.is_dir():
-        return f"{tree.path} is locked and not there"
+        return f"{tree.path} is locked and not there", False
     if operation := busy(tree.git_dir):
-        return f"{tree.path} is in the middle of {operation}"
+        return f"{tree.path} is in the middle of {operation}", False
     if (tree.git_dir / "index.lock").exists():
-        return f"git is at work in {tree.path} (index.lock)"
-    changes = await repo.changes(tree.path)
+        return f"git is at work in {tree.path} (index.lock)", False
+    changes = await repo.changes(tree.path)  # a look at every file: once
     dirty = [path for path, how in changes.items() if (path, how) != (may_differ, " M")]
     if not dirty:
-        return ""
+        return "", bool(changes)
     more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
-    return f"{tree.path} has changes in {', '.join(dirty[:_NAMED])}{more}"
+    return f"{tree.path} has changes in {', '.join(dirty[:_NAMED])}{more}", False
 
 
 def busy(git_dir: Path) -> str:

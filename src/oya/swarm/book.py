@@ -54,6 +54,7 @@ def run_to_json(evidence: Evidence) -> dict[str, Any]:
     red = evidence.report.red[:RED_LISTED] if evidence.report else ()
     more: dict[str, Any] = {"red": list(red)} if red else {}
     more |= {"empty": True} if evidence.empty else {}
+    more |= {"again": True} if evidence.again else {}
     return {**ran, "seconds": round(evidence.seconds, 3), **more}
 
 

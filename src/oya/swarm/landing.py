@@ -48,7 +48,8 @@ LATER_FIRST = 2.0
 LATER_LIMIT = 300.0
 """Seconds for which a bead is passed over after something kept it from being proven."""
 SLOW = 300.0
-"""Seconds that `ci` takes by its median, from which on only the top of a batch is proven."""
+"""Seconds that `ci` takes by its median, from which on only the top of a batch is proven, and a
+slot is left to the gates of the agents: else all of them wait for as long."""
 PUSH_LIMIT = 60.0
 """Seconds between two pushes to a remote that took the last one not, at most."""
 RED_AGAIN = 900.0
@@ -96,6 +97,7 @@ class LandingQueue:
         self._open: tuple[str, dict[str, Any]] | None = None
         self._refusals = 0
         self._push_at = 0.0
+        self._at_once = parts.gates.slots
         self._red: tuple[str, float] | None = None
         self._later: dict[str, tuple[int, float]] = {}
 
@@ -146,7 +148,7 @@ class LandingQueue:
 
     async def _stack_more(self) -> None:
         """As many batches as are worth proving, of the beads that are ready."""
-        prove_ = self._parts.settings.landing.prove or await self._usual()
+        prove_ = await self._way()
         while room := self._room(prove_):
             batch: list[Member] = []
             ready = tuple(islice(self._ready(), room))
@@ -167,10 +169,14 @@ class LandingQueue:
                 point("landing.started")
                 self._stack.put(batch)
 
-    async def _usual(self) -> queue.Prove:
-        """Every commit is proven, unless that takes too long."""
+    async def _way(self) -> queue.Prove:
+        """Every commit is proven, unless that takes too long; and how many may be at once."""
         seconds = await self._parts.gate_median("ci")
-        return "top" if seconds is not None and seconds > SLOW else "all"
+        slow = seconds is not None and seconds > SLOW
+        prove_ = self._parts.settings.landing.prove or ("top" if slow else "all")
+        left = int(slow and prove_ == "top")
+        self._at_once = max(self._parts.gates.slots - left, 1)
+        return prove_
 
     def _room(self, prove_: queue.Prove) -> int:
         if self._line.rewritten or self._on_red_base() or self._open or self._waits_for_remote():
@@ -180,8 +186,8 @@ class LandingQueue:
         if any(suspect.bead in self._flaky for suspect in self._suspects):
             return 0  # it was passed by once, and has its turn now
         settings = self._parts.settings.landing
-        stack, at_once = self._stack, self._parts.gates.slots
-        room = queue.room(len(stack), len(stack.ends), at_once, settings.batch, prove_, self._odds)
+        stack, most = self._stack, settings.batch
+        room = queue.room(len(stack), len(stack.ends), self._at_once, most, prove_, self._odds)
         return max(min(room, self._left - len(stack)), 0)
 
     def _ready(self) -> Iterator[str]:
@@ -315,10 +321,12 @@ class LandingQueue:
         await end(useless)
         for member in useless:
             member.run = None
-        busy = sum(m.run is not None for m in (*members, *self._suspects))
+        again = sum(m.run is not None for m in self._suspects)
+        busy = sum(m.run is not None for m in members)
+        most = min(self._at_once, self._parts.gates.slots - again)
         for place in places:
             member = members[place - 1]
-            if member.run is None and busy < self._parts.gates.slots:
+            if member.run is None and busy < most:
                 proving = self._proven(members[0].candidate.base, member, stack.upto(place))
                 member.run = asyncio.ensure_future(proving)
                 busy += 1

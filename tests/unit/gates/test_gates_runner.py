@@ -197,6 +197,7 @@ async def test_a_fresh_run_is_a_real_one_and_becomes_the_evidence(world: World) 
     assert (await gates.ci("a", fresh=True)).ok
     found = await gates.ci("a")
     assert (found.ok, found.reused, gates.runs) == (True, True, 2)
+    assert [run.again for run in world.heard] == [False, True]
 
 
 async def test_two_who_want_the_same_run_it_once(world: World) -> None:
@@ -339,6 +340,7 @@ async def test_repeats_find_a_flake_and_leave_no_evidence(world: World) -> None:
     runs = await gates.repeats(world.commit("a", {"tests/test_f.py": flaky}), ids, 2)
     assert unstable([run.report for run in runs], ids) == ("tests/test_f.py::test_flaky",)
     assert (gates.runs, world.rows, len(world.heard)) == (2, {}, 2)
+    assert all(run.again for run in world.heard)
 
 
 async def test_a_command_is_run_in_a_slot_and_leaves_no_file(world: World) -> None:

@@ -165,3 +165,19 @@ async def test_of_a_worktree_that_is_gone_nothing_is_kept(
     git(folder, "worktree", "remove", "--force", str(linked))
     assert (await follow(opened(folder), "main", line, file=FILE)).moved
     assert refs(folder) == ""
+
+
+async def test_a_worktree_is_looked_through_once(
+    repo: GitRepository, folder: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git looks at each of its files for that."""
+    looked: list[Path] = []
+    real = repo.changes
+
+    async def changes(worktree: Path) -> dict[str, str]:
+        looked.append(worktree)
+        return await real(worktree)
+
+    monkeypatch.setattr(repo, "changes", changes)
+    assert (await follow(repo, "main", line, file=FILE)).moved
+    assert looked == [folder]

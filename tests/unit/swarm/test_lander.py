@@ -278,6 +278,24 @@ def noting(tmp_path: Path, red: str) -> str:
     return f"echo {letters}. >> {tmp_path}/judged; {red}"
 
 
+async def test_a_tree_that_was_judged_before_landing_is_not_judged_again(
+    own_git: None, tmp_path: Path
+) -> None:
+    """The candidate is another commit, and closes the bead; what is judged is the same tree."""
+    async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
+        head = await world.reviewed("a", {"a": "x\n"})
+        await world.parts.gates.ci(head, base=world.line.base)
+        async with world.landing():
+            state = await world.until("a", "landed/complete")
+            assert await judged(world) == ["a."]
+            assert world.git("rev-parse", f"{state.commit}^{{tree}}") != world.git(
+                "rev-parse", f"{head}^{{tree}}"
+            )
+            await world.reviewed("b", {"b": "x\n"})
+            await world.until("b", "landed/complete")
+        assert await judged(world) == ["a.", "ab."], "another tree, another run"
+
+
 class TestABatch:
     async def test_with_prove_top_one_run_lands_all(self, own_git: None, tmp_path: Path) -> None:
         async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
@@ -306,6 +324,33 @@ class TestABatch:
             assert state.base == world.state("b").commit, "it is reworked on what has landed"
             # Halved twice; the same was seen on two trees, so nothing is run once more.
             assert sorted(await judged(world)) == sorted(["abcd.", "ab.", "abc.", "abdef."])
+
+    @pytest.mark.parametrize(
+        ("seconds", "prove", "where"),
+        [
+            (299.0, "top", "landing/in_progress"),
+            (301.0, "top", "landing/pending"),
+            (301.0, "all", "landing/in_progress"),
+        ],
+    )
+    async def test_the_top_of_a_batch_leaves_a_slot_to_others_where_ci_is_slow(
+        self, own_git: None, tmp_path: Path, seconds: float, prove: str, where: str
+    ) -> None:
+        begun, go = tmp_path / "begun", tmp_path / "go"
+        ci = f"touch {begun}; until test -e {go}; do sleep 0.02; done"
+        more = f'slots = 2\n[landing]\nprove = "{prove}"\nbatch = {1 if prove == "top" else 8}'
+        async with World.at(tmp_path, more=more, ci=ci) as world:
+            world.parts.meter.know("ci", [seconds])
+            for bead in "ab":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                await world.wait(begun.exists)
+                assert (world.state("a").where, world.state("b").where) == (
+                    "landing/in_progress",
+                    where,
+                )
+                go.touch()
+                await world.until("b", "landed/complete")
 
     async def test_with_prove_all_every_commit_is_judged(
         self, own_git: None, tmp_path: Path

@@ -287,6 +287,8 @@ class Work:
         if bead.kind == "clash":
             told = f"both have {_clash(bead)}" in self.text
             lines.append(f"calm-{bead.id}" if told else _clash(bead))
+        if bead.kind == "sour" and f"src/{bead.id}.x is red" not in self.text:
+            lines.append("red")
         changes[f"src/{bead.id}.x"] = "".join(f"{line}\n" for line in lines).encode()
         if bead.kind == "shared":
             there = changes.get("src/list.x", self.folder.get("src/list.x")) or b""

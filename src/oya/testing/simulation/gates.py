@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from oya.errors import GitError
 from oya.gates.checks import Ran
@@ -43,7 +44,8 @@ class SimulatedRunner:
 
     `luck` is the chance of a run: below a test's steadiness it passes. `trouble` says what
     becomes of a run: "" nothing, "flip" (green is told as red, once), "killed" (cut short).
-    `ci` takes that many times as long as the other gates.
+    `ci` takes that many times as long as the other gates; a gate in `takes` takes just those
+    seconds, and says so.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SimulatedRunner:
         running: set[str] | None = None,
         timeout: float = 1800.0,
         ci: float = 1.0,
+        takes: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._life = life
         self._files = files
@@ -67,13 +70,15 @@ class SimulatedRunner:
         self._running = set() if running is None else running
         self._timeout = timeout
         self._ci = ci
+        self._takes = takes
         self._runs = 0
 
     async def run(self, commit: str, tree: str, job: Job, key: str, *, urgent: bool) -> Evidence:
         """See `Runner.run`."""
         ended = self._judged(job, self._files_of(commit))
         slowest = SLOWEST * (self._ci if job.gate == "ci" else 1.0)
-        await self._takes_time("gate", self._timeout if ended.timed_out else None, urgent, slowest)
+        exact = self._timeout if ended.timed_out else self._takes.get(job.gate)
+        await self._takes_time("gate", exact, urgent, slowest)
         ended = _troubled(ended, self._trouble())
         ran = ended.report.ran if ended.report else not job.report
         evidence = Evidence(
@@ -82,7 +87,7 @@ class SimulatedRunner:
             tree=tree,
             command=fill(ended.line, job.ids, Path("report.xml")),
             exit=ended.exit,
-            seconds=1.0,
+            seconds=self._takes.get(job.gate, 1.0),
             cpu_seconds=1.0,
             ok=ended.exit == 0 and ran,
             report=ended.report,
@@ -109,7 +114,7 @@ class SimulatedRunner:
             raise GitError(f"there is no commit {commit}") from None
 
     async def _takes_time(
-        self, what: str, timeout: float | None, urgent: bool, slowest: float = SLOWEST
+        self, what: str, exact: float | None, urgent: bool, slowest: float = SLOWEST
     ) -> None:
         await self._life.turn()
         async with self._slots.held(urgent):
@@ -117,7 +122,7 @@ class SimulatedRunner:
             name = f"{what} {self._runs}"
             self._running.add(name)
             try:
-                seconds = self._life.some(slowest) if timeout is None else timeout
+                seconds = self._life.some(slowest) if exact is None else exact
                 await self._life.turn(what, seconds)
             finally:
                 self._running.discard(name)

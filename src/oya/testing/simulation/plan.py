@@ -27,6 +27,7 @@ KINDS = (
     + ("check",) * 2
     + ("flaky", "done", "stubborn")
 )
+"""What is drawn. `sour`, red in `ci` alone until its agent is told, only where a plan has it."""
 
 STEPS = (
     "commit", "commit written", "commit done", "git cas line", "git cas line done",
@@ -121,6 +122,7 @@ class BeadPlan:
 class Plan:
     """`tracked`: git has the tracker's file. `harsh`: how often agents do badly, 0 to 1.
     `ci`: how much longer than the other gates it takes; beads wait before the lander then.
+    `takes`: seconds of gates that always take the same time.
     `variants`: changed trees that oya tries before a review."""
 
     seed: int
@@ -136,6 +138,7 @@ class Plan:
     batch: int = 8
     prove: str = ""
     ci: float = 1.0
+    takes: tuple[tuple[str, float], ...] = ()
     variants: int = 4
 
     def bead(self, bead: str) -> BeadPlan:

@@ -237,6 +237,7 @@ def parts_of(
         objects.files,
         slots=world.plan.slots,
         ci=world.plan.ci,
+        takes=dict(world.plan.takes),
         luck=world.luck,
         trouble=world.gate_trouble,
         running=world.running,

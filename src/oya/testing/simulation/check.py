@@ -12,7 +12,7 @@ from typing import Any
 from oya.beads import PATH
 from oya.clock import stamp
 from oya.lifecycle.model import BeadState, state_to_json
-from oya.swarm.candidate import landings_of
+from oya.swarm.candidate import beads_of, candidate_ref
 from oya.testing.simulation import suite
 from oya.testing.simulation.agents import WIDE
 from oya.testing.simulation.checkout import lost
@@ -75,7 +75,8 @@ def history_of(ran: Ran) -> History:
         judged={id: _judged(world, id) for row in events for id in named_trees(row)},
         attempts=_attempts(world),
         held=held.__contains__,
-        intents=[one["bead"] for row in world.rows("intents") for one in landings_of(row)],
+        intents=beads_of(world.rows("intents")),
+        pushed=_pushed(world),
         unclosed=[
             key.removeprefix("unclosed:")
             for key in sorted(world.disk.volatile["checkpoints"])
@@ -135,11 +136,16 @@ def _attempts(world: World) -> dict[tuple[str, int], str]:
     return found
 
 
+def _pushed(world: World) -> list[str]:
+    return beads_of(row for row in world.rows("intents") if row.get("remote"))
+
+
 def _leftovers(world: World) -> Iterator[str]:
     if world.git_was_out:
         return
+    held = {candidate_ref(bead) for bead in _pushed(world)}
     for name in sorted(world.git.refs):
-        if name.startswith(("refs/oya/base/", "refs/oya/candidates/")):
+        if name.startswith(("refs/oya/base/", "refs/oya/candidates/")) and name not in held:
             yield name
     yield from (str(path) for path in sorted(world.folders.folders))
     yield from sorted(world.folders.records)

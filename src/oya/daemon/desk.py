@@ -106,6 +106,7 @@ class StoreDesk:
             "events": [record.to_json() for record in records],
             "story": story.why(records),
             "next": report.next_step(row),
+            "waits": self._waits(state),
         }
 
     async def events(

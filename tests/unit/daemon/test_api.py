@@ -168,6 +168,7 @@ async def test_beads_by_any_id_and_their_story(place: Place) -> None:
         told = await w.ask(lambda c: c.get("beads", "a", "why"))
         assert [event["event"] for event in told["events"]] == ["added"]
         assert told["story"][0].endswith("It came from the tracker: title of a.")
+        assert told["waits"] is None
 
 
 async def test_verify_looks_at_a_running_swarm_through_the_daemon(place: Place) -> None:

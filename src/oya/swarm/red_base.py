@@ -67,12 +67,22 @@ class _Search:
         red, leap = 0, 1
         while red + 1 < len(self._line):
             place = min(red + leap, len(self._line) - 1)
+            known = await self._known_green(red + 1, place)
+            if known is not None:  # what is beyond may be red for reasons of its own
+                return await self._halve(red, known)
             green = await self._is_green(place)
             if green is None:
                 return None
             if green:
                 return await self._halve(red, place)
             red, leap = place, leap * 2
+        return None
+
+    async def _known_green(self, start: int, end: int) -> int | None:
+        """The first place from `start` up to `end` that is known to be green."""
+        for place in range(start, end + 1):
+            if await self._parts.gates.known(self._line[place]):
+                return place
         return None
 
     async def _halve(self, red: int, green: int) -> int | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from swarm_kit import World
+from swarm_kit import PATH, World, issue, jsonl
 
 from oya.lifecycle.model import Hold
+from oya.swarm.merging import merge_commits
+from oya.testing.loop import VirtualLoop
+from oya.testing.simulation.git import GitDisk, SimulatedGit
 from repository_kit import write
+from user_kit import Prompt, SimulatedUser, ticking
 
 MINE = "the user's words\n"
 
@@ -134,3 +138,23 @@ class TestReverts:
             message = f"Not like this\n\nThis reverts commit {state.commit[:12]}."  # type: ignore[index]
             await merged(kept, kept.commit({}, message))
             await kept.until("a", "landed/held")
+
+
+def test_the_trackers_file_is_merged_on_virtual_time_too() -> None:
+    """Where there are no threads."""
+    user = SimulatedUser(GitDisk())
+    base = user.commit({PATH: jsonl(issue("a"), issue("b"))})
+    repo = SimulatedGit(user.disk, Prompt(), ticking())
+    rows = (issue("a", title="Else"), issue("b")), (issue("a"), issue("b", status="closed"))
+
+    async def merged() -> bytes | None:
+        ends = []
+        for made in rows:
+            tree = await repo.write_tree(base, {PATH: jsonl(*made).encode()})
+            ends.append(await repo.commit_tree(tree, (base,), "edited"))
+        found = await merge_commits(repo, ends[0], ends[1], PATH)
+        assert found.conflicts == ()
+        return await repo.read_file(found.tree, PATH)
+
+    data = VirtualLoop(1).run_until_complete(merged())
+    assert data == jsonl(issue("a", title="Else"), issue("b", status="closed")).encode()

@@ -210,6 +210,28 @@ def _work_of(files: Any, bead: str) -> bytes:
     return file.data if file else b""
 
 
+def _the_remote_has_what_landed_and_nothing_else_of_ours(
+    ran: Ran, history: History
+) -> Iterator[str]:
+    """Each landing is there, nothing that others pushed is gone, and nothing arrived unrecorded."""
+    world = ran.world
+    if not world.plan.remote or any(fault.kind == "rewrite" for fault in world.plan.faults):
+        return
+    objects, there = world.git.objects, world.upstream
+    for commit in world.others:
+        if not objects.is_ancestor(commit, there):
+            yield f"{commit[:9]} of somebody else is not at the remote any more"
+    recorded = {row["data"]["commit"] for row in history.events if row["event"] == "landed"}
+    for commit in sorted(recorded):
+        if not objects.is_ancestor(commit, there):
+            yield f"{commit[:9]} has landed, and is not at the remote"
+    for commit in objects.ancestors(there):
+        lines = objects.commits[commit].message.splitlines()
+        bead = next((one.removeprefix("Bead: ") for one in lines if one.startswith("Bead: ")), "")
+        if bead and commit not in recorded and bead not in history.intents:
+            yield f"{commit[:9]} ({bead}) is at the remote, and no event says so"
+
+
 def _work_at_stake_is_kept(ran: Ran, _: History) -> Iterator[str]:
     """What lay in a workspace when a daemon died is under that attempt's ref."""
     world, attempts = ran.world, _attempts(ran.world)
@@ -283,6 +305,7 @@ TRUTHS = (
     _what_was_acknowledged_is_there,
     _landed_trees_are_green,
     _weak_work_was_approved,
+    _the_remote_has_what_landed_and_nothing_else_of_ours,
     _work_at_stake_is_kept,
     _the_checkout_is_as_it_was_left,
     _everything_workable_was_done,

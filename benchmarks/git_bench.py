@@ -173,7 +173,7 @@ async def _bead(oya: _Oya, bead: str) -> _Took:
 
 async def _candidate(repo: GitRepository, base: str, head: str, bead: str) -> str:
     """As `swarm.candidate` makes it: merged, looked through, and with the bead closed."""
-    merged = await merge_commits(repo, base, head, PATH)
+    merged = await merge_commits(repo, base, head, PATH, landed=base)
     await repo.diff(base, merged.tree)
     tracker = await repo.read_file(base, PATH) or b""
     tree = await repo.write_tree(merged.tree, {PATH: tracker + b'{"id": "%s"}\n' % bead.encode()})

@@ -223,10 +223,12 @@ class GitElsewhere:
     def tip(self, branch: str = "main") -> str | None:
         return git(self.folder, "rev-parse", "-q", "--verify", branch, check=False) or None
 
-    def commit(self, files: Mapping[str, str], *, amend: bool = False) -> str:
+    def commit(
+        self, files: Mapping[str, str], *, amend: bool = False, message: str = "by somebody else"
+    ) -> str:
         git(self._clone, "fetch", "-q")
         git(self._clone, "reset", "-q", "--hard", "origin/main~1" if amend else "origin/main")
-        made = commit(self._clone, dict(files), "by somebody else")
+        made = commit(self._clone, dict(files), message)
         git(self._clone, "push", "-q", "--force", "origin", "main")
         return made
 

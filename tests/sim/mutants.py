@@ -27,6 +27,7 @@ from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.lifecycle.queue import Decision
 from oya.lifecycle.swarm import SwarmState
+from oya.repository.port import PushEnd
 from oya.store.beads import BeadStore
 from oya.store.engine import Delete, Put
 from oya.store.swarms import known_swarm
@@ -42,7 +43,7 @@ from oya.swarm.agents import test_writer as writer_module
 from oya.swarm.board import Board
 from oya.swarm.claims import Claims
 from oya.swarm.landing import LandingQueue
-from oya.swarm.line import Whereabouts
+from oya.swarm.line import Line, Whereabouts
 from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.proof import Proof
 from oya.swarm.stack import Stack
@@ -534,3 +535,30 @@ def a_closing_that_failed_is_forgotten() -> list[Any]:
         return True
 
     return [patch(Tracking, "_close", close)]
+
+
+# Remotes -------------------------------------------------------------------------------------
+
+
+@mutant(seed=79, promise="each_bead_lands_once")
+def a_push_that_may_still_arrive_is_given_up() -> list[Any]:
+    real = resume.whereabouts
+
+    async def whereabouts(repo: Any, intent: Any) -> Whereabouts:
+        found = await real(repo, intent)
+        return Whereabouts.LOST if found is Whereabouts.OPEN else found
+
+    return [patch(resume, "whereabouts", whereabouts)]
+
+
+@mutant(seed=36)
+def the_remote_is_not_read_back() -> list[Any]:
+    async def push(self: Line, candidate: str) -> bool:
+        pushed = await self._repo.push(self.remote, candidate, self.branch, self._upstream)
+        if pushed.end is not PushEnd.OK:
+            self._refused = pushed.reason
+            return False
+        await self._arrived(candidate, candidate)
+        return True
+
+    return [patch(Line, "_push", push)]

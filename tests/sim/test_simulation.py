@@ -22,7 +22,7 @@ from oya.testing.engine import Disk
 from oya.testing.simulation import run as simulation
 from oya.testing.simulation.check import breaches
 from oya.testing.simulation.many import Found, some
-from oya.testing.simulation.plan import STORING, BeadPlan, Fault, Plan, draw
+from oya.testing.simulation.plan import LOSES, STORING, BeadPlan, Fault, Plan, draw
 from oya.testing.simulation.run import run
 from oya.testing.simulation.world import BEGAN
 
@@ -114,6 +114,25 @@ def test_a_limit_that_tells_its_end_is_waited_out_and_costs_no_attempt(
     assert tries, "it is used again"
     assert (min(tries) >= over) is told
     assert (parked["data"]["until"] >= over) is told
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("loses", LOSES)
+def test_pushes_of_which_nobody_knows_land_once_each(seed: int, loses: str) -> None:
+    beads = tuple(BeadPlan(f"b-{n:02}", "plain") for n in range(1, 6))
+    faults = (
+        Fault(0, 0.5, "unsure", {"seconds": 40.0, "loses": loses}),
+        Fault(1, 20.0, "foreign", {"path": "src/foreign.x"}),
+        Fault(2, 25.0, "crash", {"steps": 5, "down": 1.0}),
+        Fault(3, 50.0, "foreign", {"path": "src/foreign.x"}),
+    )
+    ran = run(Plan(seed, beads, faults, target=5, harsh=0.0, remote=True))
+    assert breaches(ran) == []
+    assert ran.world.rows("swarm_state")[-1]["landed_beads"] == 5
+    events = [json.loads(row) for row in ran.events.splitlines()]
+    first = next(row["at"] for row in events if row["event"] == "landed")
+    over = stamp(BEGAN + timedelta(seconds=40.5))
+    assert (first < over) is (loses == "answer"), "landed when the remote says so"
 
 
 def some_counts(ran: object) -> object:

@@ -20,7 +20,7 @@ from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.store.store import Store
 from oya.swarm import report, story
-from oya.swarm.candidate import landings_of
+from oya.swarm.candidate import beads_of
 from oya.swarm.tally import Tally
 from oya.verify.slim import STATE_FIELDS, SWARM_FIELDS
 
@@ -121,7 +121,7 @@ class StoreDesk:
 
         Beads as rows whose columns are `fields`.
         """
-        intended = [landings_of(intent) for _, intent in await self.store.intents.all()]
+        intents = [intent for _, intent in await self.store.intents.all()]
         rows = await self.store.checkpoints.all()
         unclosed = [key.removeprefix(UNCLOSED) for key, _ in rows if key.startswith(UNCLOSED)]
         pruned = await self.store.retention.pruned()
@@ -132,7 +132,8 @@ class StoreDesk:
             "fields": ["id", *STATE_FIELDS],
             "beads": [[s.id, *(getattr(s, name) for name in STATE_FIELDS)] for s in beads],
             "swarms": {s.id: {name: getattr(s, name) for name in SWARM_FIELDS} for s in swarms},
-            "intents": [one["bead"] for landing in intended for one in landing],
+            "intents": beads_of(intents),
+            "pushed": beads_of(intent for intent in intents if intent.get("remote")),
             "unclosed": unclosed,
             "pruned": pruned,
         }

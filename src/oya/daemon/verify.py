@@ -20,6 +20,7 @@ from oya.daemon.verify_git import Line, Reading
 from oya.repository.encode import encode
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
+from oya.swarm.candidate import candidate_ref
 from oya.verify import Commit, Dependency, History
 from oya.verify.history import Row
 from oya.verify.landings import named_trees
@@ -53,6 +54,7 @@ class Stored:
     beads: dict[str, Row]
     swarms: dict[str, Row]
     intents: list[str]
+    pushed: list[str]
     unclosed: list[str]
     pruned: Row | None
 
@@ -69,8 +71,8 @@ class Stored:
         beads: dict[str, Row] = {
             row[0]: dict(zip(found["fields"], row, strict=True)) for row in found["beads"]
         }
-        rest = (found[name] for name in ("swarms", "intents", "unclosed", "pruned"))
-        return cls(events, beads, *rest)
+        names = ("swarms", "intents", "pushed", "unclosed", "pruned")
+        return cls(events, beads, *(found[name] for name in names))
 
     @property
     def landed(self) -> list[str]:
@@ -108,8 +110,9 @@ async def read_history(place: Place, source: Source, *, running: bool) -> Histor
         attempts=_kept(place, names) | await _attempts(reading, names),
         held=lambda commit: commit not in lost,
         intents=stored.intents,
+        pushed=stored.pushed,
         unclosed=stored.unclosed,
-        leftovers=() if running else [*await reading.leftovers(), *_left(place)],
+        leftovers=() if running else [*await _refs_left(reading, stored), *_left(place)],
         tracker=tracker,
         depends=_depends(tracker or {}, stored),
         pruned=stored.pruned,
@@ -166,6 +169,12 @@ def _kept(place: Place, names: Mapping[str, str]) -> dict[tuple[str, int], str]:
         if match := _KEPT.fullmatch(path.name):
             found[names.get(match[1], match[1]), int(match[2])] = str(path)
     return found
+
+
+async def _refs_left(reading: Reading, stored: Stored) -> list[str]:
+    """Refs that only somebody at work needs; what may still arrive at a remote is held by one."""
+    held = {candidate_ref(bead) for bead in stored.pushed}
+    return [name for name in await reading.leftovers() if name not in held]
 
 
 def _left(place: Place) -> Iterator[str]:

@@ -167,20 +167,21 @@ class Parts:
         self.meter.add("gates", ran.seconds, ran.cpu_seconds)
         return ran
 
-    async def base_red(self, commit: str, *, fresh: bool = False) -> list[str]:
+    async def base_red(self, commit: str, *, fresh: bool = False, ci: bool = True) -> list[str]:
         """Names of the tests that fail on `commit`, twice; empty where it is green.
 
-        `fresh`: by real runs, whatever is known of that tree.
+        `fresh`: by real runs, whatever is known of that tree. `ci`: whether that gate is asked.
         """
-        red = await self._reds(commit, fresh=fresh)
-        return await self._reds(commit, fresh=True) if red else []
+        red = await self._reds(commit, fresh=fresh, ci=ci)
+        return await self._reds(commit, fresh=True, ci=ci) if red else []
 
-    async def _reds(self, commit: str, *, fresh: bool) -> list[str]:
-        ran = (
+    async def _reds(self, commit: str, *, fresh: bool, ci: bool) -> list[str]:
+        ran = [
             await self.gates.tests(commit, fresh=fresh),
             await self.gates.quick(commit, fresh=fresh),
-            await self.gates.ci(commit, fresh=fresh),
-        )
+        ]
+        if ci:
+            ran.append(await self.gates.ci(commit, fresh=fresh))
         empty = any(evidence.empty for evidence in ran)
         may_be = not empty or not await self.behaviour_landed()
         return reds(ran, no_worse=self.settings.no_worse, may_be_empty=may_be)

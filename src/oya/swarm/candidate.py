@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,11 @@ def landings_of(intent: Mapping[str, Any]) -> list[dict[str, Any]]:
     rest = {"closed": False, "evidence": [], "candidate": "", **intent}
     known = {"commit": rest["candidate"], "closed": rest["closed"], "evidence": rest["evidence"]}
     return [{"bead": bead, "proven": "", **known} for bead in about]
+
+
+def beads_of(intents: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The beads that these intents are about."""
+    return [one["bead"] for intent in intents for one in landings_of(intent)]
 
 
 def candidate_ref(bead: str) -> str:

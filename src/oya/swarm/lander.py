@@ -97,7 +97,7 @@ class LanderActor(Actor[LanderMessage]):
 
     async def _take_up(self) -> None:
         """What an outage left in the middle is finished before anything else."""
-        if self._work.landing:
+        if self._work.landing and not self._queue.is_open:
             await self._queue.take_up("an outage came in the middle")
             await self._line.refresh()
             await self._tracking.landed()

@@ -9,7 +9,7 @@ between, `resume.finish_landings` picks it up: at the next round, or in the next
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -224,13 +224,20 @@ class LandingQueue:
         return Member(Promised(bead, contract, state.checks), made)
 
     @property
+    def is_open(self) -> bool:
+        """Whether something was pushed, and is not known to have arrived."""
+        return self._open is not None
+
+    @property
     def _left(self) -> int:
         """How many more may land in this swarm."""
         swarm = self._parts.store.swarms.get(self._parts.swarm)
         return 0 if swarm is None else max(swarm.target_beads - swarm.landed_beads, 0)
 
     def _waits_for_remote(self) -> bool:
-        return bool(self._line.trouble) and self._parts.clock.monotonic() < self._push_at
+        if self._line.unreachable:
+            return True
+        return bool(self._line.refused) and self._parts.clock.monotonic() < self._push_at
 
     def _on_red_base(self) -> bool:
         if self._red is not None and self._red != (self._line.base, self._red[1]):
@@ -288,8 +295,7 @@ class LandingQueue:
                 return True
         decision = self._stack.decide()
         if decision.land:
-            # Short, and never half done by a stop: the gates are behind, only refs move now.
-            await finish(self._move(decision.land))
+            await self._surely(self._move(decision.land))
             return True
         if decision.guilty:
             await self._suspect()
@@ -419,8 +425,9 @@ class LandingQueue:
             if not self._stands_on_the_base():
                 await self._take_down("the base moved")
                 return
-            if self._line.trouble:
-                await self._refused()
+            if self._line.unreachable:
+                self._put_push_off()
+                await self._take_down(self._line.unreachable)
                 return
             changed = [m for m in stack.members[:count] if self._tracking.differs(m.bead)]
             most = stack.members.index(changed[0]) if changed else count
@@ -463,28 +470,37 @@ class LandingQueue:
             await self._take_down(str(unsure))
             return False
         if not moved:
-            why = self._line.trouble or "the line moved"
-            if self._line.trouble:
-                self._put_push_off()
-            await self.give_up(why)
+            await self._did_not_move(key)
             return False
-        self._refusals = 0
         point("landing.line_moved")
         await record_landed(parts, key, intent)
         point("landing.landed")
         self._landed(place)
-        for bead, _ in landing:
-            await parts.repo.delete_ref(candidate_ref(bead))
+        await self._follow(intent)
+        return True
+
+    async def _follow(self, intent: Mapping[str, Any]) -> None:
+        """What has landed is held by the line alone, and the checkout follows."""
+        self._refusals = 0
+        for one in landings_of(intent):
+            await self._parts.repo.delete_ref(candidate_ref(one["bead"]))
         point("landing.ref_gone")
         await self._line.follow()
         point("landing.followed")
-        await learn(parts)
-        return True
+        await learn(self._parts)
 
-    async def _refused(self) -> None:
-        """The remote takes nothing now: what is proven waits, and finds its evidence again."""
-        self._put_push_off()
-        await self._take_down(self._line.trouble)
+    async def _did_not_move(self, key: str) -> None:
+        """Somebody was faster, or the remote refuses: for sure, so that nothing stays open. What
+        is proven waits, free for whatever a person wants of it, and finds its evidence again."""
+        if self._line.refused:
+            self._put_push_off()
+        await self._parts.store.intents.delete(key)
+        await self.give_up(self._line.trouble or "the line moved")
+
+    async def _surely(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Refs move in a moment, and a stop waits for that. A remote may let us wait for
+        minutes: a stop leaves it, and the durable intent says what is open."""
+        await (work if self._line.remote else finish(work))
 
     def _put_push_off(self) -> None:
         seconds = min(LATER_FIRST * 2**self._refusals, PUSH_LIMIT)
@@ -502,7 +518,7 @@ class LandingQueue:
             await self._tracking.landed()
             return
         self._put_push_off()
-        await finish(self._push_once_more(*self._open))
+        await self._push_once_more(*self._open)
 
     async def _push_once_more(self, key: str, intent: dict[str, Any]) -> None:
         async with self._refs:
@@ -510,19 +526,20 @@ class LandingQueue:
             ours = (intent["remote"], intent["branch"]) == (self._line.remote, self._line.branch)
             if not ours or self._line.rewritten or self._line.base != intent["parent"]:
                 return  # looked at again, and dropped where it cannot land any more
+            if self._line.unreachable:
+                return
             try:
                 moved = await self._line.advance(intent["candidate"])
             except PushUnsure:
                 return
             self._open = None
             if not moved:
-                await self.give_up(self._line.trouble or "the base moved")
+                await self._did_not_move(key)
                 return
-            self._refusals = 0
+            point("landing.line_moved")
             await record_landed(self._parts, key, intent)
-            for one in landings_of(intent):
-                await self._parts.repo.delete_ref(candidate_ref(one["bead"]))
-            await self._line.follow()
+            point("landing.landed")
+            await self._follow(intent)
         await self._tracking.landed()
         self._tell(Wake())
 

@@ -102,6 +102,16 @@ class Line:
         """Why the remote takes nothing now, for a person; empty where nothing is known of that."""
         return self._unreachable or self._refused
 
+    @property
+    def unreachable(self) -> str:
+        """Why the remote could not be asked when that was tried last."""
+        return self._unreachable
+
+    @property
+    def refused(self) -> str:
+        """What the remote said to the last push, if it took it not: it may take the next one."""
+        return self._refused
+
     async def refresh(self, *, now: bool = False) -> None:
         """Read the refs and choose the base: the line, or upstream where that is ahead.
 

@@ -8,6 +8,9 @@ from dataclasses import replace
 from oya.beads.merge import merge_files
 from oya.repository.port import Merged, Repository
 
+LARGE = 500_000
+"""Bytes of a tracker's file from which on its merge would hold up everything else."""
+
 
 async def merge_commits(
     repo: Repository, ours: str, theirs: str, tracker: str, *, landed: str
@@ -32,7 +35,10 @@ async def _by_bead(repo: Repository, ours: str, theirs: str, tracker: str) -> Me
     ]
     if mine is None or other is None or was in (mine, other):
         return merged
-    data = await asyncio.to_thread(merge_files, was, mine, other)
+    if max(len(mine), len(other)) < LARGE:  # done before a thread has begun
+        data = merge_files(was, mine, other)
+    else:
+        data = await asyncio.to_thread(merge_files, was, mine, other)
     conflicts = tuple(path for path in merged.conflicts if path != tracker)
     return replace(merged, tree=await repo.write_tree(merged.tree, {tracker: data}),
                    conflicts=conflicts)  # fmt: skip

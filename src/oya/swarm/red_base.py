@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from oya.gates.model import Evidence
+from oya.lifecycle.failures import FailureClass
 from oya.swarm.assembly import Parts
+from oya.swarm.attempt import Attempt, AttemptOver
 
 SHOWN = 5
 """Red tests that are named."""
@@ -25,6 +27,15 @@ async def told(parts: Parts, base: str, red: Sequence[str]) -> str:
     if first is None:
         return words
     return f"{words}; since {first[:9]} ({await parts.repo.subject(first)})"
+
+
+async def require_green_base(attempt: Attempt, *, ci: bool = True) -> None:
+    """`AttemptOver` of class base_red, which counts as no attempt, where the base is red: the
+    difference that the attempt makes cannot be told. `ci`: whether that gate is asked too."""
+    red = await attempt.parts.base_red(attempt.base, ci=ci)
+    if red:
+        why = await told(attempt.parts, attempt.base, red)
+        raise AttemptOver(FailureClass.BASE_RED, why, red)
 
 
 async def first_red(parts: Parts, base: str) -> str | None:
@@ -56,12 +67,22 @@ class _Search:
         red, leap = 0, 1
         while red + 1 < len(self._line):
             place = min(red + leap, len(self._line) - 1)
+            known = await self._known_green(red + 1, place)
+            if known is not None:  # what is beyond may be red for reasons of its own
+                return await self._halve(red, known)
             green = await self._is_green(place)
             if green is None:
                 return None
             if green:
                 return await self._halve(red, place)
             red, leap = place, leap * 2
+        return None
+
+    async def _known_green(self, start: int, end: int) -> int | None:
+        """The first place from `start` up to `end` that is known to be green."""
+        for place in range(start, end + 1):
+            if await self._parts.gates.known(self._line[place]):
+                return place
         return None
 
     async def _halve(self, red: int, green: int) -> int | None:

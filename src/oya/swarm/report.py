@@ -119,7 +119,7 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
                 cost_usd=used.cost_usd if used else None,
             )
         )
-    red = swarm is not None and swarm.status is SwarmStatus.PAUSED and "red" in (swarm.reason or "")
+    red = swarm is not None and swarm.status is SwarmStatus.PAUSED and _is_red_base(swarm)
     landing = LandingLine(
         gate_runs=swarm.gate_runs if swarm else None,
         landed_commits=swarm.landed_beads if swarm else 0,
@@ -256,13 +256,18 @@ def next_step(row: Mapping[str, Any]) -> str:
     return NEXT["failed"].format(id=row["id"]) if row["status"] == "failed" else ""
 
 
+def _is_red_base(swarm: SwarmState) -> bool:
+    """Whether its reason is that, by the words of `red_base.told`, or of an attempt on it."""
+    return (swarm.reason or "").startswith(("the base ", "base_red"))
+
+
 def exit_code(swarm: SwarmState) -> int:
     """The exit code of a swarm that has ended (docs/reference/exit-codes.md)."""
     match swarm.status:
         case SwarmStatus.COMPLETED:
             return 0 if swarm.reached else 3
         case SwarmStatus.FAILED:
-            return 1 if (swarm.reason or "").startswith("base_red") else 4
+            return 1 if _is_red_base(swarm) else 4
         case SwarmStatus.STOPPED:
             return 5
     return 1
@@ -287,6 +292,7 @@ def end_lines(
     blocked = [row for row in rows if row["status"] == "pending" and row.get("blocked")]
     stuck = blocked if ended == "completed" and landed < target else []
     said += _blocked(stuck)
+    said += _open(rows)
     kept = final["beads"]["in_progress"]
     if kept:
         said.append(f"{kept} {_beads(kept)} under way, with all work kept under refs/oya/attempts.")
@@ -314,6 +320,15 @@ def _waiting(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if len(rows) > 10:
         said.append(f"  and {len(rows) - 10} more: oya beads --held")
     return said
+
+
+def _open(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was pushed, and nobody knows yet whether it has arrived."""
+    open_ = [r["id"] for r in rows if (r["phase"], r["status"]) == ("landing", "in_progress")]
+    if not open_:
+        return []
+    names = ", ".join(open_[:10]) + (f" and {len(open_) - 10} more" if len(open_) > 10 else "")
+    return [f"Landing, and not known to have arrived: {names}; the next oya swarm finds out."]
 
 
 def _blocked(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 AT_ONCE = 4
 """Folders that are harvested side by side: whoever resumes waits for them."""
+ASK = 15.0
+"""Seconds within which a remote must say what became of a landing: starts and stops wait."""
 UNCLOSED = "unclosed:"
 """Checkpoints of beads that have landed and are still to be closed in the working file."""
 
@@ -99,8 +101,9 @@ async def finish_landings(parts: Parts, why: str) -> list[tuple[str, dict[str, A
 
 async def _where(parts: Parts, intent: Mapping[str, Any]) -> Whereabouts:
     try:
-        return await whereabouts(parts.repo, intent)
-    except RemoteError as error:
+        async with asyncio.timeout(ASK):
+            return await whereabouts(parts.repo, intent)
+    except (RemoteError, TimeoutError) as error:
         log.warning("a landing is not known to have arrived", error=str(error))
         return Whereabouts.OPEN
 

@@ -53,14 +53,18 @@ class TakingIn:
         assert self.run is not None and self._merge is not None
         run, merge = self.run, self._merge
         self.run = self._merge = None
-        proof = run.result()
+        try:
+            await self._judge(merge, run.result())
+        finally:
+            await self.parts.repo.delete_ref(MERGING)
+
+    async def _judge(self, merge: Merge, proof: Proof) -> None:
         if proof.ok:
             await self._move(merge, str(merge.commit), proof)
-        else:
-            red = next((one.report.red for one in proof.evidence if one.report), ())
-            first = proof.findings[0].splitlines()[0]
-            self.line.leave_out(merge, f"red: {', '.join(red[:5]) or first}")
-        await self.parts.repo.delete_ref(MERGING)
+            return
+        red = next((e.report.red for e in proof.evidence if e.report and e.report.red), ())
+        first = proof.findings[0].splitlines()[0]
+        self.line.leave_out(merge, f"red: {', '.join(red[:5]) or first}")
 
     async def drop(self) -> None:
         """Nothing is being taken in any more."""

@@ -44,6 +44,7 @@ class History:
     read and was moved aside.
     `held`: whether a commit is reachable from any ref.
     `intents`: beads with an intent to land left in the store.
+    `pushed`: those of them that were pushed to a remote, which nobody knows to have arrived.
     `unclosed`: landed beads whose closing in the tracker's working file is still to come.
     `leftovers`: words for what must not be there any more (base refs, workspaces, locks …).
     `tracker`: records of the tracker's file by id; None: not known.
@@ -60,6 +61,7 @@ class History:
     attempts: Mapping[tuple[str, int], str] = field(default_factory=dict)
     held: Callable[[str], bool] = lambda commit: True
     intents: Collection[str] = ()
+    pushed: Collection[str] = ()
     unclosed: Collection[str] = ()
     leftovers: Sequence[str] = ()
     tracker: Mapping[str, Row] | None = None

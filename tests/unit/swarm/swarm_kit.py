@@ -35,6 +35,7 @@ from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 from oya.testing.engine import Disk, SimulatedEngine
 from repository_kit import commit, git, make_repository, opened, write
+from user_kit import GitElsewhere, with_remote
 
 PATH = ".beads/issues.jsonl"
 CONFIG = """
@@ -130,6 +131,7 @@ class World:
     tracking: Tracking
     told: list[Any] = field(default_factory=list)
     lander: ActorRef[Any] | None = None
+    there: GitElsewhere | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -141,11 +143,15 @@ class World:
         more: str = "",
         ci: str = "test ! -e red.txt",
         issues: tuple[dict[str, Any], ...] = (),
+        remote: bool = False,
     ) -> AsyncIterator[World]:
+        """`remote`: it lands on `origin`, where somebody else is at work too (`elsewhere`)."""
         backlog = jsonl(*(issues or (issue("a"), issue("b"))))
         more_files = {".gitignore": ".beads\n"} if ignored else {PATH: backlog}
         folder = _repository(tmp_path, {"a.txt": "one\n", **more_files})
         write(folder, {PATH: backlog})
+        there = with_remote(folder) if remote else None
+        more += '[landing]\nremote = "origin"\n' if remote else ""
         repo = opened(folder)
         config = tmp_path / "swarm.toml"
         config.write_text(CONFIG.format(ci=ci, more=more))
@@ -158,17 +164,24 @@ class World:
         await record(store, Choice(swarm, None), settings)
         await store.swarms.put(move(swarm, SwarmStatus.RUNNING), event="swarm_running")
         parts = build_parts(settings, repo.place, store, clock, swarm.id, "main")
-        line = Line(repo, "main", parts.follow, follows=settings.landing.follow)
+        landing = settings.landing
+        line = Line(repo, "main", parts.follow, follows=landing.follow, remote=landing.remote)
         await line.refresh()
         tracking = Tracking(parts, line)
         await tracking.refresh()
-        world = cls(folder, repo, store, disk, clock, parts, line, tracking)
+        world = cls(folder, repo, store, disk, clock, parts, line, tracking, there=there)
         try:
             yield world
         finally:
             await store.close()
 
     # The user
+
+    @property
+    def elsewhere(self) -> GitElsewhere:
+        """The remote."""
+        assert self.there is not None
+        return self.there
 
     def backlog(self, *issues: dict[str, Any]) -> None:
         """Write the tracker's working file."""

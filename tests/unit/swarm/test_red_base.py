@@ -42,6 +42,17 @@ async def test_it_is_the_first_red_one(world: World, red_from: int) -> None:
     assert await first_red(world.parts, made[-1]) == made[red_from - 1]
 
 
+async def test_what_is_known_to_be_green_is_not_leapt_over(world: World) -> None:
+    """Before it the gates may have been others."""
+    made = history(world, 4, 1)
+    world.git("rm", "-q", "red.txt")
+    green = world.commit({}, "green")
+    made = [*made, green, world.commit({"red.txt": "x\n"}), world.commit({"more.txt": "x\n"})]
+    await world.parts.gates.ci(green)
+    assert await world.parts.base_red(made[-1])
+    assert await first_red(world.parts, made[-1]) == made[-2]
+
+
 async def test_it_is_told_beside_the_tests(world: World) -> None:
     made = history(world, 3, 2)
     words = await told(world.parts, made[-1], ["test_a", "test_b"])

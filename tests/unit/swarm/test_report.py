@@ -100,7 +100,7 @@ def test_the_estimate_forgets_what_is_long_ago() -> None:
         (SwarmStatus.COMPLETED, 5, "target reached", 0),
         (SwarmStatus.COMPLETED, 4, "nothing is left that can be worked on", 3),
         (SwarmStatus.FAILED, 1, "meltdown: 3 agent_crash", 4),
-        (SwarmStatus.FAILED, 0, "base_red: tests/test_a.py::test_b", 1),
+        (SwarmStatus.FAILED, 0, "the base 1234567ab is red: tests/test_a.py::test_b", 1),
         (SwarmStatus.STOPPED, 1, "stopped by a person", 5),
     ],
 )
@@ -147,6 +147,17 @@ def test_the_end_says_what_landed_what_is_kept_what_waits_and_how_to_go_on() -> 
         "Nothing is left running.",
         "Go on: oya swarm",
     ]
+
+
+def test_the_end_names_what_was_pushed_and_may_still_arrive() -> None:
+    swarm = replace(SWARM, status=SwarmStatus.STOPPED, reason="stopped by a person")
+    states = (
+        BeadState("a", phase=Phase.LANDING, status=Status.IN_PROGRESS, epoch=3),
+        BeadState("b", phase=Phase.LANDING, epoch=3),
+    )
+    rows = [report.bead_row(state, {"title": "t"}) for state in states]
+    said = report.end_lines(report.status(swarm, Tally(states)), rows, 0)
+    assert "Landing, and not known to have arrived: a; the next oya swarm finds out." in said
 
 
 def test_the_end_does_not_claim_that_nothing_runs_where_something_does() -> None:

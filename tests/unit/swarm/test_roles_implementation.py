@@ -125,6 +125,16 @@ async def test_tests_that_landed_meanwhile_are_frozen_on_the_new_base(world: Wor
     assert "frozen by the contract and were put back: tests/later.py" in heard[1]
 
 
+async def test_rework_on_a_base_that_is_red_is_not_blamed(world: World) -> None:
+    contract = await behaviour(world)
+    red = world.commit({"a.txt": "two\n"}, "oops")
+    await world.line.refresh()
+    over = await failed(world, contract, writes(DONE), rework=True, base=red)
+    assert over.failure is FailureClass.BASE_RED
+    assert "tests/old.py::here" in over.reason
+    assert f"since {red[:9]} (oops)" in over.reason
+
+
 async def test_what_others_changed_in_a_frozen_file_is_nobodys_edit(world: World) -> None:
     contract = await behaviour(world)
     landed = world.commit({"tests/old.py": "here a.txt one\nmore a.txt one\n"})

@@ -53,6 +53,17 @@ def killed_after_the_line_moved() -> History:
     return killed(commits=[Commit(LANDED, "a", BASE, "t-land", "s-1")])
 
 
+def stopped_with_a_push_on_its_way() -> History:
+    """A remote that did not answer: whether it has the landing is for the next swarm to find."""
+    rows = [
+        *KILLED,
+        event("swarm_stopping", frm="running", to="stopping"),
+        event("swarm_stopped", frm="stopping", to="stopped"),
+    ]
+    history = swarm_of(killed(leftovers=[], pushed=["a"]), status="stopped")
+    return with_events(rows, history)
+
+
 def recorded_by_the_next_swarm() -> History:
     """The swarm had ended with its landing unrecorded; the next one finds it on the line."""
     place = place_of("landed")
@@ -380,6 +391,7 @@ CASES = (
     a_kind_that_may_land_alone,
     killed,
     killed_after_the_line_moved,
+    stopped_with_a_push_on_its_way,
     recorded_by_the_next_swarm,
     cut_off_twice,
     told_to_go,

@@ -437,6 +437,11 @@ def an_intent_is_left() -> History:
     return replace(kept(), intents=["b"])
 
 
+def an_intent_to_push_is_left() -> History:
+    """What is held is not being landed, whatever was pushed of it."""
+    return replace(kept(), intents=["b"], pushed=["b"])
+
+
 def a_ref_is_left() -> History:
     return replace(kept(), leftovers=["refs/oya/base/a/1"])
 
@@ -502,7 +507,7 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
     ),
     "named_work_is_held": (a_snapshot_is_gone, work_is_gone_too_soon),
     "counters_equal_events": (a_counter_is_off, a_failure_is_not_counted),
-    "nothing_is_left": (an_intent_is_left, a_ref_is_left),
+    "nothing_is_left": (an_intent_is_left, an_intent_to_push_is_left, a_ref_is_left),
 }
 ALSO = {
     # What a breach of one promise cannot do without.

@@ -21,6 +21,7 @@ from oya.swarm.assembly import Parts
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 from oya.swarm.contract import PROVES, Contract
 from oya.swarm.judgement import failing_checks, failing_gate, failing_tests
+from oya.swarm.red_base import require_green_base
 
 REPORTED = ("behaviour", "preserve")
 """The kinds that are judged by the report of the tests."""
@@ -62,6 +63,8 @@ class ImplementerActor(AgentActor):
             findings, failure = await _gates(attempt, contract, head)
             if not findings:
                 return await _accept(attempt, contract, head)
+            if attempt.state.rework:  # on a base that nobody has judged yet
+                await require_green_base(attempt, ci=await _ci_is_short(attempt.parts))
             await attempt.fix(findings, failure)
 
 

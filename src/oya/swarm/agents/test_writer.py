@@ -19,6 +19,7 @@ from oya.store.engine import Put
 from oya.swarm.agents.base import AgentActor
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 from oya.swarm.contract import Contract, coverage
+from oya.swarm.red_base import require_green_base
 
 NOTHING = ContractVerdict((), (), (), ())
 """Of a contract that plans no test."""
@@ -32,7 +33,7 @@ class TestWriterActor(AgentActor):
 
     async def work(self, attempt: Attempt) -> Result:
         """Prompt, judge, send findings back, until the contract passes its gate."""
-        await _require_green_base(attempt)
+        await require_green_base(attempt)
         await attempt.prompt(attempt.parts.prompts.first(self.role, await attempt.briefing()))
         while True:
             answer = await attempt.full_answer(TestWriterAnswer)
@@ -186,10 +187,3 @@ async def _report(attempt: Attempt, commit: str) -> Report:
         why = f"the tests gate gave no report: {evidence.tail[-300:]}"
         raise AttemptOver(FailureClass.GATE_RED, why)
     return evidence.report
-
-
-async def _require_green_base(attempt: Attempt) -> None:
-    """Nobody writes a contract on a base that is red: the difference could not be told."""
-    red = await attempt.parts.base_red(attempt.base)
-    if red:
-        raise AttemptOver(FailureClass.BASE_RED, f"the base is red: {', '.join(red[:5])}", red)

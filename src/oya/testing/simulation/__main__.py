@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument("--harsh", type=float, help="how often agents do badly, 0 to 1")
     again.add_argument("--no-planner", action="store_true")
     again.add_argument("--no-review", action="store_true")
+    again.add_argument("--no-remote", action="store_true")
     again.add_argument("--deploy", action="store_true", help="nothing waits for approval")
     again.add_argument("--shrink", action="store_true", help="and make it small, if it fails")
     again.add_argument("--quiet", action="store_true", help="do not print the event log")
@@ -60,6 +61,7 @@ def planned(given: argparse.Namespace) -> Plan:
         planner=plan.planner and not given.no_planner,
         review=plan.review and not given.no_review,
         deploy=plan.deploy or given.deploy,
+        remote=plan.remote and not given.no_remote,
     )
 
 

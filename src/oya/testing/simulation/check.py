@@ -12,7 +12,7 @@ from typing import Any
 from oya.beads import PATH
 from oya.clock import stamp
 from oya.lifecycle.model import BeadState, state_to_json
-from oya.swarm.candidate import landings_of
+from oya.swarm.candidate import beads_of, candidate_ref
 from oya.testing.simulation import suite
 from oya.testing.simulation.agents import WIDE
 from oya.testing.simulation.checkout import lost
@@ -75,7 +75,8 @@ def history_of(ran: Ran) -> History:
         judged={id: _judged(world, id) for row in events for id in named_trees(row)},
         attempts=_attempts(world),
         held=held.__contains__,
-        intents=[one["bead"] for row in world.rows("intents") for one in landings_of(row)],
+        intents=beads_of(world.rows("intents")),
+        pushed=_pushed(world),
         unclosed=[
             key.removeprefix("unclosed:")
             for key in sorted(world.disk.volatile["checkpoints"])
@@ -135,11 +136,16 @@ def _attempts(world: World) -> dict[tuple[str, int], str]:
     return found
 
 
+def _pushed(world: World) -> list[str]:
+    return beads_of(row for row in world.rows("intents") if row.get("remote"))
+
+
 def _leftovers(world: World) -> Iterator[str]:
     if world.git_was_out:
         return
+    held = {candidate_ref(bead) for bead in _pushed(world)}
     for name in sorted(world.git.refs):
-        if name.startswith(("refs/oya/base/", "refs/oya/candidates/")):
+        if name.startswith(("refs/oya/base/", "refs/oya/candidates/")) and name not in held:
             yield name
     yield from (str(path) for path in sorted(world.folders.folders))
     yield from sorted(world.folders.records)
@@ -202,6 +208,28 @@ def _weak_work_was_approved(ran: Ran, history: History) -> Iterator[str]:
 def _work_of(files: Any, bead: str) -> bytes:
     file = files.get(f"src/{bead}.x")
     return file.data if file else b""
+
+
+def _the_remote_has_what_landed_and_nothing_else_of_ours(
+    ran: Ran, history: History
+) -> Iterator[str]:
+    """Each landing is there, nothing that others pushed is gone, and nothing arrived unrecorded."""
+    world = ran.world
+    if not world.plan.remote or any(fault.kind == "rewrite" for fault in world.plan.faults):
+        return
+    objects, there = world.git.objects, world.upstream
+    for commit in world.others:
+        if not objects.is_ancestor(commit, there):
+            yield f"{commit[:9]} of somebody else is not at the remote any more"
+    recorded = {row["data"]["commit"] for row in history.events if row["event"] == "landed"}
+    for commit in sorted(recorded):
+        if not objects.is_ancestor(commit, there):
+            yield f"{commit[:9]} has landed, and is not at the remote"
+    for commit in objects.ancestors(there):
+        lines = objects.commits[commit].message.splitlines()
+        bead = next((one.removeprefix("Bead: ") for one in lines if one.startswith("Bead: ")), "")
+        if bead and commit not in recorded and bead not in history.intents:
+            yield f"{commit[:9]} ({bead}) is at the remote, and no event says so"
 
 
 def _work_at_stake_is_kept(ran: Ran, _: History) -> Iterator[str]:
@@ -300,6 +328,7 @@ TRUTHS = (
     _what_was_acknowledged_is_there,
     _landed_trees_are_green,
     _weak_work_was_approved,
+    _the_remote_has_what_landed_and_nothing_else_of_ours,
     _work_at_stake_is_kept,
     _the_checkout_is_as_it_was_left,
     _everything_workable_was_done,

@@ -201,19 +201,17 @@ class Nature:
 
     def _foreign(self, about: dict[str, Any]) -> None:
         path = about["path"]
-        tip = self._world.git.refs["refs/heads/main"]
-        there = self._world.git.objects.files(tip).get(path)
+        there = self._world.git.objects.files(self._world.upstream).get(path)
         data = (there.data if there else b"") + f"foreign-{self._world.now():.0f}\n".encode()
-        self._world.commit_as_user({path: data}, "by somebody else")
+        self._world.commit_as_other({path: data}, "by somebody else")
 
     def _red_base(self, about: dict[str, Any]) -> None:
-        self._world.commit_as_user({"src/broken.x": b"red\n"}, "oops")
+        self._world.commit_as_other({"src/broken.x": b"red\n"}, "oops")
         self._follows(about["seconds"], "mend")
 
     def _mend(self, about: dict[str, Any]) -> None:
-        tip = self._world.git.refs["refs/heads/main"]
-        if "src/broken.x" in self._world.git.objects.files(tip):
-            self._world.commit_as_user({"src/broken.x": None}, "mended")
+        if "src/broken.x" in self._world.git.objects.files(self._world.upstream):
+            self._world.commit_as_other({"src/broken.x": None}, "mended")
 
     def _edit(self, about: dict[str, Any]) -> None:
         data = self._world.git.working[PATH].decode()
@@ -224,7 +222,8 @@ class Nature:
             self._follows(3.0, "edit", **(about | {"how": "reopen"}))
         edited = _edited(self._world, records, self._chosen(about), how)
         text = "".join(f"{json.dumps(record)}\n" for record in edited).encode()
-        if self._world.plan.tracked and about["commit"]:
+        # What the user commits beside a remote is theirs to push, and nobody's backlog till then.
+        if self._world.plan.tracked and about["commit"] and not self._world.plan.remote:
             self._world.commit_as_user({PATH: text}, "edit the backlog")
         else:
             self._world.leave(PATH, text)
@@ -240,14 +239,30 @@ class Nature:
         self._world.leave("src/base.x", files["src/base.x"].data)
 
     def _rewrite(self, about: dict[str, Any]) -> None:
-        """The user amends the tip of the branch."""
+        """The user amends the tip of the branch; on a remote somebody pushes that by force."""
         git = self._world.git
-        tip = git.objects.commits[git.refs["refs/heads/main"]]
+        tip = git.objects.commits[self._world.upstream]
         if not tip.parents:
             return
         amended = git.objects.add_commit(tip.tree, tip.parents, "amended", "Ada", "1")
-        git.refs["refs/heads/main"] = amended
+        remote = git.remotes.get("origin")
+        (remote.refs if remote else git.refs)["refs/heads/main"] = amended
         self._follows(about["seconds"], "sync")
+
+    # The remote
+
+    def _troubled(self, about: dict[str, Any], **trouble: Any) -> None:
+        """Until it is over, or another trouble of the same kind is."""
+        for remote in self._world.git.remotes.values():
+            for name, value in trouble.items():
+                setattr(remote, name, value)
+        self._follows(about["seconds"], "over", names=list(trouble))
+
+    def _over(self, about: dict[str, Any]) -> None:
+        for remote in self._world.git.remotes.values():
+            for name in about["names"]:
+                setattr(remote, name, 0.0 if name == "slow" else "")
+            remote.arrive()
 
     async def _sync(self, about: dict[str, Any]) -> None:
         await self._asks(lambda universe: universe.sync())
@@ -323,6 +338,7 @@ class Nature:
         world.unplugged = False
         world.disk.outcomes.clear()
         world.weather = Weather()
+        self._over({"names": ["refuses", "unreachable", "slow", "loses"]})
         self._mend({})
         self._clean({})
 
@@ -393,6 +409,11 @@ _HAPPENS: dict[str, Callable[[Nature, dict[str, Any]], Any]] = {
     "target": Nature._target,
     "clock": Nature._clock_jumps,
     "asleep": Nature._asleep,
+    "refuses": lambda n, about: n._troubled(about, refuses="main is protected"),
+    "gone": lambda n, about: n._troubled(about, unreachable="no route"),
+    "slow": lambda n, about: n._troubled(about, slow=about["seconds"] / 5),
+    "unsure": lambda n, about: n._troubled(about, loses=about["loses"]),
+    "over": Nature._over,
     "continue": Nature._continue,
     "mend": Nature._mend,
     "clean": Nature._clean,

@@ -93,6 +93,12 @@ WEIGHTS: dict[str, int] = {
 }
 """How often each kind of fault is drawn, against the others."""
 
+REMOTE = 0.25
+"""How many of the plans have a remote, and up to `MOST_TROUBLES` more faults there."""
+MOST_TROUBLES = 4
+TROUBLES = ("foreign",) * 3 + ("refuses",) * 2 + ("gone",) * 3 + ("unsure",) * 4 + ("slow",)
+LOSES = ("request", "answer", "late")
+
 ACTORS = ("a port", "a port", "orchestrator", "orchestrator", "supervisor", "lander", "tracker")
 EDITS = ("text",) * 4 + ("close", "delete", "add", "defer", "block", "reopen", "close and reopen")
 VERBS = ("hold", "hold", "release", "approve", "reject", "retry")
@@ -123,7 +129,8 @@ class Plan:
     """`tracked`: git has the tracker's file. `harsh`: how often agents do badly, 0 to 1.
     `ci`: how much longer than the other gates it takes; beads wait before the lander then.
     `takes`: seconds of gates that always take the same time.
-    `variants`: changed trees that oya tries before a review."""
+    `variants`: changed trees that oya tries before a review. `remote`: it lands on a remote, to
+    which everybody else pushes."""
 
     seed: int
     beads: tuple[BeadPlan, ...]
@@ -140,6 +147,7 @@ class Plan:
     ci: float = 1.0
     takes: tuple[tuple[str, float], ...] = ()
     variants: int = 4
+    remote: bool = False
 
     def bead(self, bead: str) -> BeadPlan:
         """The plan of a bead; one that others have added is a plain one."""
@@ -177,7 +185,7 @@ def draw(seed: int, beads: int = BEADS) -> Plan:
         Fault(number, round(at, 3), kind, _about(chance, kind, names))
         for number, (at, kind) in enumerate(drawn)
     )
-    return Plan(
+    plan = Plan(
         seed=seed,
         beads=planned,
         faults=faults,
@@ -193,6 +201,18 @@ def draw(seed: int, beads: int = BEADS) -> Plan:
         ci=chance.choice((1.0, 1.0, 30.0)),
         variants=chance.choice((0, 0, 4)),
     )
+    return _with_remote(chance, plan, names) if chance.random() < REMOTE else plan
+
+
+def _with_remote(chance: random.Random, plan: Plan, names: list[str]) -> Plan:
+    """Drawn last: plans without one stay what they were."""
+    kinds = [chance.choice(TROUBLES) for _ in range(chance.randrange(MOST_TROUBLES + 1))]
+    more = [
+        Fault(number, round(chance.uniform(0.0, HORIZON), 3), kind, _about(chance, kind, names))
+        for number, kind in enumerate(kinds, len(plan.faults))
+    ]
+    faults = sorted((*plan.faults, *more), key=lambda fault: fault.at)
+    return replace(plan, remote=True, faults=tuple(faults))
 
 
 def _bead(chance: random.Random, names: list[str], number: int) -> BeadPlan:
@@ -226,6 +246,8 @@ def _about(chance: random.Random, kind: str, names: list[str]) -> dict[str, Any]
             return about | {"told": down < 10.0}  # drawn anyway: other seeds stay as they are
         case "foreign":
             return {"path": chance.choice(("src/list.x", "src/foreign.x", f"src/{bead}.x"))}
+        case "unsure":
+            return {"seconds": seconds, "loses": chance.choice(LOSES)}
         case "edit":
             how, live = chance.choice(EDITS), chance.random() < 0.5
             return {"bead": bead, "how": how, "commit": chance.random() < 0.5, "live": live}

@@ -284,11 +284,11 @@ def _watch(world: World, name: str, old: str | None, new: str | None) -> None:
     """What must be so at the very moment at which a ref moves."""
     world.breaches += moves(world, name, old, new)
     if name.startswith("refs/oya/line/") and new is not None and old is not None:
-        branch = world.git.refs.get("refs/heads/main")
+        branch = world.upstream
         intended = [row["candidate"] for row in map(json.loads, _intents(world))]
         if new not in intended and new != branch:
             world.breaches.append(f"the line moved to {new[:9]} without a durable intent")
-        if branch is not None and new != branch and _leaves_out(world, branch, old, new):
+        if new != branch and _leaves_out(world, branch, old, new):
             world.breaches.append(f"the line moved to {new[:9]} past {branch[:9]} of others")
 
 
@@ -321,13 +321,20 @@ def settings_of(world: World) -> Settings:
     plan = world.plan
     return _settings_of(
         *(world.target, plan.planner, plan.review, plan.deploy),
-        *(plan.batch, plan.prove, plan.variants),
+        *(plan.batch, plan.prove, plan.variants, "origin" if plan.remote else ""),
     )
 
 
 @cache
 def _settings_of(
-    target: int, planner: bool, review: bool, deploy: bool, batch: int, prove: str, variants: int
+    target: int,
+    planner: bool,
+    review: bool,
+    deploy: bool,
+    batch: int,
+    prove: str,
+    variants: int,
+    remote: str,
 ) -> Settings:
     return Settings.model_validate(
         {
@@ -343,7 +350,7 @@ def _settings_of(
                 "tests": {"command": "suite {tests} {report}"},
             },
             "contract": {"repeat": 2},
-            "landing": {"batch": batch, "prove": prove},
+            "landing": {"batch": batch, "prove": prove, "remote": remote},
             "review": {"variants": variants},
             "planner": {"timeout": "30s"},
             "execution": {

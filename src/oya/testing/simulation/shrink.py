@@ -69,6 +69,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
 
 
 _SIMPLER: tuple[Callable[[Plan], Plan], ...] = (
+    lambda plan: replace(plan, remote=False),
     lambda plan: replace(plan, harsh=0.0),
     lambda plan: replace(plan, planner=False),
     lambda plan: replace(plan, review=False),
@@ -99,6 +100,7 @@ def command(plan: Plan) -> str:
     words.append(f"--beads {','.join(bead.id for bead in plan.beads) or 'none'}")
     words.append(f"--faults {','.join(str(fault.number) for fault in plan.faults) or 'none'}")
     words.append(f"--target {plan.target} --harsh {plan.harsh:g}")
-    words += [f"--no-{name}" for name in ("planner", "review") if not getattr(plan, name)]
+    off = ("planner", "review", "remote")
+    words += [f"--no-{name}" for name in off if not getattr(plan, name)]
     words += ["--deploy"] if plan.deploy else []
     return " ".join(words)

@@ -200,6 +200,19 @@ class World:
         if tracked is not None and tracked.data == data:
             del self.left[path]
 
+    @property
+    def upstream(self) -> str:
+        """The tip of the branch that everybody means: the remote's where there is one."""
+        remote = self.git.remotes.get("origin")
+        return (remote.refs if remote else self.git.refs)["refs/heads/main"]
+
+    def commit_as_other(self, changes: dict[str, bytes | None], message: str) -> None:
+        """Somebody commits there: with a remote in their own clone, which they push."""
+        if self.git.remotes:
+            self.push_as_other(changes)
+        else:
+            self.commit_as_user(changes, message)
+
     def commit_as_user(self, changes: dict[str, bytes | None], message: str) -> None:
         """The user commits on the branch, in their own worktree."""
         files = {path: None if data is None else File(data) for path, data in changes.items()}
@@ -281,6 +294,8 @@ def _settle(world: World) -> None:
     world.git.refs["refs/heads/main"] = first
     world.git.working = {path: file.data for path, file in files.items()}
     world.leave(PATH, lines.encode())
+    if world.plan.remote:
+        world.add_remote()
 
 
 def issue(bead: BeadPlan, **fields: Any) -> dict[str, Any]:

@@ -187,6 +187,8 @@ def test_the_status_after_the_end(demo: Demo) -> None:
             "landed_commits": 25,
             "red_base": None,
             "behind": {"main": 0},
+            "remote": None,
+            "left_out": None,
         },
         "reason": "target reached",
     }

@@ -152,7 +152,7 @@ def test_the_trackers_file_is_merged_on_virtual_time_too() -> None:
         for made in rows:
             tree = await repo.write_tree(base, {PATH: jsonl(*made).encode()})
             ends.append(await repo.commit_tree(tree, (base,), "edited"))
-        found = await merge_commits(repo, ends[0], ends[1], PATH)
+        found = await merge_commits(repo, *ends, PATH, landed=ends[0])
         assert found.conflicts == ()
         return await repo.read_file(found.tree, PATH)
 

@@ -512,6 +512,8 @@ class LandingQueue:
         once more?"""
         if self._open is None or self._parts.clock.monotonic() < self._push_at:
             return
+        if self._suspects:
+            return  # which are in landing too, and have their verdict first
         await self.take_up("it was pushed, and the remote has gone on without it")
         if self._open is None:
             self._refusals = 0

@@ -20,6 +20,8 @@ from oya.processes.sandbox import Sandboxed
 from oya.repository.places import Place
 from oya.swarm.config import Settings
 
+OYA = Path(__file__).resolve().parents[1]
+"""What `oya-gate` is made of, wherever that is installed."""
 _MAX_ALTERNATES = 100
 
 
@@ -63,6 +65,7 @@ def policy_of(settings: Settings, place: Place, env: Mapping[str, str]) -> Polic
         covered=own,
         readable=(
             *object_folders(place.common_dir / "objects"),
+            OYA,
             *(_named("readable", text, home, place.root) for text in named.readable),
         ),
         writable=tuple(_named("writable", text, home, place.root) for text in named.writable),

@@ -130,7 +130,7 @@ CORPUS = Corpus(
             "test-never-ends",
             "a test that never ends",
             "contract failed",
-            events=("attempt_failed:gate_red:gave no report",),
+            events=("attempt_failed:gate_red:did not come to its end",),
             test_writer=(running("test-never-ends", f"subprocess.run({SLEEP.split()!r})"),),
         ),
         Liar(

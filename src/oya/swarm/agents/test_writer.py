@@ -183,7 +183,9 @@ async def _accept(
 
 async def _report(attempt: Attempt, commit: str) -> Report:
     evidence = await attempt.parts.gates.tests(commit)
-    if evidence.report is None:
-        why = f"the tests gate gave no report: {evidence.tail[-300:]}"
+    if evidence.report is None or not evidence.complete:
+        # What a run that was cut short has written down before says nothing of the tree.
+        how = "gave no report" if evidence.complete else "did not come to its end"
+        why = f"the tests gate {how}: {evidence.tail[-300:]}"
         raise AttemptOver(FailureClass.GATE_RED, why)
     return evidence.report

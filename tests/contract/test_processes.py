@@ -252,7 +252,7 @@ async def test_cpu_seconds_count_what_it_started(processes: Processes, command: 
     assert 0.6 <= busy.cpu_seconds < 2
     idle = await processes.run(command("sleep 0.3"))
     assert idle.cpu_seconds < 0.2
-    assert 0.3 <= idle.seconds < 5
+    assert 0.29 <= idle.seconds < 5  # two clocks are read
 
 
 # What may be left running: nothing

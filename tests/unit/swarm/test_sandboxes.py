@@ -16,7 +16,7 @@ from oya.processes.sandbox import Sandboxed
 from oya.repository.places import Place, find_place
 from oya.swarm.assembly import fingerprint
 from oya.swarm.config import Sandbox, Settings
-from oya.swarm.sandboxes import object_folders, policy_of, sandboxes
+from oya.swarm.sandboxes import OYA, object_folders, policy_of, sandboxes
 from sandbox_kit import bubblewrap
 
 
@@ -64,7 +64,7 @@ def test_the_repository_is_covered_but_for_its_objects(place: Place) -> None:
     policy = policy_of(written(kind="auto"), place, env_of(place))
     for folder in (place.main_root, place.common_dir, place.cache, place.socket.parent):
         assert folder in policy.covered
-    assert policy.readable == (place.common_dir / "objects",)
+    assert policy.readable == (place.common_dir / "objects", OYA)
 
 
 def test_objects_are_followed_to_where_they_are_borrowed(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_paths_start_at_the_repository_home_or_the_root(place: Place) -> None:
     (place.root / "data").mkdir()
     settings = written(kind="auto", readable=("~/.npmrc", "data"), writable=(str(home),))
     policy = policy_of(settings, place, env_of(place))
-    assert policy.readable[1:] == (home / ".npmrc", place.root / "data")
+    assert policy.readable[2:] == (home / ".npmrc", place.root / "data")
     assert policy.writable == (home,)
 
 

@@ -54,7 +54,7 @@ def unstable(reports: Sequence[Report | None], ids: Sequence[str]) -> tuple[str,
     A report that could not be had counts as one in which nothing passed. A test that
     passes with probability p each time is missed with probability p to the number of runs.
     """
-    return tuple(id for id in ids if len({_passed(report, id) for report in reports}) > 1)
+    return tuple(id for id in ids if len({passed(report, id) for report in reports}) > 1)
 
 
 def absent(report: Report, planned: Sequence[str]) -> tuple[str, ...]:
@@ -70,7 +70,8 @@ def absent(report: Report, planned: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _passed(report: Report | None, id: str) -> bool:
+def passed(report: Report | None, id: str) -> bool:
+    """Whether the report has cases of that id, and all of them passed."""
     cases = report.of(id) if report is not None else ()
     return bool(cases) and all(case.outcome is Outcome.PASSED for case in cases)
 

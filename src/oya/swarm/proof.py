@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from oya.gates.checks import timeless
-from oya.gates.green import unstable
-from oya.gates.model import Evidence, Outcome, Report
+from oya.gates.green import passed, unstable
+from oya.gates.model import Evidence, Report
 from oya.lifecycle.model import Check
 from oya.swarm.assembly import Parts
 from oya.swarm.contract import Contract
@@ -102,11 +102,6 @@ def _accused(report: Report | None, promised: Sequence[Promised]) -> str | None:
     if report is None or report.exit_only:
         return None
     for one in promised:
-        if any(not _passed(report, id) for id in one.contract.planned):
+        if any(not passed(report, id) for id in one.contract.planned):
             return one.bead
     return None
-
-
-def _passed(report: Report, id: str) -> bool:
-    cases = report.of(id)
-    return bool(cases) and all(case.outcome is Outcome.PASSED for case in cases)

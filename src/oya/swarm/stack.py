@@ -85,6 +85,11 @@ async def end(members: Iterable[Member]) -> None:
     for run in running:
         run.cancel()
     for run in running:
-        await asyncio.wait((run,))
-        if not run.cancelled():
-            run.exception()
+        await ended(run)
+
+
+async def ended(run: asyncio.Task[Proof]) -> None:
+    """Wait for what was told to end; what came of it is not asked."""
+    await asyncio.wait((run,))
+    if not run.cancelled():
+        run.exception()

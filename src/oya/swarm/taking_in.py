@@ -9,6 +9,7 @@ from oya.swarm.assembly import Parts
 from oya.swarm.candidate import CANDIDATES, intent_of
 from oya.swarm.line import Line, Merge
 from oya.swarm.proof import Proof, prove
+from oya.swarm.stack import ended
 
 MERGING = f"{CANDIDATES}/merge%"
 """Holds such a merge until it has landed; no bead has that name."""
@@ -72,9 +73,7 @@ class TakingIn:
             return
         run, self.run, self._merge = self.run, None, None
         run.cancel()
-        await asyncio.wait((run,))
-        if not run.cancelled():
-            run.exception()
+        await ended(run)
         await self.parts.repo.delete_ref(MERGING)
 
     async def _move(self, merge: Merge, commit: str, proof: Proof) -> None:

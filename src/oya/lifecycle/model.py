@@ -138,6 +138,11 @@ class BeadState:
         return self.status in (Status.PENDING, Status.IN_PROGRESS)
 
     @property
+    def has_landed(self) -> bool:
+        """Whether its commit is on the line, and not undone."""
+        return self.status is Status.COMPLETE
+
+    @property
     def over(self) -> bool:
         """Whether it has landed, or is gone from the tracker."""
         return self.status in (Status.COMPLETE, Status.REMOVED)

@@ -27,7 +27,7 @@ from oya.gates.gates import Gates
 from oya.gates.port import EvidenceBook
 from oya.gates.runner import ProcessRunner
 from oya.lifecycle.events import Event
-from oya.lifecycle.model import Hold, Limits, Phase, Role, Status
+from oya.lifecycle.model import Hold, Limits, Role
 from oya.processes.port import BACKGROUND, Command, Processes, shell
 from oya.processes.real import GuardedProcesses
 from oya.repository.copies import NO_COPIES, Copies, read_copies
@@ -189,7 +189,7 @@ class Parts:
     async def behaviour_landed(self) -> bool:
         """Whether a contract of kind behaviour has landed, so that there are tests to collect."""
         for state in tuple(self.store.beads.all().values()):
-            if state.phase is Phase.LANDED and state.status is Status.COMPLETE:
+            if state.has_landed:
                 if (kind := self._kinds.get((state.id, state.epoch))) is None:
                     row = await self.store.contracts.get(state.id)
                     kind = self._kinds[state.id, state.epoch] = str((row or {}).get("kind"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from oya.errors import GitError
@@ -20,21 +22,27 @@ def noted(bead: str, ours: str, theirs: str) -> Write:
 
 
 async def learn(parts: Parts) -> None:
-    """Remember the resolutions that have landed, and forget those conflicts.
+    """Remember the resolutions of all beads that have landed, and forget those conflicts.
 
     It may be called again whatever it died of. What cannot be learnt is no harm: an agent
     resolves it once more.
     """
-    for key, row in await parts.store.checkpoints.all():
-        state = parts.store.beads.get(key.removeprefix(CONFLICT))
-        if not key.startswith(CONFLICT) or state is None or state.commit is None:
-            continue
-        if state.where != "landed/complete":
+    keys = [key for key, _ in await parts.store.checkpoints.all() if key.startswith(CONFLICT)]
+    await learn_of(parts, [key.removeprefix(CONFLICT) for key in keys])
+
+
+async def learn_of(parts: Parts, beads: Sequence[str]) -> None:
+    """The same of these beads alone, for right after they have landed: what else is kept of a
+    repository's beads is not read for it."""
+    for bead in beads:
+        key, state = f"{CONFLICT}{bead}", parts.store.beads.get(bead)
+        row = await parts.store.checkpoints.get(key)
+        if row is None or state is None or state.commit is None or not state.has_landed:
             continue
         try:
             # A contract that began anew has not resolved anything.
             if state.reviewed and await parts.repo.is_ancestor(row["theirs"], state.reviewed):
-                await parts.repo.remember(row["ours"], row["theirs"], state.commit, state.id)
+                await parts.repo.remember(row["ours"], row["theirs"], state.commit, bead)
         except GitError as error:
-            log.info("a resolution is not remembered", bead=state.id, error=str(error))
+            log.info("a resolution is not remembered", bead=bead, error=str(error))
         await parts.store.checkpoints.delete(key)

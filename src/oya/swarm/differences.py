@@ -131,7 +131,7 @@ class Differences:
 
 
 def _has_landed(state: BeadState | None) -> bool:
-    return state is not None and state.status is Status.COMPLETE
+    return state is not None and state.has_landed
 
 
 def _is_removed(state: BeadState | None) -> bool:

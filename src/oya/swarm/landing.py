@@ -30,7 +30,7 @@ from oya.swarm.candidate import (
     intent_of,
     landings_of,
 )
-from oya.swarm.conflicts import learn, noted
+from oya.swarm.conflicts import learn, learn_of, noted
 from oya.swarm.line import Line
 from oya.swarm.merging import merge_commits
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
@@ -482,12 +482,13 @@ class LandingQueue:
     async def _follow(self, intent: Mapping[str, Any]) -> None:
         """What has landed is held by the line alone, and the checkout follows."""
         self._refusals = 0
-        for one in landings_of(intent):
-            await self._parts.repo.delete_ref(candidate_ref(one["bead"]))
+        beads = [one["bead"] for one in landings_of(intent)]
+        for bead in beads:
+            await self._parts.repo.delete_ref(candidate_ref(bead))
         point("landing.ref_gone")
         await self._line.follow()
         point("landing.followed")
-        await learn(self._parts)
+        await learn_of(self._parts, beads)
 
     async def _did_not_move(self, key: str) -> None:
         """Somebody was faster, or the remote refuses: for sure, so that nothing stays open. What

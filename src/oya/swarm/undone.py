@@ -64,4 +64,4 @@ def _among(commit: str, gone: dict[str, str]) -> str:
 
 
 def _landed(states: Iterable[BeadState]) -> list[BeadState]:
-    return [state for state in states if state.where == "landed/complete" and state.commit]
+    return [state for state in states if state.has_landed and state.commit]

@@ -370,7 +370,7 @@ def with_remote(folder: Path) -> GitElsewhere:
 def on_git(root: Path) -> Place:
     folder = make_repository(root / "repo", FIRST)
     repo = opened(folder)
-    admin = repo.place.cache / "admin" / "work"
+    admin = repo.place.admin / "work"
 
     def undo(path: Path) -> None:
         known = record.load(admin / path.name)

@@ -18,6 +18,7 @@
     │   └── RemoteError          a remote cannot be reached, or does not answer as one
     │       └── PushUnsure       whether a push has arrived is not known yet
     ├── ProcessError             a program could not be started
+    ├── NoRoom                   disk or memory are short: no verdict, nobody's failure
     ├── BackendError             a backend broke the protocol, died, or its provider refused
     └── ActorError
         ├── ActorDead            the message was not delivered, and is given back
@@ -120,6 +121,10 @@ class PushUnsure(RemoteError):
 
 class ProcessError(OyaError):
     """A program could not be started."""
+
+
+class NoRoom(OyaError):
+    """Disk or memory are short, so that nothing can be judged."""
 
 
 class BackendError(OyaError):

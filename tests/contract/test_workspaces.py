@@ -259,6 +259,29 @@ async def test_a_folder_that_the_agent_deleted_is_back_as_at_the_newest_head(
     assert agent.files(ws.path) == {**FIRST, "n": "1"}
 
 
+async def test_the_last_head_is_like_any_other_and_brings_nothing_back(
+    repo: Repository, spaces: Workspaces, agent: Agent
+) -> None:
+    ws = await make(repo, spaces)
+    agent.write(ws.path, {"n": "1"})
+    head = await spaces.commit(ws, "m", last=True)
+    assert await repo.read_file(head.commit, "n") == b"1"
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == head.commit
+    assert await spaces.commit(ws, "again", last=True) == head
+    agent.delete(ws.path)
+    assert await spaces.commit(ws, "gone", last=True) == head
+    assert agent.files(ws.path) == {}
+
+
+async def test_of_a_folder_that_is_gone_before_the_last_head_the_start_is_kept(
+    repo: Repository, spaces: Workspaces, agent: Agent
+) -> None:
+    ws = await make(repo, spaces)
+    agent.delete(ws.path)
+    assert (await spaces.commit(ws, "gone", last=True)).commit == ws.start
+    assert await repo.read_ref(spaces.attempt_ref("b-1", 1)) == ws.start
+
+
 async def test_a_file_that_became_a_folder_and_a_folder_that_became_a_file(
     repo: Repository, spaces: Workspaces, agent: Agent
 ) -> None:

@@ -405,7 +405,7 @@ class Ground:
             return
         for folder in sorted((self.cache / "work").glob("*")):
             attempt = "/".join(folder.name.rsplit(".", 1))
-            if not _is_ready(self.cache / "admin" / "work" / folder.name):
+            if not _is_ready(self.state / "admin" / "work" / folder.name):
                 continue
             listed = self.git(
                 *("-C", str(folder), "ls-files", "--others", "--modified", "--", ".", ":!.oya"),

@@ -180,7 +180,7 @@ async def _refs_left(reading: Reading, stored: Stored) -> list[str]:
 def _left(place: Place) -> Iterator[str]:
     """What only somebody at work leaves, while nobody is: workspaces, locks of oya's refs."""
     yield from (str(path) for path in _below(place.cache / "work"))
-    yield from (str(path) for path in _below(place.cache / "admin" / "work"))
+    yield from (str(path) for path in _below(place.admin / "work"))
     refs = place.common_dir / "refs" / "oya"
     yield from (str(path) for path in sorted(refs.rglob("*.lock")) if refs.is_dir())
     if (place.state / "daemon.pid").exists():

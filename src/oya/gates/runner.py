@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from oya.clock import Clock, stamp
+from oya.errors import NoRoom
 from oya.gates import moon
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig, fill, words
@@ -23,6 +24,7 @@ from oya.gates.project import files_below, project_names
 from oya.gates.reports.kind import SIZE_LIMIT, Unreadable, Written
 from oya.gates.reports.kinds import KINDS
 from oya.processes.port import BACKGROUND, Command, Ended, Processes, shell
+from oya.room import shortage, took_it
 
 LOG_LIMIT: Final = 4_000_000
 OUTPUT_LIMIT: Final = SIZE_LIMIT + 1
@@ -83,7 +85,10 @@ class ProcessRunner:
         files = self._new_files(job.gate, key)
         try:
             async with self._checkout.checkout(commit, urgent=urgent) as slot, _temporary(slot):
+                since = self._now()
                 evidence = await self._execute(slot, commit, tree, job, key, files)
+                if not evidence.ok:
+                    await asyncio.to_thread(_require_room, slot, since)
         except BaseException:
             files.remove(logs=True)
             raise
@@ -96,11 +101,14 @@ class ProcessRunner:
         files, more = self._new_files("command", ""), dict[str, str]()
         try:
             async with self._checkout.checkout(commit, strange=True) as slot, _temporary(slot):
+                since = self._now()
                 if ids is not None:
                     job = Job("command", (line,), tuple(ids), self._config.report)
                     asked, more_, _ = await asyncio.to_thread(self._prepared, job, files, slot.path)
                     line, more = fill(line, asked, files.report), dict(more_)
                 ended = await self._command(line, slot, files, 1, timeout, more)
+                if not ended.ok:
+                    await asyncio.to_thread(_require_room, slot, since)
                 text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
         finally:
             files.remove(logs=True)
@@ -115,6 +123,9 @@ class ProcessRunner:
             ended.seconds,
             ended.cpu_seconds,
         )
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
     async def _execute(
         self, slot: SlotLike, commit: str, tree: str, job: Job, key: str, files: _Files
@@ -247,6 +258,13 @@ async def _temporary(slot: SlotLike) -> AsyncIterator[None]:
 
 def _temporary_of(slot: SlotLike) -> Path:
     return slot.path.with_name(f"{slot.path.name}.tmp")
+
+
+def _require_room(slot: SlotLike, since: float) -> None:
+    """`NoRoom` where something may be red only because others have filled the disk."""
+    short = shortage(slot.path)
+    if short and not any(took_it(path, since) for path in (slot.path, _temporary_of(slot))):
+        raise NoRoom(f"no verdict: {short}", hint="Make room there; it is run again then.")
 
 
 def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:

@@ -39,6 +39,11 @@ class Place:
         """The top of the main worktree; `root` if the repository has none."""
         return self.common_dir.parent if self.common_dir.name == ".git" else self.root
 
+    @property
+    def admin(self) -> Path:
+        """What oya notes of workspaces and slots: not on the disk that their owners may fill."""
+        return self.state / "admin"
+
     def make_folders(self) -> None:
         """Create the state, cache and socket folders, for this user alone.
 

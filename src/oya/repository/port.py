@@ -376,12 +376,13 @@ class Workspaces(Protocol):
         """
         ...
 
-    async def commit(self, ws: Workspace, message: str) -> Head:
+    async def commit(self, ws: Workspace, message: str, *, last: bool = False) -> Head:
         """Make what is in the folder the attempt's head, and keep that under its ref.
 
         The head's tree is what lies there, apart from what `Head.left_out` names; `.beads/`
-        and `.oya/out/` are as at the start. May be called again and again. `GitError` if it
-        cannot be read; then nothing was changed, and `harvest` saves it.
+        and `.oya/out/` are as at the start. May be called again and again. `last`: nobody works
+        there any more, so nothing is written there, and what is gone from it stays so.
+        `GitError` if it cannot be read; then nothing was changed, and `harvest` saves it.
         """
         ...
 

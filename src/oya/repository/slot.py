@@ -18,6 +18,7 @@ from oya.repository.kept import Kept
 from oya.repository.places import Place
 from oya.repository.port import Hook
 from oya.repository.run import both
+from oya.room import shortage
 
 _IN_USE = "in_use"
 
@@ -61,7 +62,7 @@ class Slots:
         self._repo = repo
         self._place = place
         self.count = count
-        self._admin = place.cache / "admin" / "slots"
+        self._admin = place.admin / "slots"
         self._keep = keep
         self._ran: dict[int, str] = {}
         self._copies = copies
@@ -108,7 +109,16 @@ class Slots:
                 if not strange:
                     self._ran[index] = commit
         finally:
+            await self._leave_room(index)
             self._give_back(index)
+
+    async def _leave_room(self, index: int) -> None:
+        """On a disk that is short nothing stays of a run: what it wrote would keep others out."""
+        checkout = self._checkout(index)
+        if is_real_folder(checkout.folder) and shortage(checkout.folder):
+            checkout.forget_index()
+            with contextlib.suppress(OyaError):
+                await asyncio.to_thread(take_away, checkout.folder)
 
     async def clean_up(self) -> None:
         """`cleanup` for every slot whose use an earlier oya did not live to end."""

@@ -64,10 +64,12 @@ class Snapshot:
         self, checkout: Checkout, record: Record, agents: str
     ) -> tuple[list[str], list[str]]:
         """Load the agent's own head without what must not be in it: parents, and what that was."""
-        await checkout.load(agents)
         changes, follows = await both(
             self._repo.diff(record.start, agents), self._repo.is_ancestor(record.head, agents)
         )
+        if not follows and await self._repo.is_ancestor(agents, record.head):
+            return [record.head], []  # taken before, and `.git` is as it was then
+        await checkout.load(agents)
         never = [change for change in changes if self._is_never_taken(change.path)]
         added = [change for change in changes if change.status != "D" and change not in never]
         sizes = await self._sizes([c.blob for c in added if c.mode != _REPOSITORY])

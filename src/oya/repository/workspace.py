@@ -50,7 +50,7 @@ class GitWorkspaces:
     ) -> None:
         self._repo = repo
         self._work = place.cache / "work"
-        self._admin = place.cache / "admin" / "work"
+        self._admin = place.admin / "work"
         self._kept = place.cache / "kept"
         self._gone = place.cache / "gone"
         self._snapshot = Snapshot(repo, max_file, copies.paths)
@@ -129,13 +129,15 @@ class GitWorkspaces:
         branch = f"refs/heads/{record.branch}"
         await asyncio.to_thread(checkout.lay_git, record.head, branch, tags, self._exclude)
 
-    async def commit(self, ws: Workspace, message: str) -> Head:
+    async def commit(self, ws: Workspace, message: str, *, last: bool = False) -> Head:
         """Make what is in the folder the attempt's head, and keep that under its ref.
 
         The head's tree is what lies there, apart from what `Head.left_out` names;
         `.beads/` and `.oya/out/` are as at the start. Commits that the agent made
         itself, on whatever branch it stands, are the head's history. Afterwards the
         folder's `.git` is new and clean, at that head. May be called again and again.
+        `last`: nobody works there any more, so nothing is written there, which may lie on a
+        full disk.
 
         `GitError` if it cannot be read; then nothing was changed, and `harvest` saves it.
         """
@@ -145,14 +147,18 @@ class GitWorkspaces:
             record = await self._from_workspace(ws)
         checkout = self._checkout(key)
         if not is_real_folder(ws.path):
+            if last:
+                await self._repo.set_ref(self.attempt_ref(ws.bead, ws.epoch), record.head)
+                return Head(record.head, record.tree)
             await self._refill(checkout, record)
         await asyncio.to_thread(checkout.make_usable)
         head, tags = await both(self._read(checkout, record, message), tags_of(self._repo))
         record = record.at(head.commit, head.tree)
         record.save(self._admin / key)
         point("workspace.head_recorded")
-        await self._lay(checkout, record, tags)
-        point("workspace.laid")
+        if not last:
+            await self._lay(checkout, record, tags)
+            point("workspace.laid")
         return head
 
     async def snapshot(self, ws: Workspace) -> Head:
@@ -230,7 +236,7 @@ class GitWorkspaces:
             return Harvested(None, await self._move_aside(key, bead, epoch))
         workspace = Workspace(bead, epoch, path, f"oya/{self._name(bead)}", start)
         try:
-            head = await self.commit(workspace, f"What {bead} had when oya ended")
+            head = await self.commit(workspace, f"What {bead} had when oya ended", last=True)
         except (OyaError, OSError):
             return Harvested(None, await self._move_aside(key, bead, epoch))
         await self.remove(workspace)

@@ -82,8 +82,8 @@ class Admission:
         access.sessions -= 1
         access.probing &= access.sessions > 0  # which one was the probe is not known
         measure = RULES[failure].measure if failure else Measure.NONE
-        if measure in (Measure.PARK_BACKEND, Measure.OPEN_CIRCUIT):
-            state = "parked" if measure is Measure.PARK_BACKEND else "down"
+        if measure in (Measure.PARK_BACKEND, Measure.WAIT_FOR_HOST, Measure.OPEN_CIRCUIT):
+            state = "down" if measure is Measure.OPEN_CIRCUIT else "parked"
             return self._park(access, state, reason, resets_at)
         if measure is Measure.DISABLE_BACKEND:
             return self.disable(backend, reason)

@@ -46,7 +46,7 @@ from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
 from oya.swarm.holds import hold_for
-from oya.swarm.machine import environment, gate_environment, named, slots_of
+from oya.swarm.machine import environment, gate_environment, named, shortage, slots_of
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.swarm.sandboxes import Sandboxes, sandboxes, wanted
@@ -87,6 +87,8 @@ class Parts:
     meter: Meter
     clean_slots: Callable[[], Awaitable[None]]
     requests: GateRequests | None = None
+    shortage: Callable[[], str | None] = lambda: None
+    """What this machine has too little of to work, in words; None: it has enough."""
     _kinds: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def role_of(self, claim: Claim) -> Role:
@@ -419,4 +421,5 @@ def build_parts(
         meter=meter,
         clean_slots=slots.clean_up,
         requests=FolderRequests(),
+        shortage=partial(shortage, place),
     )

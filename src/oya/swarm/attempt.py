@@ -22,10 +22,11 @@ from oya.agents.prompts import Briefing
 from oya.crashpoints import point
 from oya.errors import BackendError, GitError, OyaError, RefusedError, StoreError
 from oya.lifecycle.events import AttemptFailed, Event
-from oya.lifecycle.failures import FailureClass
+from oya.lifecycle.failures import RULES, FailureClass
 from oya.lifecycle.model import BeadState, Phase
 from oya.lifecycle.swarm import counted
 from oya.repository.port import Head, Workspace
+from oya.room import is_full, took_it
 from oya.store.engine import Write
 from oya.swarm.asking import GateDesk
 from oya.swarm.assembly import Parts
@@ -121,6 +122,7 @@ class Attempt:
         self._desk: GateDesk | None = None
         self._turn_seconds = self._gate_seconds = 0.0
         self.fixes = 0
+        self._began = 0.0
 
     @property
     def workspace(self) -> Workspace:
@@ -149,7 +151,15 @@ class Attempt:
             if len(there) == len(merge):
                 raise
             self._workspace = await self._create(start, there)
+        self._began = self.parts.clock.now().timestamp()
         return self
+
+    def filled_the_disk(self, short: str | None) -> bool:
+        """Whether what was written in its folder is what the disk lacks, or has lacked until now
+        (`short`); of a folder that could not be made, whether there is room without it."""
+        if self._workspace is None:
+            return short is None and self.state.snapshot is not None
+        return took_it(self._workspace.path, self._began)
 
     async def _create(self, start: str, merge: Sequence[str]) -> Workspace:
         return await self.parts.workspaces.create(
@@ -208,11 +218,11 @@ class Attempt:
         )
         await self.prompt(self.parts.prompts.again(self.role, findings))
 
-    async def head(self) -> Head:
-        """Commit everything that is in the workspace, and hold it by the attempt's ref."""
-        return await self.parts.workspaces.commit(
-            self.workspace, f"{self.role} on {self.claim.bead}, attempt {self.claim.attempt}"
-        )
+    async def head(self, *, last: bool = False) -> Head:
+        """Commit everything that is in the workspace, and hold it by the attempt's ref. `last`:
+        nobody works there any more."""
+        message = f"{self.role} on {self.claim.bead}, attempt {self.claim.attempt}"
+        return await self.parts.workspaces.commit(self.workspace, message, last=last)
 
     def answer(self, model: type[A]) -> A | None:
         """The answer file, or None where there is none; `AnswerWrong` when it does not fit."""
@@ -296,15 +306,31 @@ def _unfinished(task: asyncio.Task[Result | AttemptOver]) -> bool:
 
 async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
     try:
+        if short := attempt.parts.shortage():
+            return AttemptOver(FailureClass.HOST_PRESSURE, short)
         async with attempt:
             return await work(attempt)
     except AttemptOver as over:
-        return over
+        return await _pressed(attempt, over) if RULES[over.failure].counts else over
     except StoreError as outage:  # nobody's fault, and no attempt used
         return AttemptOver(FailureClass.CANCELLED, str(outage))
     except Exception as error:
+        if is_full(error):
+            return await _pressed(attempt, AttemptOver(FailureClass.HOST_PRESSURE, str(error)))
         log.exception("attempt failed", bead=attempt.claim.bead, epoch=attempt.claim.epoch)
         return AttemptOver(FailureClass.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+async def _pressed(attempt: Attempt, over: AttemptOver) -> AttemptOver:
+    """What ends while the machine is short of room is nobody's failure; work that has filled the
+    disk itself is refused, so that the next attempt does not begin with it."""
+    short = attempt.parts.shortage()
+    if short is None and over.failure is not FailureClass.HOST_PRESSURE:
+        return over
+    if await asyncio.to_thread(attempt.filled_the_disk, short):
+        why = f"filled the disk: {short or over.reason}"
+        return AttemptOver(FailureClass.GATE_RED, why, (why,))
+    return AttemptOver(FailureClass.HOST_PRESSURE, short or over.reason)
 
 
 async def _settle(attempt: Attempt, outcome: Result | AttemptOver, beat: Beat) -> Ending:
@@ -374,7 +400,7 @@ async def _put_away(attempt: Attempt) -> None:
 async def _kept(attempt: Attempt) -> str | None:
     """The attempt's head with everything that lies there; None where that cannot be read."""
     try:
-        return (await attempt.head()).commit
+        return (await attempt.head(last=True)).commit
     except (OyaError, OSError) as error:
         log.warning("no snapshot", bead=attempt.claim.bead, why=str(error))
         return None

@@ -8,8 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import psutil
+
+from oya import room
+from oya.repository.places import Place
 from oya.swarm.config import Settings
 
+LEAST_MEMORY: Final = 128 << 20
+"""Bytes that must be available before another agent is started."""
 PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
 _IN_MAKE: Final = "MAKELEVEL"
 
@@ -33,6 +39,14 @@ def gate_environment(settings: Settings) -> dict[str, str]:
 def named(settings: Settings) -> dict[str, str]:
     """The variables of `[quality-gates] env` that are set, with their values."""
     return {name: os.environ[name] for name in settings.quality_gates.env if name in os.environ}
+
+
+def shortage(place: Place) -> str | None:
+    """What this machine has too little of for another attempt, in words; None: nothing."""
+    available = psutil.virtual_memory().available
+    if available < LEAST_MEMORY:
+        return f"{available >> 20} MiB of memory are left"
+    return room.shortage(place.cache) or room.shortage(place.common_dir)
 
 
 def slots_of(settings: Settings) -> int:

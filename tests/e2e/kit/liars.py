@@ -428,13 +428,12 @@ def row_holds(outcome: Outcome, liar: Liar) -> None:
         liar.check(outcome)
 
 
-def all_hold(outcome: Outcome, defects: tuple[str, ...] = ()) -> None:
-    """Nothing of the lies is on the line or left, and everything that is promised was kept.
-    `defects`: what an attempt may have failed of as `internal`, where that is the host's."""
+def all_hold(outcome: Outcome) -> None:
+    """Nothing of the lies is on the line or left, and everything that is promised was kept."""
     user, root = outcome.user, outcome.root
     assert outcome.said.code in (0, 3), outcome.said
     found = [r for rows in outcome.events.values() for r in rows if r["class"] == "internal"]
-    assert [row for row in found if not any(words in row["reason"] for words in defects)] == []
+    assert found == []
     assert outcome.running == [], "nothing is left running"
     assert outcome.git("status", "--porcelain") == "", "the user's own files are untouched"
     assert private(user, root) == outcome.before

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from kit.liars import (
     played,
     row_holds,
     sh,
-    waiting,
 )
 from kit.user import User
 
@@ -33,29 +33,31 @@ MAY_MOUNT = bool(
 )
 """Whether this process may mount: root, outside most containers."""
 
-FULL = ("No space left on device", "Out of diskspace")
-"""As programs say it, and as git does."""
+FILL_ONCE = (
+    "rm -f fill; test -e $HOME/../filled || { cat /dev/zero > fill; "
+    "test $(stat -c %s fill) -lt 5000000 || touch $HOME/../filled; }"
+)
+"""What is written to a disk that others have filled already does not count."""
 
 CORPUS = Corpus(
-    # Whom the full disk meets is a matter of time; nobody is to lose all attempts by it.
-    max_attempts=9,
+    max_attempts=3,
     rows=(
         honest("honest-1"),
         honest("honest-2"),
         honest("honest-3"),
+        honest("honest-4"),
         Liar(
             "fills-the-disk",
-            "writes until there is no room for anybody; there is some again later",
+            "writes until there is no room for anybody, and knows better at the next attempt",
             LANDED,
-            # Whoever writes first meets the full disk: the agent, or oya's git.
-            events=("attempt_failed",),
-            implementer=([sh("cat /dev/zero > fill.bin"), code("fills-the-disk")],),
-            later={"implementer": ([sh("rm -f fill.bin"), code("fills-the-disk")],)},
+            events=("attempt_failed:gate_red:filled the disk",),
+            implementer=([sh(FILL_ONCE), code("fills-the-disk")],),
         ),
         Liar(
             "fills-it-for-ever",
-            "files no larger than work may be, on a disk that stays as it is",
+            "does so at each attempt, with files no larger than work may be",
             "implementation failed",
+            events=("attempt_failed:gate_red:filled the disk",),
             implementer=(
                 [
                     code("fills-it-for-ever"),
@@ -65,8 +67,15 @@ CORPUS = Corpus(
                     ),
                 ],
             ),
-            pending="a folder of which no snapshot can be taken, for want of room, stays; attempts "
-            "at all beads end as `internal` then, and the swarm never does",
+        ),
+        Liar(
+            "fills-it-in-its-gate",
+            "the code does so where oya judges it",
+            "implementation failed",
+            events=("attempt_failed:gate_red",),
+            implementer=(
+                [code("fills-it-in-its-gate", "open('fill', 'wb').write(bytes(160_000_000))")],
+            ),
         ),
     ),
 )
@@ -74,38 +83,47 @@ CORPUS = Corpus(
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
-    """As everywhere, with a small disk for oya's folders, which a person enlarges."""
+    """As everywhere, with a small disk for oya's folders, which the user fills for a while."""
     folder = tmp_path_factory.mktemp("liars")
     cache = folder / "cache"
     cache.mkdir()
-    mount("-t", "tmpfs", "-o", "size=24m", "none", at=cache)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(cache)], check=True)
 
-    def enlarge(user: User, root: Path) -> None:
-        deadline = time.monotonic() + 100
-        while not any(words in user.oya(root, "events", "--format", "json").out for words in FULL):
-            assert time.monotonic() < deadline, "the disk was never full"
-        mount("-o", "remount,size=400m", at=cache)
+    def fill(user: User, root: Path) -> None:
+        wait_for(user, root, '"claimed"')
+        with (cache / "films").open("wb") as film, suppress(OSError):
+            while film.write(bytes(100_000)):
+                film.flush()
+        wait_for(user, root, '"host_pressure"')
+        (cache / "films").unlink()
 
     try:
-        with played(folder, CORPUS, enlarge) as found:
+        with played(folder, CORPUS, fill) as found:
             yield found
     finally:
         subprocess.run(["umount", "--lazy", str(cache)], check=True)
 
 
-def mount(*words: str, at: Path) -> None:
-    subprocess.run(["mount", *words, str(at)], check=True)
+def wait_for(user: User, root: Path, words: str) -> None:
+    """Return when that is in the event log."""
+    deadline = time.monotonic() + 100
+    while words not in user.oya(root, "events", "--format", "json").out:
+        assert time.monotonic() < deadline, f"no {words}"
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="may not mount: CAP_SYS_ADMIN is missing")
 @pytest.mark.parametrize("row", CORPUS.playing, ids=lambda row: row.name)
-def test_a_full_disk_costs_nobody_their_work(outcome: Outcome, row: Liar) -> None:
+def test_a_full_disk_costs_nobody_else_their_work(outcome: Outcome, row: Liar) -> None:
     row_holds(outcome, row)
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="may not mount: CAP_SYS_ADMIN is missing")
-def test_nothing_of_that_file_is_left(
-    outcome: Outcome, record_property: Callable[[str, str], None]
-) -> None:
-    all_hold(outcome, defects=(*FULL, "GitError", "OSError"))
-    record_property("said", waiting(CORPUS))
+@pytest.mark.parametrize("row", CORPUS.playing[:4], ids=lambda row: row.name)
+def test_who_has_not_filled_it_has_used_no_attempt(outcome: Outcome, row: Liar) -> None:
+    failed = {event["class"] for event in outcome.told(row.name, "attempt_failed")}
+    assert failed <= {"host_pressure"}, outcome.story(row.name)
+
+
+@pytest.mark.skipif(not MAY_MOUNT, reason="may not mount: CAP_SYS_ADMIN is missing")
+def test_nothing_of_those_files_is_left(outcome: Outcome) -> None:
+    all_hold(outcome)

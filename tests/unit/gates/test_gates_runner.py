@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from gates_world import ENV, PYTEST, World
 
-from oya.errors import ConfigError
+from oya.errors import ConfigError, NoRoom
 from oya.gates import Evidence, GatesConfig, Outcome
 from oya.gates.config import fill, words
 from oya.gates.feedback import feedback
@@ -276,6 +278,39 @@ async def test_a_run_that_a_signal_ended_is_never_reused(world: World) -> None:
     gates = world.gates(processes, ci=("make test",))
     assert not (await gates.ci("a")).ok
     assert (await gates.ci("a")).ok
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk of 50 MB with no room left."""
+    usage = SimpleNamespace(total=50_000_000, used=50_000_000, free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+
+async def test_what_is_red_on_a_full_disk_is_no_verdict(world: World, full: None) -> None:
+    gates = world.gates(ci=("exit 1",))
+    world.commit("a", SUITE)
+    with pytest.raises(NoRoom, match="no verdict: 0 MB are left on the disk of"):
+        await gates.ci("a")
+    with pytest.raises(NoRoom):
+        await gates.command("a", "exit 1", timeout=60)
+    assert (world.rows, world.heard, list(world.logs.iterdir())) == ({}, [], [])
+
+
+async def test_what_is_green_on_a_full_disk_is_green(world: World, full: None) -> None:
+    gates = world.gates(ci=("true",))
+    world.commit("a", SUITE)
+    assert (await gates.ci("a")).ok
+    assert (await gates.command("a", "true", timeout=60)).exit == 0
+
+
+@pytest.mark.parametrize("where", [".", "$TMPDIR"])
+async def test_a_gate_that_fills_the_disk_itself_is_red(
+    world: World, full: None, where: str
+) -> None:
+    gates = world.gates(ci=(f"head -c 2000000 /dev/urandom > {where}/fill; exit 1",))
+    world.commit("a", SUITE)
+    assert not (await gates.ci("a")).ok
 
 
 async def test_a_damaged_row_is_no_evidence(world: World) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from oya.errors import GitError, OyaError
+from oya.errors import GitError, NoRoom, OyaError
 from oya.repository.copies import Copied, Copies
 from oya.repository.git import GitRepository
 from oya.repository.slot import Slots
@@ -63,6 +64,22 @@ async def test_only_what_differs_is_written(
     assert now["a.txt"].st_mtime_ns != before["a.txt"].st_mtime_ns
 
 
+async def test_on_a_full_disk_a_slot_keeps_nothing_of_a_run(
+    repo: GitRepository, slots: Slots, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = commit(folder, {".gitignore": "build/\n"})
+    full = SimpleNamespace(total=1 << 40, used=1 << 40, free=0)
+    with monkeypatch.context() as patched, pytest.raises(NoRoom):
+        patched.setattr(shutil, "disk_usage", lambda _: full)
+        async with slots.checkout(start) as slot:
+            write(slot.path, {"build/x": "1"})
+            raise NoRoom
+    assert not slot.path.exists()
+    async with slots.checkout(start) as slot:
+        assert files(slot.path) == {".gitignore", "a.txt", "src/b.txt"}
+        assert git(slot.path, "status", "--porcelain") == ""
+
+
 async def test_nothing_of_the_gate_before_is_left(
     repo: GitRepository, slots: Slots, folder: Path
 ) -> None:
@@ -98,8 +115,8 @@ async def test_a_gate_that_wrecks_its_slot_wrecks_only_that_run(
         assert files(slot.path) == {"a.txt", "src/b.txt"}
         shutil.rmtree(slot.path / "src")
         (slot.path / "src").symlink_to(outside)
-        (repo.place.cache / "admin" / "slots" / "0" / "index").write_bytes(b"spoilt")
-        (repo.place.cache / "admin" / "slots" / "0" / "index.lock").touch()
+        (repo.place.admin / "slots" / "0" / "index").write_bytes(b"spoilt")
+        (repo.place.admin / "slots" / "0" / "index.lock").touch()
     async with slots.checkout(start) as slot:
         assert files(slot.path) == {"a.txt", "src/b.txt"}
     assert (outside / "b.txt").read_text() == "mine"

@@ -281,7 +281,7 @@ async def test_removed_is_removed_and_the_work_stays(
     head = await spaces.commit(ws, "m")
     await spaces.remove(ws)
     assert not ws.path.exists()
-    assert list((repo.place.cache / "admin" / "work").iterdir()) == []
+    assert list((repo.place.admin / "work").iterdir()) == []
     assert await repo.list_refs("refs/oya") == {spaces.attempt_ref("b-1", 1): head.commit}
 
 
@@ -297,7 +297,7 @@ async def test_half_a_folder_that_was_being_removed_is_no_work(
     write(ws.path, {"n.txt": "done"})
     head = await spaces.commit(ws, "Done")
     if not known:
-        shutil.rmtree(repo.place.cache / "admin" / "work")
+        shutil.rmtree(repo.place.admin / "work")
 
     def half(path: Path) -> None:
         if path.exists():
@@ -404,7 +404,7 @@ async def test_the_work_of_a_dead_daemon_is_harvested(
     ws = await make(repo, spaces)
     commit(ws.path, {"committed": "1"})
     write(ws.path, {"loose": "2"})
-    (repo.place.cache / "admin" / "work" / "b-1.1" / "index.lock").touch()
+    (repo.place.admin / "work" / "b-1.1" / "index.lock").touch()
     (ws.path / ".git" / "index.lock").touch()
     later = GitWorkspaces(repo, repo.place)
     assert await spaces.leftovers() == []
@@ -442,7 +442,7 @@ async def test_what_oya_knew_of_it_may_be_lost(
 ) -> None:
     ws = await make(repo, spaces)
     write(ws.path, {"n": "1"})
-    admin = repo.place.cache / "admin" / "work" / "b-1.1"
+    admin = repo.place.admin / "work" / "b-1.1"
     for name in ("record.json", "index") if lost == "both" else (lost,):
         (admin / name).write_text("spoilt")
     found = await GitWorkspaces(repo, repo.place).harvest(ws.path)

@@ -50,6 +50,16 @@ def over(admission: Admission, clock: Clock) -> float:
     return waited
 
 
+def test_a_machine_that_is_short_of_room_is_waited_for_like_a_provider(
+    admission: Admission, clock: Clock
+) -> None:
+    assert refused(admission, FailureClass.HOST_PRESSURE)
+    assert admission.backends["x"].state == "parked"
+    assert not admission.admits("x")
+    over(admission, clock)
+    assert admission.admits("x")
+
+
 def test_no_more_sessions_than_seats(admission: Admission) -> None:
     for _ in range(3):
         assert admission.admits("x")

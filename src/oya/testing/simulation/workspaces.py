@@ -108,13 +108,16 @@ class SimulatedWorkspaces:
         files = self._objects.files(commit)
         self._disk.folders[path] = {name: file.data for name, file in files.items()}
 
-    async def commit(self, ws: Workspace, message: str) -> Head:
+    async def commit(self, ws: Workspace, message: str, *, last: bool = False) -> Head:
         """See `Workspaces.commit`."""
         await self._life.turn("workspace snapshot")
         record = self._disk.records.get(ws.path.name)
         if record is None:
             record = Record(ws.bead, ws.epoch, ws.start, ws.start, ready=True)
             self._disk.records[ws.path.name] = record
+        if ws.path not in self._disk.folders and last:
+            await self._repo.set_ref(self.attempt_ref(ws.bead, ws.epoch), record.head)
+            return Head(record.head, self._objects.commits[record.head].tree)
         if ws.path not in self._disk.folders:
             self._fill(ws.path, record.head)
         tree = self._tree(ws.path, record.start)

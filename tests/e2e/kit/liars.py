@@ -46,9 +46,8 @@ class Liar:
     A role with one turn plays it again when it is told what is wrong. `later` is from the second
     attempt on. `events` must stand in its log, as `event`, `event:class` or
     `event:class:words`. `lands` are the paths that are on main for it; None: those of honest
-    work; `may` those that may be, beside them. `check` looks at anything else. `pending` says
-    what the product still lacks for this row; `limit` is the title in docs/limits.md of what no
-    gate can see here.
+    work; `may` those that may be, beside them. `check` looks at anything else. `limit`
+    is the title in docs/limits.md of what no gate can see here.
     """
 
     name: str
@@ -64,7 +63,6 @@ class Liar:
     may: tuple[str, ...] = ()
     check: Check | None = None
     fields: dict[str, Any] = field(default_factory=dict)
-    pending: str = ""
     limit: str = ""
 
     @property
@@ -253,19 +251,10 @@ class Corpus:
     rerun: bool = False
     honest: dict[str, Callable[[str], list[Step]]] = field(default_factory=dict)
 
-    @property
-    def playing(self) -> tuple[Liar, ...]:
-        """The rows that the product is ready for."""
-        return tuple(row for row in self.rows if not row.pending)
-
-    @property
-    def waiting(self) -> tuple[Liar, ...]:
-        return tuple(row for row in self.rows if row.pending)
-
     def config(self, scenario: Path) -> str:
         python, mini = shlex.quote(sys.executable), shlex.quote(str(MINI))
         return CONFIG.format(
-            target=len(self.playing),
+            target=len(self.rows),
             planner=str(self.planner).lower(),
             scenario=scenario,
             timeout=self.timeout,
@@ -390,7 +379,7 @@ def played(
 
 def prepared(user: User, corpus: Corpus) -> Path:
     """The repository, with a bead for each row that is played, and the scenario beside it."""
-    rows = corpus.playing
+    rows = corpus.rows
     scenario = user.folder / "scenario.json"
     parts = [entry for row in rows for entry in entries(row, corpus.honest)]
     told = {"version": 1, "entries": parts}
@@ -458,9 +447,3 @@ def lines_of_processes() -> list[str]:
             continue
         found.append(line.replace(b"\0", b" ").decode(errors="replace").strip())
     return found
-
-
-def waiting(corpus: Corpus) -> str:
-    """What waits for the product, for a person to read."""
-    rows = [f"liar not played yet: {row.name} ({row.why}): {row.pending}" for row in corpus.waiting]
-    return "\n".join(rows)

@@ -112,13 +112,13 @@ def wait_for(user: User, root: Path, words: str) -> None:
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="may not mount: CAP_SYS_ADMIN is missing")
-@pytest.mark.parametrize("row", CORPUS.playing, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", CORPUS.rows, ids=lambda row: row.name)
 def test_a_full_disk_costs_nobody_else_their_work(outcome: Outcome, row: Liar) -> None:
     row_holds(outcome, row)
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="may not mount: CAP_SYS_ADMIN is missing")
-@pytest.mark.parametrize("row", CORPUS.playing[:4], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", CORPUS.rows[:4], ids=lambda row: row.name)
 def test_who_has_not_filled_it_has_used_no_attempt(outcome: Outcome, row: Liar) -> None:
     failed = {event["class"] for event in outcome.told(row.name, "attempt_failed")}
     assert failed <= {"host_pressure"}, outcome.story(row.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from kit.liars import (
     LANDED,
@@ -17,7 +15,6 @@ from kit.liars import (
     honest,
     row_holds,
     sh,
-    waiting,
 )
 
 pytestmark = pytest.mark.timeout(400)
@@ -281,13 +278,10 @@ def test_the_value_known_by_heart_is_a_limit(outcome: Outcome) -> None:
     assert "{2: 4}" not in outcome.show(code_of("hard-coded-once"))
 
 
-@pytest.mark.parametrize("row", CORPUS.playing, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", CORPUS.rows, ids=lambda row: row.name)
 def test_work_that_is_none_does_not_land(outcome: Outcome, row: Liar) -> None:
     row_holds(outcome, row)
 
 
-def test_nothing_of_that_work_is_left(
-    outcome: Outcome, record_property: Callable[[str, str], None]
-) -> None:
+def test_nothing_of_that_work_is_left(outcome: Outcome) -> None:
     all_hold(outcome)
-    record_property("said", waiting(CORPUS))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from kit.liars import (
     LANDED,
@@ -21,7 +19,6 @@ from kit.liars import (
     path_of,
     row_holds,
     sh,
-    waiting,
 )
 
 pytestmark = pytest.mark.timeout(400)
@@ -285,7 +282,7 @@ CORPUS = Corpus(
 )
 
 
-@pytest.mark.parametrize("row", CORPUS.playing, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", CORPUS.rows, ids=lambda row: row.name)
 def test_what_is_red_beside_others_does_not_land(outcome: Outcome, row: Liar) -> None:
     row_holds(outcome, row)
 
@@ -306,8 +303,5 @@ def test_main_has_no_marks_of_a_conflict(outcome: Outcome) -> None:
     assert "<<<<<<<" not in outcome.git("grep", "-I", "-h", "", "main", "--", "shop", "tests")
 
 
-def test_nothing_of_that_luck_is_left(
-    outcome: Outcome, record_property: Callable[[str, str], None]
-) -> None:
+def test_nothing_of_that_luck_is_left(outcome: Outcome) -> None:
     all_hold(outcome)
-    record_property("said", waiting(CORPUS))

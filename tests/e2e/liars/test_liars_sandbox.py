@@ -6,7 +6,6 @@ The way out is in every workspace and slot: its git names the objects of the use
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import pytest
 from kit.liars import (
@@ -23,7 +22,6 @@ from kit.liars import (
     module,
     row_holds,
     sh,
-    waiting,
 )
 
 from sandbox_kit import bubblewrap
@@ -170,7 +168,7 @@ CORPUS = Corpus(
 )
 
 
-@pytest.mark.parametrize("row", CORPUS.playing, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", CORPUS.rows, ids=lambda row: row.name)
 def test_nothing_reaches_out(outcome: Outcome, row: Liar) -> None:
     row_holds(outcome, row)
 
@@ -186,8 +184,5 @@ def test_the_users_repository_is_as_it_was(outcome: Outcome) -> None:
     assert outcome.git("log", "--format=%s", "--grep=evil", "main") == ""
 
 
-def test_nothing_of_that_reach_is_left(
-    outcome: Outcome, record_property: Callable[[str, str], None]
-) -> None:
+def test_nothing_of_that_reach_is_left(outcome: Outcome) -> None:
     all_hold(outcome)
-    record_property("said", waiting(CORPUS))

@@ -13,7 +13,8 @@ from typing import Final
 _AT_START: Final = frozenset({"sitecustomize", "usercustomize"})
 """Modules that every Python imports before anything else, wherever it finds them."""
 _RUNNER: Final = frozenset({"pytest", "_pytest", "pluggy"})
-_SOURCES: Final = frozenset({"py", "so"})
+_COMPILED: Final = frozenset({"so", "pyc"})
+_CACHE: Final = "__pycache__"
 
 
 def shadows(added: Iterable[str], frozen: Collection[str]) -> tuple[str, ...]:
@@ -21,8 +22,8 @@ def shadows(added: Iterable[str], frozen: Collection[str]) -> tuple[str, ...]:
 
     That is: modules that run at every start; the test runner's own names, in the root, in
     `src` or beside frozen files; names of the standard library beside frozen tests, whose
-    folder is searched first; and a package, or a compiled module, beside a frozen module of
-    the same name, which both go before it.
+    folder is searched first; a package, or a compiled module, beside a frozen module of the
+    same name, which both go before it; and its byte code, which Python may believe unseen.
     """
     beside = {path.rpartition("/")[0] for path in frozen if path.endswith(".py")} - {""}
     return tuple(sorted(path for path in added if _shadows(path, beside, frozen)))
@@ -48,8 +49,10 @@ def _module(path: str) -> tuple[str, str, bool]:
     folder, _, last = path.rpartition("/")
     stem, _, rest = last.partition(".")
     suffix = rest.rpartition(".")[2]
-    if suffix not in _SOURCES:
+    if suffix != "py" and suffix not in _COMPILED:
         return folder, "", False
+    if f"/{folder}".endswith(f"/{_CACHE}"):
+        folder = folder.removesuffix(_CACHE).rstrip("/")
     if last == "__init__.py":
         folder, _, stem = folder.rpartition("/")
-    return folder, stem, suffix == "so"
+    return folder, stem, suffix in _COMPILED

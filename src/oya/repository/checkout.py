@@ -56,6 +56,8 @@ _OWN = {
     "core.symlinks": "true",
 }
 
+BYTE_CODE = "__pycache__/"
+"""What every run of Python leaves: ignored, whether the user's repository says so or not."""
 _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _MOST_REFUSED = 100
 _REFUSED = re.compile(r"(?:Ignoring path|Unable to process path) (.*)")
@@ -97,11 +99,13 @@ class Checkout:
         return [asked[path] for path in out.fields if path in asked]
 
     async def changed(self) -> list[str]:
-        """Paths that differ from the index: modified, deleted, new and not ignored.
+        """Paths that differ from the index: modified, deleted, new and not ignored, be it by
+        `BYTE_CODE`.
 
         A repository in there is named with a `/` at its end, and not looked into.
         """
-        args = ("ls-files", "-z", "--others", "--modified", "--exclude-standard")
+        ignored = (f"--exclude={BYTE_CODE}", "--exclude-standard")
+        args = ("ls-files", "-z", "--others", "--modified", *ignored)
         out = await self._run(*args)
         if "ermission denied" in out.stderr:
             await asyncio.to_thread(open_up, self.folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from oya.crashpoints import point
 from oya.errors import GitError, OyaError
-from oya.repository.checkout import Checkout, literal, tags_of
+from oya.repository.checkout import BYTE_CODE, Checkout, literal, tags_of
 from oya.repository.copies import NO_COPIES, Copies
 from oya.repository.earlier import merged, set_aside
 from oya.repository.encode import decode, encode
@@ -56,7 +56,7 @@ class GitWorkspaces:
         self._snapshot = Snapshot(repo, max_file, copies.paths)
         self._copies = copies
         own = (".oya/out/", ".oya/gate/", *map(literal, copies.paths))
-        self._exclude = "\n".join(f"/{path}" for path in own)
+        self._exclude = "\n".join((BYTE_CODE, *(f"/{path}" for path in own)))
         self._prepare = prepare
         self._name = name
         self._live: set[str] = set()

@@ -24,6 +24,10 @@ FROZEN = ("tests/test_a.py", "tests/helpers.py", "tests/data/in.json", "conftest
         "tests/helpers/__init__.py",
         "tests/helpers.cpython-311-x86_64-linux-gnu.so",
         "conftest/__init__.py",
+        "tests/__pycache__/helpers.cpython-311.pyc",
+        "__pycache__/conftest.cpython-311-pytest-8.3.pyc",
+        "tests/__pycache__/random.cpython-311.pyc",
+        "tests/random.pyc",
     ],
 )
 def test_what_would_run_instead_is_refused(path: str) -> None:
@@ -43,6 +47,8 @@ def test_what_would_run_instead_is_refused(path: str) -> None:
         "tests/deep/json.py",
         "docs/pytest.md",
         "tests/sitecustomize.md",
+        "src/__pycache__/app.cpython-311.pyc",
+        "tests/__pycache__/test_b.cpython-311.pyc",
     ],
 )
 def test_what_an_implementer_may_add(path: str) -> None:

@@ -221,6 +221,21 @@ async def test_ignored_files_are_no_work(
     assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["n"]
 
 
+async def test_byte_code_is_no_work_but_where_it_is_committed(
+    repo: GitRepository, spaces: GitWorkspaces
+) -> None:
+    ws = await make(repo, spaces)
+    write(ws.path, {"src/__pycache__/x.pyc": "1", "src/x.py": "3"})
+    assert git(ws.path, "status", "--porcelain") == "?? src/x.py"
+    head = await spaces.commit(ws, "m")
+    assert [c.path for c in await repo.diff(ws.start, head.commit)] == ["src/x.py"]
+    write(ws.path, {"src/__pycache__/x.pyc": "1"})
+    git(ws.path, "add", "-f", "src/__pycache__/x.pyc")
+    git(ws.path, "commit", "-q", "-m", "forced")
+    head = await spaces.commit(ws, "m")
+    assert await repo.read_file(head.commit, "src/__pycache__/x.pyc") == b"1"
+
+
 async def test_an_ignored_file_that_the_agent_committed_is_kept(
     repo: GitRepository, spaces: GitWorkspaces, folder: Path
 ) -> None:

@@ -205,6 +205,24 @@ def test_a_process_that_holds_the_state_and_is_silent_is_exit_6(user: User) -> N
             assert "is kept" in said.err or "Nothing was started" in said.err
 
 
+def test_doctor_asks_the_remote(user: User) -> None:
+    root = words(user, "w-1", more='[landing]\nremote = "origin"\n')
+
+    def asked(words: str) -> int:
+        said = user.oya(root, "doctor", "--quick")
+        assert words in said.out, said
+        return said.code
+
+    assert asked("there is no remote origin") == 2
+    user.git(root, "init", "-q", "--bare", "../up.git")
+    user.git(root, "remote", "add", "origin", "../up.git")
+    assert asked("origin has no branch main") == 2
+    user.git(root, "push", "-q", "origin", "main")
+    assert asked("origin answers, and has main") == 0
+    user.git(root, "remote", "set-url", "origin", "../gone.git")
+    assert asked("nothing lands until it answers") == 0
+
+
 def test_a_read_only_disk(user: User) -> None:
     """A mount of one's own, which not even root can write to."""
     try:

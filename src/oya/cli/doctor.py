@@ -17,11 +17,12 @@ from typing import Any, Literal
 from oya.cli.output import Format, data, lines, say
 from oya.clock import SystemClock
 from oya.daemon.client import Client, NoDaemon
-from oya.daemon.preflight import check_backends, check_sandbox, find_program
+from oya.daemon.preflight import check_backends, check_remote, check_sandbox, find_program
 from oya.errors import OyaError
 from oya.repository.checks import Fitness, fitness
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
+from oya.room import shortage
 from oya.swarm.config import Settings, load, require_complete
 
 KNOWN_AGENTS = ("codex-acp", "codex", "claude-code-acp", "claude", "opencode", "gemini")
@@ -88,6 +89,8 @@ async def _examine(place: Place, quick: bool, found: Examination) -> int:
     settings = _configuration(place, found)
     if settings is not None:
         await _tracker(place, settings, found)
+        if fit is not None and settings.landing.remote:
+            await _remote(place, settings, fit, found)
     _agents(place, settings, found)
     _sandbox(place, settings, found)
     _host(place, settings, found)
@@ -165,6 +168,19 @@ async def _tracker(place: Place, settings: Settings, found: Examination) -> None
         found.add("tracker", "warning", f"{number} beads of type {kind} are not claimed")
 
 
+async def _remote(place: Place, settings: Settings, fit: Fitness, found: Examination) -> None:
+    remote, branch = settings.landing.remote, settings.landing.branch or fit.branch
+    try:
+        warnings = await check_remote(GitRepository(place), remote, branch)
+    except OyaError as error:
+        found.fail("remote", error)
+        return
+    for warning in warnings:
+        found.add("remote", "warning", warning)
+    if not warnings:
+        found.add("remote", "ok", f"{remote} answers, and has {branch}")
+
+
 def _agents(place: Place, settings: Settings | None, found: Examination) -> None:
     used = []
     if settings is not None:
@@ -220,6 +236,8 @@ def _host(place: Place, settings: Settings | None, found: Examination) -> None:
     free = shutil.disk_usage(folder).free
     verdict: Verdict = "ok" if free > LITTLE_DISK else "warning"
     found.add("disk", verdict, f"{free / 1e9:.1f} GB free at {folder}")
+    if short := shortage(folder):
+        found.add("disk", "failed", f"{short}: nobody would be given work")
     if not os.access(folder, os.W_OK) or not os.access(place.common_dir, os.W_OK):
         found.add("disk", "failed", "the state or the workspaces cannot be written")
     if settings is not None:

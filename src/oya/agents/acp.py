@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import oya
 from oya.agents.classify import BackendRefused, by_chat, by_error, by_text, last_paragraph, words
 from oya.agents.listen import Listener, tokens_of
-from oya.agents.port import AgentSession, Task, TurnEnd, Usage
+from oya.agents.port import AgentSession, Stood, Task, TurnEnd, Usage, never
 from oya.agents.resets import resets_in
 from oya.agents.transport import LineTransport
 from oya.agents.watch import Stuck, Vital, watched
@@ -168,12 +168,15 @@ class AcpSession:
             raise ConnectionError("its answer to session/new names no session")
         return session
 
-    async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
+    async def prompt(
+        self, text: str, *, stall: float, deadline: float, stood: Stood = never
+    ) -> TurnEnd:
         """See `AgentSession.prompt`. A session whose program was ended here is over."""
         self._listener.new_turn()
         try:
+            turn, vital = self._turn(text), self._vital
             return await watched(
-                self._turn(text), self._vital, self._clock, stall=stall, deadline=deadline
+                turn, vital, self._clock, stall=stall, deadline=deadline, stood=stood
             )
         except Stuck as stuck:
             await self._cancel_turn()

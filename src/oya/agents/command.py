@@ -7,7 +7,7 @@ import asyncio
 from oya.agents.acp import tail, task_env
 from oya.agents.answers import answer_path, make_room
 from oya.agents.classify import by_chat, by_text
-from oya.agents.port import AgentSession, Task, TurnEnd
+from oya.agents.port import AgentSession, Stood, Task, TurnEnd, never
 from oya.agents.resets import resets_in
 from oya.agents.watch import UNWIND, Stuck, Vital, watched
 from oya.clock import Clock
@@ -49,6 +49,10 @@ class CommandBackend:
         )
 
 
+LAST_RESORT = 7 * 86_400.0
+"""Seconds after which a run ends that nobody watches any more."""
+
+
 class CommandSession:
     """Each prompt is one run of the command, under the same attempt number."""
 
@@ -78,13 +82,17 @@ class CommandSession:
     def last_activity(self) -> float:
         return self._vital.last
 
-    async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
+    async def prompt(
+        self, text: str, *, stall: float, deadline: float, stood: Stood = never
+    ) -> TurnEnd:
         """See `AgentSession.prompt`. The exit code is not judged."""
         self._turn += 1
         self._vital.log = self._task.logs / f"output-{self._turn}.log"
-        self._running = run = asyncio.ensure_future(self._run(text, deadline))
+        self._running = run = asyncio.ensure_future(self._run(text))
         try:
-            ended = await watched(run, self._vital, self._clock, stall=stall, deadline=deadline)
+            ended = await watched(
+                run, self._vital, self._clock, stall=stall, deadline=deadline, stood=stood
+            )
         except Stuck as stuck:
             return self._failed(FailureClass.AGENT_STUCK, str(stuck))
         except ProcessError as error:
@@ -105,7 +113,7 @@ class CommandSession:
             await asyncio.wait((self._running,), timeout=UNWIND)
         return Ended(0, None, timed_out=False, seconds=self._seconds, cpu_seconds=self._cpu)
 
-    async def _run(self, text: str, deadline: float) -> Ended:
+    async def _run(self, text: str) -> Ended:
         task = self._task
         prompt_file = task.logs / f"prompt-{self._turn}.md"
         prompt_file.write_text(text, encoding="utf-8", errors="replace")
@@ -120,7 +128,7 @@ class CommandSession:
                 env=env,
                 stdin=text.encode("utf-8", "replace"),
                 output=self._vital.log,
-                timeout=deadline + 60.0,
+                timeout=LAST_RESORT,
                 readable=(prompt_file, *files_among(self._command)),
                 nice=BACKGROUND,
             )

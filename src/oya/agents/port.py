@@ -5,7 +5,7 @@ A backend is never believed: `TurnEnd` says how a turn ended, not whether work w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +52,15 @@ class TurnEnd:
     resets_in: float | None = None
 
 
+Stood = Callable[[], float]
+"""Seconds for which a turn has waited for oya itself so far."""
+
+
+def never() -> float:
+    """A turn that waits for nobody."""
+    return 0.0
+
+
 class AgentSession(Protocol):
     """One conversation in one workspace."""
 
@@ -60,12 +69,15 @@ class AgentSession(Protocol):
         """Monotonic seconds of the newest sign of life (protocol update, output, CPU, files)."""
         ...
 
-    async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
+    async def prompt(
+        self, text: str, *, stall: float, deadline: float, stood: Stood = never
+    ) -> TurnEnd:
         """Send one prompt and wait for the end of the turn.
 
         Never raises for what a backend does: no activity for `stall` seconds, or `deadline`
-        seconds over, is `agent_stuck` (cancelled, then killed); death or a broken protocol is
-        `agent_crash`; a provider's refusal is its class. Cancelling the call cancels the turn.
+        seconds over, those apart for which it `stood`, is `agent_stuck` (cancelled, then
+        killed); death or a broken protocol is `agent_crash`; a provider's refusal is its class.
+        Cancelling the call cancels the turn.
         """
         ...
 

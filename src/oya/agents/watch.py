@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from oya.agents.port import Stood, never
 from oya.clock import Clock
 
 T = TypeVar("T")
@@ -101,24 +102,31 @@ def _changed(folder: Path) -> float:
 
 
 async def watched(
-    turn: Awaitable[T], vital: Vital, clock: Clock, *, stall: float, deadline: float
+    turn: Awaitable[T],
+    vital: Vital,
+    clock: Clock,
+    *,
+    stall: float,
+    deadline: float,
+    stood: Stood = never,
 ) -> T:
-    """The turn's result; `Stuck` after `stall` seconds without life, or after `deadline`.
+    """The turn's result; `Stuck` after `stall` seconds without life, or after `deadline` and as
+    long as it `stood`.
 
     The turn is cancelled before `Stuck` leaves, and when the caller is cancelled. Signs that
     have to be looked for may be noticed `stall / 4` seconds late.
     """
     vital.look()
     vital.sign()
-    until = clock.monotonic() + deadline
+    began = clock.monotonic()
     task = asyncio.ensure_future(turn)
     try:
         while not task.done():
-            now = clock.monotonic()
+            now, until = clock.monotonic(), began + deadline + stood()
             wait = max(0.01, min(stall / LOOKS, until - now, vital.last + stall - now))
             await asyncio.wait((task,), timeout=wait)
             if not task.done():
-                _judge(vital, clock, stall, deadline, until)
+                _judge(vital, clock, stall, deadline, began + deadline + stood())
         return task.result()
     finally:
         if not task.done():

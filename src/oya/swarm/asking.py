@@ -38,8 +38,14 @@ class GateDesk:
         self._requests = requests
         self._workspace = workspace
         self._asked = 0
-        self.seconds = 0.0
-        """For which gates ran or waited for a slot: the clock of an attempt stands meanwhile."""
+        self._seconds = 0.0
+        self._since: float | None = None
+
+    def stood(self) -> float:
+        """Seconds for which gates ran or waited for a slot so far: the clock of an attempt
+        stands meanwhile."""
+        now = self._parts.clock.monotonic()
+        return self._seconds + (0.0 if self._since is None else now - self._since)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -66,19 +72,22 @@ class GateDesk:
 
     async def _answer(self, request: GateRequest) -> None:
         self._asked += 1
-        path, ok, text = self._workspace.path, None, ""
-        began = self._parts.clock.monotonic()
-        if self._asked > MOST:
-            text = f"{MOST} gates were run for this attempt: that is all; finish your work"
-        else:
-            try:
-                ok, text = await self._watched(request.gate)
-            except (OyaError, OSError) as error:
-                text = f"no verdict: {error}"
-            finally:
-                self.seconds += self._parts.clock.monotonic() - began
-        say = partial(self._requests.answer, path, request.id, ok=ok, text=text)
+        self._since = self._parts.clock.monotonic()
+        try:
+            ok, text = await self._verdict(request)
+        finally:
+            self._seconds, self._since = self.stood(), None
+        say = partial(self._requests.answer, self._workspace.path, request.id, ok=ok, text=text)
         await asyncio.to_thread(say)
+
+    async def _verdict(self, request: GateRequest) -> tuple[bool | None, str]:
+        if self._asked > MOST:
+            said = f"{MOST} gates were run for this attempt: that is all; finish your work"
+            return None, said
+        try:
+            return await self._watched(request.gate)
+        except (OyaError, OSError) as error:
+            return None, f"no verdict: {error}"
 
     async def _watched(self, gate: str) -> tuple[bool, str]:
         run = asyncio.ensure_future(self._run(gate))

@@ -120,7 +120,7 @@ class Attempt:
         self._turn: AgentSession | None = None
         self._workspace: Workspace | None = None
         self._desk: GateDesk | None = None
-        self._turn_seconds = self._gate_seconds = 0.0
+        self._turn_seconds = 0.0
         self.fixes = 0
         self._began = 0.0
 
@@ -186,21 +186,26 @@ class Attempt:
         execution = self.parts.settings.execution
         allowed = self.parts.attempt_timeout(self.role) - self._turn_seconds
         self.parts.answers.make_room(self.workspace.path, self.role)
-        began = self.parts.clock.monotonic()
+        began, stood = self.parts.clock.monotonic(), self._stood()
         self._turn = session
         try:
             async with self._gates_on_request():
                 end = await session.prompt(
-                    text, stall=execution.stall_timeout, deadline=max(allowed, 0.0)
+                    text,
+                    stall=execution.stall_timeout,
+                    deadline=max(allowed, 0.0),
+                    stood=lambda: self._stood() - stood,
                 )
         finally:
             self._turn = None
-        gates = self._desk.seconds if self._desk else 0.0
-        self._turn_seconds += self.parts.clock.monotonic() - began - (gates - self._gate_seconds)
-        self._gate_seconds = gates
+        stood = self._stood() - stood
+        self._turn_seconds += self.parts.clock.monotonic() - began - stood
         self.parts.meter.usage(self.claim.backend, end.usage)
         if end.failure is not None:
             raise AttemptOver(end.failure, end.reason, resets_at=self._moment(end.resets_in))
+
+    def _stood(self) -> float:
+        return self._desk.stood() if self._desk else 0.0
 
     def _gates_on_request(self) -> AbstractAsyncContextManager[None]:
         """Nobody but this reads the workspace meanwhile; it is over before anybody else does."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from oya.agents.port import Stood, never
 from oya.agents.watch import MAX_ENTRIES, Stuck, Vital, newest_change, watched
 from oya.clock import LoopClock
 from oya.testing.loop import run_virtual
@@ -24,6 +25,8 @@ class Turn:
         self.work.mkdir()
         self.log = folder / "log"
         self.ended = False
+        self.began = 0.0
+        self.stood: Stood = never
 
     async def watch(
         self, script: Callable[[Turn, Vital], Awaitable[object]], stall: float, deadline: float
@@ -37,11 +40,13 @@ class Turn:
             finally:
                 self.ended = True
 
-        began = self.clock.monotonic()
+        self.began = self.clock.monotonic()
         try:
-            await watched(turn(), vital, self.clock, stall=stall, deadline=deadline)
+            await watched(
+                turn(), vital, self.clock, stall=stall, deadline=deadline, stood=self.stood
+            )
         finally:
-            self.seconds = self.clock.monotonic() - began
+            self.seconds = self.clock.monotonic() - self.began
         return self.seconds
 
 
@@ -91,6 +96,13 @@ def test_a_lively_turn_is_stuck_at_the_deadline(turn: Turn) -> None:
         run(turn, lambda _, vital: every(10, 10_000, vital.sign))
     assert turn.seconds == pytest.approx(1800)
     assert turn.ended
+
+
+def test_the_deadline_stands_while_the_turn_waits_for_oya(turn: Turn) -> None:
+    turn.stood = lambda: min(max(turn.clock.monotonic() - turn.began - 1000, 0), 500)
+    with pytest.raises(Stuck, match="still at it after 1800 s"):
+        run(turn, lambda _, vital: every(10, 10_000, vital.sign))
+    assert turn.seconds == pytest.approx(2300)
 
 
 def test_no_time_left_is_stuck_at_once(turn: Turn) -> None:

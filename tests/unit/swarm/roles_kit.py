@@ -17,7 +17,7 @@ from typing import Any
 
 from swarm_kit import World, contract
 
-from oya.agents.port import Task, TurnEnd
+from oya.agents.port import Stood, Task, TurnEnd, never
 from oya.lifecycle.model import BeadState, Phase
 from oya.processes.port import Ended
 from oya.swarm.agents.base import AgentActor
@@ -59,7 +59,9 @@ class Session:
     heard: list[str]
     last_activity: float = 0.0
 
-    async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
+    async def prompt(
+        self, text: str, *, stall: float, deadline: float, stood: Stood = never
+    ) -> TurnEnd:
         self.heard.append(text)
         answer = self.play(self.task.workspace, len(self.heard))
         if answer is not None:

@@ -12,7 +12,7 @@ import pytest
 from swarm_kit import World
 
 from oya.agents import oya_gate
-from oya.agents.port import AgentSession, Task, TurnEnd
+from oya.agents.port import AgentSession, Stood, Task, TurnEnd, never
 from oya.lifecycle.failures import FailureClass
 from oya.processes.port import Ended
 from oya.swarm import asking
@@ -31,13 +31,17 @@ class Asking:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
+        self.stood: Stood = never
         self._workspace = Path()
 
     async def open(self, task: Task) -> AgentSession:
         self._workspace = task.workspace
         return self
 
-    async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
+    async def prompt(
+        self, text: str, *, stall: float, deadline: float, stood: Stood = never
+    ) -> TurnEnd:
+        self.stood = stood
         await self._turn(self._workspace)
         return TurnEnd("end_turn")
 
@@ -144,14 +148,20 @@ async def test_while_a_gate_runs_oya_shows_life_and_the_clock_of_the_attempt_sta
 
     async def turn(workspace: Path) -> None:
         alive = workspace / ".oya" / "gate" / "alive"
+        backend = world.parts.backends["agent"]
+        assert isinstance(backend, Asking)
+        stood = backend.stood
+        assert stood() == 0
         seen = set[int]()
         running = asyncio.ensure_future(ask(workspace))
         while len(seen) < 4:
             seen.add(alive.stat().st_mtime_ns)
             await asyncio.sleep(0.01)
         world.clock.ahead += 1000.0
+        assert 1000 <= stood() < 1900
         go.touch()
         assert (await running)[0] == 0
+        assert 1000 <= stood() < 1900
 
     async def after(attempt: Attempt) -> None:
         assert attempt._turn_seconds < 900.0

@@ -8,7 +8,7 @@ import pytest
 from swarm_kit import World
 
 from oya.agents.classify import BackendRefused
-from oya.agents.port import AgentSession, Task, TurnEnd
+from oya.agents.port import AgentSession, Stood, Task, TurnEnd, never
 from oya.lifecycle.failures import FailureClass
 from oya.processes.port import Ended
 from oya.swarm.attempt import Attempt, Result, run_attempt
@@ -31,7 +31,9 @@ class Limited:
             raise BackendRefused("429", LIMIT, resets_in=self._resets_in)
         return self
 
-    async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
+    async def prompt(
+        self, text: str, *, stall: float, deadline: float, stood: Stood = never
+    ) -> TurnEnd:
         return TurnEnd("error", failure=LIMIT, reason="429", resets_in=self._resets_in)
 
     async def close(self) -> Ended:

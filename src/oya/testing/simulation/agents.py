@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oya.agents.classify import BackendRefused
-from oya.agents.port import Task, TurnEnd
+from oya.agents.port import Stood, Task, TurnEnd, never
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.model import Role
 from oya.processes.port import Ended
@@ -122,7 +122,9 @@ class SimulatedSession:
         """What SIGKILL does to the program."""
         self._died.set()
 
-    async def prompt(self, text: str, *, stall: float, deadline: float) -> TurnEnd:
+    async def prompt(
+        self, text: str, *, stall: float, deadline: float, stood: Stood = never
+    ) -> TurnEnd:
         """See `AgentSession.prompt`."""
         self._turns += 1
         self.last_activity = self._world.now()

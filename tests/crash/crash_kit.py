@@ -60,7 +60,7 @@ max_sessions = 4
 [sandbox]
 kind = "none"
 [quality-gates]
-quick = ["test -s list.*"]
+quick = ["test -s list.txt"]
 ci = ["sh check.sh"]
 [contract]
 repeat = 2

@@ -1,21 +1,22 @@
 """Protected paths: what may land only when a person has seen it.
 
 A change of these could change what judges later changes, or run code where oya or the
-forge lands: oya's own folder, files of CI services, git attributes and modules, and the
-scripts that the configured commands run. Scripts that those call in turn are not known
-here: name them in `[landing] protected`.
+forge lands: oya's own folder, files of CI services, git attributes and modules, and what
+the configured commands run or are configured by. What they only read is work like any
+other; scripts that scripts call in turn are not known here: name them in
+`[landing] protected`.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 from oya.gates.globs import among
+from oya.gates.shell_line import what_runs, words
 
 BUILT_IN: Final = (
     ".oya/**",
@@ -75,14 +76,14 @@ def protected_paths(
 
 
 def _gate_scripts(commands: Sequence[str]) -> tuple[set[str], set[str]]:
-    """The words of these lines that could be files (a folder is none: `pytest tests` does not
-    protect the tests), and globs for what `make` and its like read."""
+    """What these lines run, by the words that name it, and globs for what `make` and its like
+    read."""
     scripts, globs = set[str](), set[str]()
     for line in commands:
-        words = list(_words(line))
-        for folder in ("", *_folders(words)):
-            for word in words:
-                scripts.update(_inside(folder, word))
+        said, runs = list(words(line)), list(what_runs(line))
+        for folder in ("", *_folders(said)):
+            scripts.update(path for word in runs for path in _inside(folder, word))
+            for word in said:
                 for path in _RUNS.get(posixpath.basename(word), ()):
                     globs.update(_inside(folder, path))
     return scripts, globs
@@ -91,7 +92,7 @@ def _gate_scripts(commands: Sequence[str]) -> tuple[set[str], set[str]]:
 def runs_package_scripts(commands: Sequence[str]) -> bool:
     """Whether one of these lines may run scripts of a `package.json`."""
     return any(
-        posixpath.basename(word) in _PACKAGE_RUNNERS for line in commands for word in _words(line)
+        posixpath.basename(word) in _PACKAGE_RUNNERS for line in commands for word in words(line)
     )
 
 
@@ -108,23 +109,8 @@ def _scripts(data: bytes | None) -> Any:
     return (json.loads(data).get("scripts") or {}) if data is not None else {}
 
 
-def _words(line: str) -> Iterator[str]:
-    """Words of a line, those in quotes too (`sh -c 'cd web && ./ci.sh'`); one that cannot be
-    parsed is cut at its spaces."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        words = list(lexer)
-    except ValueError:
-        words = line.split()
-    for word in words:
-        for part in word.split():
-            yield part.rpartition("=")[2].strip("'\"`;&|()") or part
-
-
-def _folders(words: Sequence[str]) -> list[str]:
-    return [word for before, word in pairwise(words) if before in _INTO]
+def _folders(said: Sequence[str]) -> list[str]:
+    return [word for before, word in pairwise(said) if before in _INTO]
 
 
 def _inside(folder: str, path: str) -> Iterator[str]:

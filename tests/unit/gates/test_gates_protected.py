@@ -106,7 +106,37 @@ def test_what_a_person_named_is_protected() -> None:
         ("make -f ci.mk", "ci.mk"),
         ("just ci", "justfile"),
         ("tox -q", "tox.ini"),
+        ("test -s a.txt && ./check.sh", "check.sh"),
+        ("! ./check.sh", "check.sh"),
+        ("if test -s a.txt\nthen ./check.sh; fi", "check.sh"),
+        ("{ A=b ./check.sh; }", "check.sh"),
+        ("echo `./check.sh`", "check.sh"),
+        ('echo "made by $(./check.sh)"', "check.sh"),
+        ("env -u HOME A=b ./check.sh", "check.sh"),
+        ("timeout -k 5 10m nice -n 10 ./check.sh", "check.sh"),
+        ("sudo -u ada bash -o pipefail check.sh", "check.sh"),
+        ("uv run --with pytest python check.py", "check.py"),
+        ("npx --no -- tsx check.ts", "check.ts"),
+        ("python3.12 -W error check.py", "check.py"),
+        ("node --require ./setup.js check.js", "setup.js"),
+        ("NODE_OPTIONS='--require ./setup.js' node --test", "setup.js"),
+        ("BASH_ENV=env.sh bash -c true", "env.sh"),
+        (". ./env.sh && true", "env.sh"),
+        ("go run check.go", "check.go"),
+        ("java -jar check.jar src", "check.jar"),
+        ("bash -euc './check.sh | tee log'", "check.sh"),
+        ("sh < check.sh", "check.sh"),
+        ("sed s/a/b/ check.sh | bash -o pipefail", "check.sh"),
+        ("bash <(cat check.sh)", "check.sh"),
+        ("docker run --rm image ./check.sh", "check.sh"),
+        ("find . -exec ./check.sh {} +", "check.sh"),
+        ("ruff check --config conf/ruff.toml", "conf/ruff.toml"),
+        ("pylint --rcfile=conf/rc src", "conf/rc"),
+        ("pytest -c ci.ini", "ci.ini"),
+        ("tox -c ci.ini", "ci.ini"),
+        ("tsc -p conf/ci.json", "conf/ci.json"),
         ("sh 'unfinished check.sh", "check.sh"),
+        ("cat 'unfinished check.sh", "check.sh"),
     ],
 )
 def test_scripts_of_the_gates_are_protected(command: str, path: str) -> None:
@@ -117,6 +147,32 @@ def test_scripts_of_the_gates_are_protected(command: str, path: str) -> None:
 def test_folders_and_options_of_the_gates_are_not() -> None:
     commands = ("pytest tests --cov=src {tests} --junitxml={report}", "ruff check .", "true ../x")
     assert protected_paths(["tests/test_a.py", "src/a.py", "x"], (), commands) == ()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "test -s list.txt",
+        "[ -f list.txt ] && true",
+        "! test -f list.txt",
+        "grep -qx 'a|b' list.txt | sort",
+        "sort -c list.txt > list.txt",
+        "cat < list.txt",
+        "mypy list.txt other.txt",
+        "timeout 10 ruff check list.txt",
+        "uv run python -m pytest list.txt",
+        "npx --no -- eslint list.txt",
+        "env -- A=b wc -c list.txt",
+        "sh -c 'test -s list.txt'",
+        "sh check.sh list.txt",
+        "python check.py list.txt",
+        "git diff --exit-code -- list.txt",
+        "pytest --ignore=list.txt",
+        "make -f ci.mk list.txt",
+    ],
+)
+def test_what_a_gate_only_reads_is_work_like_any_other(command: str) -> None:
+    assert protected_paths(["list.txt"], (), (command,)) == ()
 
 
 def test_of_a_package_only_the_scripts_count() -> None:

@@ -116,6 +116,36 @@ async def test_done_already_is_a_question_where_nothing_was_red(world: World) ->
     assert result.event.cannot == "already_done"
 
 
+def says_done(*_: Any) -> dict[str, Any]:
+    return {"cannot": "already_done", "why": "it is there"}
+
+
+@pytest.mark.parametrize("play", [writes({}), says_done], ids=["nothing", "already_done"])
+async def test_work_for_an_earlier_contract_may_be_all_that_the_new_one_needs(
+    world: World, play: Play
+) -> None:
+    old = await world.made((await behaviour(world)).commit, DONE)
+    anew = await behaviour(world, "new src/x.txt don\n")
+    result, _ = await implement(world, anew, play, implementation=old)
+    assert isinstance(result.event, ImplementationAccepted)
+
+
+@pytest.mark.parametrize("play", [writes({}), says_done], ids=["nothing", "already_done"])
+async def test_whether_it_is_the_gates_decide(world: World, play: Play) -> None:
+    old = await world.made((await behaviour(world)).commit, DONE)
+    anew = await behaviour(world, "new src/x.txt better\n")
+    over = await failed(world, anew, play, implementation=old)
+    assert over.failure is FailureClass.GATE_RED
+    assert over.findings[0].startswith(f"{NEW}: failed")
+
+
+async def test_an_implementation_that_was_contested_is_not_enough(world: World) -> None:
+    contract = await behaviour(world)
+    old = await world.made(contract.commit, DONE)
+    over = await failed(world, contract, writes({}), implementation=old)
+    assert over.failure is FailureClass.AGENT_EMPTY
+
+
 async def test_tests_that_landed_meanwhile_are_frozen_on_the_new_base(world: World) -> None:
     contract = await behaviour(world)
     landed = world.commit({"tests/later.py": "later a.txt one\n"})

@@ -95,23 +95,34 @@ def _cannot(attempt: Attempt, contract: Contract) -> Result | None:
     if cannot == "already_done" and contract.kind not in PROVES:
         # Nothing was red, so that no code can tell.
         said, cannot = f"the implementer says that it is done already: {said}", "needs_person"
+    elif cannot == "already_done" and _begins_with_work(attempt, contract):
+        return None
     event = CannotDo(attempt.claim.epoch, cannot, answer.why, said)
     return Result(event, data=discovered(answer))
 
 
 async def _require_work(attempt: Attempt, contract: Contract, head: Head) -> None:
-    """`agent_empty` where nothing was done. What no red test stands for needs a change, always."""
+    """`agent_empty` where nothing was done. What no red test stands for needs a change, always;
+    the gates alone decide on work that another contract had."""
     if contract.kind not in PROVES and not await _own_changes(attempt, contract, head):
         raise AttemptOver(
             FailureClass.AGENT_EMPTY, f"changed nothing, and kind {contract.kind} needs a change"
         )
-    if attempt.state.rework:
-        return  # the merge itself may be all that the new base needs
+    if attempt.state.rework or _begins_with_work(attempt, contract):
+        return  # the merge itself may be all that the new base, or contract, needs
     start = attempt.state.snapshot or attempt.workspace.start
     if head.tree == await attempt.parts.repo.tree_of(start) and not attempt.state.snapshot:
         raise AttemptOver(
             FailureClass.AGENT_EMPTY, "said that it was done, and nothing had changed"
         )
+
+
+def _begins_with_work(attempt: Attempt, contract: Contract) -> bool:
+    """Whether work for an earlier contract of the bead was merged into the start: nobody has
+    judged it by this one. (Where this contract has an implementation, that is the start.)"""
+    earlier = attempt.state.implementation
+    fresh = earlier is not None and attempt.state.snapshot is None
+    return fresh and attempt.workspace.start not in (contract.commit, earlier)
 
 
 async def _own_changes(attempt: Attempt, contract: Contract, head: Head) -> list[str]:

@@ -36,7 +36,8 @@ class Survivor:
     def words(self) -> str:
         """For the implementer."""
         challenge, ran = self.challenge, self.ran
-        how = "does not end" if ran.exit is None else f"exits {ran.exit}"
+        how = "ends by a signal" if ran.exit is None else f"exits {ran.exit}"
+        how = f"was still running after {ran.seconds:.0f} s" if ran.timed_out else how
         return (
             f"{clip(challenge.clause, _NAMED)}: {clip(challenge.why, _SHOWN)}\n"
             f"`{clip(challenge.command, _SHOWN)}` {how}, expected {challenge.expect}:\n"
@@ -98,7 +99,7 @@ async def try_all(
 
     Each runs in a slot on the implementation, one with an unexpected result again, and on the
     base. Without a clause of the contract it is not run. What gives another result the second
-    time, or lacks its program, is a finding.
+    time, lacks its program, or ends on neither tree, is a finding.
     """
     tried, clock = Tried(), attempt.parts.clock
     until = clock.monotonic() + attempt.parts.settings.quality_gates.timeout
@@ -127,17 +128,25 @@ async def _try(attempt: Attempt, challenge: Challenge, tried: Tried) -> None:
     if first.exit in _NO_PROGRAM:
         tried.findings.append(f"names a program that is not there: `{command}`: {first.last_line}")
         return
+    base = await run(attempt.base, challenge.command) if first.timed_out else None
+    if base is not None and base.timed_out:
+        # As a permanent check it would cost its time on every tree, and hold on none.
+        said = f"was still running after {base.seconds:.0f} s on the base as on the work"
+        tried.findings.append(f"{said}: `{command}`")
+        return
     again = await run(commit, challenge.command)
-    if again.exit != first.exit:
+    if (again.exit, again.timed_out) != (first.exit, first.timed_out):
         codes = f"{_exit(first)}, then {_exit(again)}"
         tried.findings.append(f"gives another result each time ({codes}): `{command}`")
         return
-    base = await run(attempt.base, challenge.command)
+    base = base or await run(attempt.base, challenge.command)
     tried.survivors.append(Survivor(challenge, again, same_result(base, again)))
 
 
 def _exit(ran: Ran) -> str:
-    return "no end" if ran.exit is None else f"exit {ran.exit}"
+    if ran.timed_out:
+        return "no end"
+    return "a signal" if ran.exit is None else f"exit {ran.exit}"
 
 
 async def names_clause(attempt: Attempt, contract: Contract, clause: str) -> bool:

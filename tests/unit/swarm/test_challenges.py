@@ -12,9 +12,11 @@ from review_kit import Review
 from swarm_kit import issue
 
 from oya.agents.answers import Challenge
+from oya.gates.checks import Ran
 from oya.lifecycle.events import Contested, Defended, Forfeited, ReviewStalled
 from oya.lifecycle.model import Check
 from oya.swarm.challenges import MOST, Doubts, Tried, names_clause, try_all
+from oya.swarm.judgement import failing_checks
 
 HELD: dict[str, str | None] = {"new.py": "def double(n):\n    return n * 2\n", "here.txt": "x\n"}
 NONE: dict[str, Any] = {"challenges": []}
@@ -100,6 +102,55 @@ async def test_another_result_the_second_time_is_no_survivor(
         "gives another result each time (exit 1, then exit 0)",
         "gives another result each time (exit 1, then exit 2)",
     ]
+
+
+def never_ends(review: Review, *commits: str | None) -> list[float]:
+    """Every command on these commits is cut short; the timeouts that all were given."""
+    run, given = review.world.parts.gates.command, list[float]()
+
+    async def command(commit: str, line: str, *, timeout: float) -> Ran:
+        given.append(timeout)
+        if commit in commits:
+            return Ran(None, "", "", timed_out=True, seconds=timeout)
+        return await run(commit, line, timeout=timeout)
+
+    review.world.parts.gates.command = command  # type: ignore[method-assign, assignment]
+    return given
+
+
+async def test_what_ends_on_neither_tree_is_no_survivor(review: Review) -> None:
+    """As a permanent check it could never hold: the bead would not land."""
+    given = never_ends(review, review.state.implementation, review.state.base)
+    made = await tried(review, challenge("true"))
+    assert (made.survivors, len(given)) == ([], 2)
+    assert made.findings == [
+        "was still running after 300 s on the base as on the work: `true`",
+    ]
+
+
+async def test_what_does_not_end_on_the_work_alone_is_a_defect(review: Review) -> None:
+    given = never_ends(review, review.state.implementation)
+    result = await review.work(review.attempt({"challenges": [challenge("true")]}))
+    assert isinstance(result.event, Contested)
+    assert "`true` was still running after 300 s, expected 0" in result.event.survivors[0]
+    assert result.event.checks == (Check("true", 0, "P1"),)
+
+    (check,) = result.event.checks
+    findings = await failing_checks(review.world.parts, str(review.state.implementation), [check])
+    assert findings[0].startswith("`true` was still running after 300 s, expected 0")
+    assert set(given) == {300.0}, "a permanent check has the time of a challenge, and no more"
+
+
+async def test_an_end_by_a_signal_is_another_result_than_none(review: Review) -> None:
+    ends = iter([Ran(None, "", "", timed_out=True), Ran(0, "", ""), Ran(None, "", "")])
+
+    async def command(commit: str, line: str, *, timeout: float) -> Ran:
+        return next(ends)
+
+    review.world.parts.gates.command = command  # type: ignore[method-assign, assignment]
+    made = await tried(review, challenge("true"))
+    assert made.survivors == []
+    assert made.findings == ["gives another result each time (no end, then a signal): `true`"]
 
 
 async def test_a_program_that_is_not_there_is_a_finding_unless_it_is_meant(review: Review) -> None:

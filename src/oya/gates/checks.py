@@ -25,7 +25,7 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class Ran:
     """A command as it ran. `exit` is None where a signal or the timeout ended it;
-    `last_line` is the last one of its output that is not blank."""
+    `last_line` is that of its output (`last_line`)."""
 
     exit: int | None
     last_line: str
@@ -33,6 +33,13 @@ class Ran:
     timed_out: bool = False
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+
+
+def last_line(output: str) -> str:
+    """The last line that is not blank. Every red `go test ./...` ends with a bare FAIL, below
+    what failed, and how: the line before that is meant then."""
+    lines = [stripped for line in output.splitlines() if (stripped := line.strip())]
+    return next((line for line in reversed(lines) if line != "FAIL"), lines[-1] if lines else "")
 
 
 def judge_check(ran: Ran, expect: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 from oya.clock import Clock, stamp
 from oya.errors import NoRoom
 from oya.gates import moon
-from oya.gates.checks import Ran
+from oya.gates.checks import Ran, last_line
 from oya.gates.config import GatesConfig, fill, words
 from oya.gates.feedback import clip, excerpt, failures, plain
 from oya.gates.files import NotAFile, make_empty, read_regular, remove
@@ -112,12 +112,10 @@ class ProcessRunner:
                 text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
         finally:
             files.remove(logs=True)
-        lines = text.splitlines()
-        last = next((found.strip() for found in reversed(lines) if found.strip()), "")
         tail = excerpt(text, ok=ended.ok)
         return Ran(
             ended.exit,
-            clip(last, _LAST_LINE),
+            clip(last_line(text), _LAST_LINE),
             tail,
             ended.timed_out,
             ended.seconds,

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oya.gates import Case, Evidence, Outcome, Report
-from oya.gates.checks import Check, Ran, failing_checks, judge_check, judge_red_checks, same_result
+from oya.gates.checks import (
+    Check,
+    Ran,
+    failing_checks,
+    judge_check,
+    judge_red_checks,
+    last_line,
+    same_result,
+)
 from oya.gates.evidence import evidence_key, from_row, to_row
 from oya.gates.feedback import clip, excerpt, failures, feedback, gist, plain
 from oya.gates.model import Broken, belongs
@@ -187,6 +195,21 @@ def test_a_check_holds_by_its_exit_code_alone() -> None:
 )
 def test_the_same_result_is_exit_code_and_last_line(one: Ran, other: Ran, same: bool) -> None:
     assert same_result(one, other) is same
+
+
+@pytest.mark.parametrize(
+    ("output", "last"),
+    [
+        ("a\n b \n\n", "b"),
+        ("--- FAIL: TestSum (0.00s)\nFAIL\nFAIL\tshop\t0.003s\nFAIL\n", "FAIL\tshop\t0.003s"),
+        ("# shop\nFAIL\tshop [build failed]\nFAIL\n", "FAIL\tshop [build failed]"),
+        ("FAIL\n", "FAIL"),
+        ("\n", ""),
+    ],
+)
+def test_a_last_line_says_something(output: str, last: str) -> None:
+    """A Go test that fails on the work, and does not compile on its base, is told from that."""
+    assert last_line(output) == last
 
 
 def test_one_check_must_be_red_and_each_must_be_able_to_run() -> None:

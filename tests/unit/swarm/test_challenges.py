@@ -104,6 +104,18 @@ async def test_another_result_the_second_time_is_no_survivor(
     ]
 
 
+async def test_a_test_of_go_is_told_from_a_base_on_which_it_does_not_compile(
+    review: Review,
+) -> None:
+    how = "test -e here.txt && echo 'FAIL shop 0.003s' || echo 'FAIL shop [build failed]'"
+    made = await tried(
+        review,
+        challenge(f"{how}; echo FAIL; exit 1"),
+        challenge("echo 'FAIL shop 0.003s'; echo FAIL; exit 1"),
+    )
+    assert [survivor.same for survivor in made.survivors] == [False, True]
+
+
 def never_ends(review: Review, *commits: str | None) -> list[float]:
     """Every command on these commits is cut short; the timeouts that all were given."""
     run, given = review.world.parts.gates.command, list[float]()

@@ -1,10 +1,10 @@
 """Protected paths: what may land only when a person has seen it.
 
 A change of these could change what judges later changes, or run code where oya or the
-forge lands: oya's own folder, files of CI services, git attributes and modules, and what
-the configured commands run or are configured by. What they only read is work like any
-other; scripts that scripts call in turn are not known here: name them in
-`[landing] protected`.
+forge lands: oya's own folder, files of CI services, git attributes and modules, what lies
+where installed packages do, and what the configured commands run or are configured by.
+What they only read is work like any other; scripts that scripts call in turn are not known
+here: name them in `[landing] protected`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ BUILT_IN: Final = (
     ".appveyor.yml",
     "appveyor.yml",
     "**/Jenkinsfile",
+    "**/node_modules/**",
 )
 """Globs that are always protected (`gates.globs`)."""
 NOT_LANDED: Final = (".oya/out/**", ".beads/**")

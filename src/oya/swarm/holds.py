@@ -41,10 +41,15 @@ async def hold_for(
 async def protected_of(
     settings: Settings, repo: Repository, base: str, commit: str
 ) -> tuple[str, ...]:
-    """The protected paths that differ between two commits, sorted."""
+    """The protected paths that differ between two commits, sorted.
+
+    What lies in a folder of `[workspace] keep` is among them: what makes a slot ready believes
+    what it finds there, such as a package of the right version.
+    """
     commands = gate_lines(settings)
+    patterns = (*settings.landing.protected, *settings.workspace.keep)
     changes = await repo.diff(base, commit)
-    found = set(protected_paths((c.path for c in changes), settings.landing.protected, commands))
+    found = set(protected_paths((c.path for c in changes), patterns, commands))
     if runs_package_scripts(commands):
         for path in (c.path for c in changes if c.path.rpartition("/")[2] == PACKAGE):
             before, after = [await repo.read_file(rev, path) for rev in (base, commit)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from swarm_kit import World, contract
 
 from oya.lifecycle.model import Hold
@@ -41,6 +42,25 @@ async def test_a_removed_file_is_a_change(world: World) -> None:
 async def test_the_script_of_a_gate_is_protected(world: World) -> None:
     world.parts.settings = configured(world, quality_gates={"ci": ["sh check.sh"]})
     assert await held(world, {"check.sh": "true\n"}) == (Hold.PROTECTED, "changes check.sh")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "node_modules/.bin/vitest",
+        "tests/node_modules/chai/index.js",
+        ".venv/lib/python3.12/site-packages/pytest/__init__.py",
+    ],
+)
+async def test_what_lies_where_packages_are_installed_is_protected(world: World, path: str) -> None:
+    """A runner of the candidate's own there would be believed to be the one installed."""
+    assert await held(world, {path: "x\n"}) == (Hold.PROTECTED, f"changes {path}")
+
+
+async def test_other_folders_that_are_kept_are_as_well(world: World) -> None:
+    world.parts.settings = configured(world, workspace={"keep": ["deps"]})
+    assert await held(world, {"deps/x": "x\n"}) == (Hold.PROTECTED, "changes deps/x")
+    assert await held(world, {"src/target/x": "x\n"}) == (None, "")
 
 
 async def test_a_command_that_makes_a_folder_ready_is_one_too(world: World) -> None:

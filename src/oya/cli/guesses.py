@@ -226,9 +226,18 @@ def _maven(root: Path) -> Iterator[Guess]:
 # Node ----------------------------------------------------------------------------------------
 
 NODE_LOCKS = {
-    "pnpm-lock.yaml": ("pnpm", "pnpm install --frozen-lockfile", "pnpm exec"),
-    "yarn.lock": ("yarn", "yarn install --frozen-lockfile", "yarn run"),
-    "package-lock.json": ("npm", "npm ci", "npx --no --"),
+    "pnpm-lock.yaml": ("pnpm", ("pnpm install --frozen-lockfile",), "pnpm exec"),
+    "yarn.lock": ("yarn", ("yarn install --frozen-lockfile",), "yarn run"),
+    # `npm ci` begins by removing all that a slot has kept: as a dry run it only looks whether
+    # package.json and the lock agree, and what differs from the lock is then installed.
+    "package-lock.json": (
+        "npm",
+        (
+            "npm ci --dry-run --ignore-scripts --no-audit --no-fund",
+            "npm install --no-save --no-audit --no-fund",
+        ),
+        "npx --no --",
+    ),
 }
 JAVASCRIPT = {
     "vitest": "vitest run{} --passWithNoTests --reporter=json --outputFile={{report}} {{tests}}",
@@ -253,7 +262,7 @@ def _node(root: Path) -> Iterator[Guess]:
     lock = _first(root, *NODE_LOCKS)
     runner, prepare, execute = NODE_LOCKS[lock or "package-lock.json"]
     if lock:
-        yield Guess(_PREPARE, [prepare], f"{lock} is here")
+        yield Guess(_PREPARE, [*prepare], f"{lock} is here")
     quick = next((name for name in ("check", "lint") if name in scripts), None)
     if quick:
         yield Guess(

@@ -110,7 +110,10 @@ def guessed(root: Path, files: dict[str, str]) -> dict[str, object]:
                 "quality-gates.ci": ["npm test"],
                 "quality-gates.tests.command": "node --test {tests}",
                 "quality-gates.tests.report": "node",
-                "workspace.prepare": ["npm ci"],
+                "workspace.prepare": [
+                    "npm ci --dry-run --ignore-scripts --no-audit --no-fund",
+                    "npm install --no-save --no-audit --no-fund",
+                ],
             },
         ),
         (

@@ -116,8 +116,9 @@ def _first(said: Sequence[str]) -> Iterator[str]:
     after an option may be its value, so that the next counts as well."""
     after_option = False
     for before, word in pairwise(("", *said)):
-        if before == "-m":  # a module, and then what that is given
-            yield word
+        if before == "-m":  # a module of Python's, and then what that is given
+            path = word.replace(".", "/")
+            yield from (word, f"{path}.py", f"{path}/__main__.py")
             return
         if word.startswith("-"):
             after_option = word != "--" and "=" not in word

@@ -115,6 +115,8 @@ def test_what_a_person_named_is_protected() -> None:
         ("env -u HOME A=b ./check.sh", "check.sh"),
         ("timeout -k 5 10m nice -n 10 ./check.sh", "check.sh"),
         ("sudo -u ada bash -o pipefail check.sh", "check.sh"),
+        ("python -m tools.check --all", "tools/check.py"),
+        ("python -I -m tools", "tools/__main__.py"),
         ("uv run --with pytest python check.py", "check.py"),
         ("npx --no -- tsx check.ts", "check.ts"),
         ("python3.12 -W error check.py", "check.py"),

@@ -55,7 +55,7 @@ class Place:
             (self.cache / "repository").write_text(f"{self.main_root}\n", errors="surrogateescape")
         except OSError as error:
             raise UsageError(
-                f"oya cannot write to {error.filename}: {error.strerror}",
+                f"oya cannot write to {error.filename or self.cache}: {error.strerror}",
                 safe="Nothing was changed.",
                 hint="Make it writable, or set XDG_CACHE_HOME and XDG_RUNTIME_DIR.",
             ) from error

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -111,6 +112,18 @@ def test_a_folder_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> N
     (tmp_path / "home" / "cache").write_text("in the way")
     with pytest.raises(UsageError, match="cannot write"):
         find_place(folder).make_folders()
+
+
+def test_a_full_disk_is_said_by_the_folder_on_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    place = find_place(folder)
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UsageError, match=f"cannot write to {place.cache}: No space left"):
+        place.make_folders()
 
 
 @pytest.mark.parametrize("where", [".", "absent"])

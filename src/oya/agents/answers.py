@@ -8,13 +8,13 @@ every list has a bound.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from oya.folders import is_real_folder, let_in, take_away
 from oya.lifecycle.model import Role
 
 MAX_BYTES = 1_000_000
@@ -215,18 +215,18 @@ class FolderAnswers:
 def make_room(workspace: Path, role: Role) -> None:
     """See that the folder of the answer is there and really in the workspace, and empty of it.
 
-    Whatever a backend put in the way, a link or a file, is removed. `OSError` if the disk refuses.
+    Whatever a backend put in the way is removed: a link, a file, folders in folders. `OSError` if
+    the disk refuses, `OyaError` where something cannot be removed.
     """
     folder = workspace
     for part in PurePosixPath(OUT).parts:
+        let_in(folder)
         folder = folder / part
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            folder.unlink()
-        folder.mkdir(exist_ok=True)
-    answer = answer_path(workspace, role)
-    if answer.is_dir() and not answer.is_symlink():
-        shutil.rmtree(answer)
-    answer.unlink(missing_ok=True)
+        if not is_real_folder(folder):
+            take_away(folder)
+            folder.mkdir()
+    let_in(folder)
+    take_away(answer_path(workspace, role))
 
 
 def read_answer(workspace: Path, role: Role, model: type[T]) -> T | None:
@@ -250,7 +250,7 @@ def parse_answer(data: bytes, role: Role, model: type[T]) -> T:
 
 def _read(workspace: Path, role: Role) -> bytes | None:
     path = answer_path(workspace, role)
-    if any(folder.is_symlink() for folder in (path.parent, path.parent.parent)):
+    if not all(is_real_folder(folder) for folder in (path.parent.parent, path.parent)):
         return None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

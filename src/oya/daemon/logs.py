@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
+
+from oya.errors import OyaError
+from oya.folders import is_real_folder, take_away
 
 MAX_BYTES = 5_000_000
 KEPT = 3
@@ -77,18 +79,15 @@ def prune_logs(folder: Path, before: float) -> int:
     many files and folders. What cannot be removed stays."""
     gone = 0
     for path in (*folder.glob("gates/*"), *folder.glob("attempts/*")):
-        with suppress(OSError):
+        with suppress(OSError, OyaError):
             if _changed(path) >= before:
                 continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            take_away(path)
             gone += 1
     return gone
 
 
 def _changed(path: Path) -> float:
-    """Of a folder, when anything in it was."""
-    inside = [] if path.is_symlink() else list(path.rglob("*"))
+    """Of a folder, when anything right in it was: oya writes nothing further down."""
+    inside = list(path.iterdir()) if is_real_folder(path) else []
     return max(float(found.lstat().st_mtime) for found in [path, *inside])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
+
+from oya.errors import OyaError
+from oya.folders import take_away
 
 
 class NotAFile(Exception):
@@ -33,28 +35,11 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 def remove(path: Path) -> None:
     """Remove whatever is there, as far as that is possible."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-        if path.exists():
-            _open_up(path)
-            shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
+    with suppress(OyaError):
+        take_away(path)
 
 
 def make_empty(path: Path) -> None:
-    """See that there is an empty folder, whatever was there. `OSError` where it cannot be."""
-    remove(path)
+    """See that there is an empty folder, whatever was there. `OyaError` where it cannot be."""
+    take_away(path)
     path.mkdir(mode=0o700, parents=True)
-
-
-def _open_up(folder: Path) -> None:
-    """Let the owner into every folder in there; no link is followed."""
-    folder.chmod(0o700)
-    for top, names, _ in os.walk(folder):
-        for name in names:
-            inner = Path(top, name)
-            with suppress(OSError):
-                if not inner.is_symlink():
-                    inner.chmod(0o700)

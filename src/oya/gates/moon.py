@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from oya.gates.files import NotAFile, read_regular, remove
+from oya.folders import take_away
+from oya.gates.files import NotAFile, read_regular
 
 QUICK: Final = "moon run :quick"
 CI: Final = 'moon ci --base "$OYA_BASE" --head "$OYA_HEAD"'
@@ -55,7 +56,7 @@ def command_of(line: str) -> str | None:
 def forget(root: Path, line: str) -> None:
     """Remove the report that an earlier run has left in this checkout."""
     if (path := _report(root, line)) is not None:
-        remove(path)
+        take_away(path)
 
 
 def problem(root: Path, line: str) -> str:

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from oya.errors import GitError
+from oya.folders import is_real_folder, open_up, read_small, take_away
 from oya.repository.environment import git_environment
-from oya.repository.folders import is_real_folder, open_up, read_small, take_away
 from oya.repository.git import Entry, GitRepository, index_lines
 from oya.repository.port import OYA
 from oya.repository.run import Output

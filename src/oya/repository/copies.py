@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oya.errors import ConfigError
-from oya.repository.folders import is_real_folder
+from oya.folders import is_real_folder
 from oya.repository.git import GitRepository
 
 MAX_BYTES = 10_000_000

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from oya.errors import GitError
+from oya.folders import folders_over, temporary
 from oya.repository.environment import worktree_env
-from oya.repository.folders import folders_over, temporary
 from oya.repository.port import Merged
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from oya.errors import GitError, RepositoryUnfit
+from oya.folders import folders_over, temporary
 from oya.processes.orphans import marks
 from oya.repository.drivers import driven
 from oya.repository.environment import worktree_env
-from oya.repository.folders import folders_over, temporary
 from oya.repository.places import Place
 from oya.repository.port import FileChange, Identity, Merged, Pushed, Said
 from oya.repository.remotes import Remotes

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from oya.repository.folders import is_real_folder, open_up, take_away
+from oya.folders import is_real_folder, open_up, take_away
 
 MAX_ENTRIES = 200_000
 MAX_BYTES = 4_000_000_000

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from oya.errors import GitError, OyaError
+from oya.folders import is_real_folder, take_away, temporary
 from oya.processes.orphans import marks
 from oya.repository.drivers import FILE as ATTRIBUTES
 from oya.repository.drivers import is_plain, write_files
-from oya.repository.folders import is_real_folder, take_away, temporary
 from oya.repository.port import Merged
 from oya.repository.run import Git
 

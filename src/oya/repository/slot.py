@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oya.errors import GitError, OyaError
+from oya.folders import is_real_folder, open_up, take_away
 from oya.repository.checkout import Checkout, tags_of
 from oya.repository.copies import NO_COPIES, Copies
-from oya.repository.folders import is_real_folder, open_up, take_away
 from oya.repository.git import GitRepository
 from oya.repository.kept import Kept
 from oya.repository.places import Place

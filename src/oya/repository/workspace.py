@@ -16,11 +16,11 @@ from pathlib import Path
 
 from oya.crashpoints import point
 from oya.errors import GitError, OyaError
+from oya.folders import is_real_folder, take_away
 from oya.repository.checkout import BYTE_CODE, Checkout, literal, tags_of
 from oya.repository.copies import NO_COPIES, Copies
 from oya.repository.earlier import merged, set_aside
 from oya.repository.encode import decode, encode
-from oya.repository.folders import is_real_folder, take_away
 from oya.repository.git import GitRepository
 from oya.repository.places import Place
 from oya.repository.port import Harvested, Head, Hook, Workspace

@@ -116,6 +116,23 @@ CORPUS = Corpus(
         ),
         unanswered("answer-is-a-folder", "a folder", "without an answer", f"mkdir -p {OUT}/x"),
         Liar(
+            "answers-without-an-end",
+            "an implementer whose work is red, and whose answer is folders in folders",
+            LANDED,
+            events=("findings",),
+            implementer=(
+                [
+                    code("answers-without-an-end", "return n"),
+                    sh(
+                        "mkdir .oya/out/implementer.json; cd .oya/out/implementer.json; "
+                        'python3 -c "import os\nfor n in range(3000):\n'
+                        " os.mkdir('d'); os.chdir('d')\""
+                    ),
+                ],
+                [code("answers-without-an-end")],
+            ),
+        ),
+        Liar(
             "says-nothing",
             "ends its turn at once, and says that it is done",
             "contract failed",

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from folders_kit import nest, without_privilege
 from oya.agents.answers import (
     MAX_BYTES,
     MODELS,
+    OUT,
     AnswerWrong,
     ImplementerAnswer,
     PlannerAnswer,
@@ -23,6 +25,7 @@ from oya.agents.answers import (
     make_room,
     read_answer,
 )
+from oya.folders import take_away
 from oya.lifecycle.model import Role
 
 PLAN = {"id": "tests/test_a.py::test_b", "kind": "happy"}
@@ -239,6 +242,43 @@ def test_only_a_file_is_an_answer(tmp_path: Path, kind: str) -> None:
     assert read_answer(tmp_path, Role.PLANNER, PlannerAnswer) is None
     make_room(tmp_path, Role.PLANNER)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("place", ["", "planner.json"])
+def test_folders_in_folders_without_an_end_are_no_answer(tmp_path: Path, place: str) -> None:
+    make_room(tmp_path, Role.PLANNER)
+    folder = tmp_path / OUT / place
+    folder.mkdir(exist_ok=True)
+    nest(folder)
+    assert read_answer(tmp_path, Role.PLANNER, PlannerAnswer) is None
+    make_room(tmp_path, Role.PLANNER)
+    assert not answer_path(tmp_path, Role.PLANNER).exists()
+    take_away(tmp_path / OUT)  # pytest itself cannot
+
+
+_LOCKED = """
+import sys
+from pathlib import Path
+from oya.agents.answers import OUT, PlannerAnswer, answer_path, make_room, read_answer
+from oya.lifecycle.model import Role
+
+work, role = Path(sys.argv[1]), Role.PLANNER
+for _ in range(2):
+    make_room(work, role)
+    answer_path(work, role).write_text('{"verdict": "accept"}')
+    print(read_answer(work, role, PlannerAnswer).verdict)
+    answer_path(work, role).unlink()
+    (answer_path(work, role) / "d").mkdir(parents=True)
+    for path in (answer_path(work, role), work / OUT, work / ".oya", work):
+        path.chmod(0)
+    print(read_answer(work, role, PlannerAnswer))
+"""
+
+
+def test_what_is_locked_is_no_answer_and_gives_room(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    said = without_privilege(_LOCKED, str(tmp_path / "work"))
+    assert said.split() == ["accept", "None"] * 2
 
 
 def test_room_is_made_again_and_other_answers_stay(tmp_path: Path) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from folders_kit import nest
+from oya.folders import take_away
 from oya.gates import Case, Evidence, Outcome, Report
 from oya.gates.checks import (
     Check,
@@ -25,7 +25,6 @@ from oya.gates.evidence import evidence_key, from_row, to_row
 from oya.gates.feedback import clip, excerpt, failures, feedback, gist, plain
 from oya.gates.model import Broken, belongs
 from oya.gates.project import files_below, project_names
-from oya.repository.folders import take_away
 
 texts = st.text(max_size=60)
 reports = st.builds(
@@ -254,8 +253,7 @@ def test_the_projects_names_come_from_its_own_python_files(tmp_path: Path) -> No
 
 
 def test_folders_in_folders_without_an_end_hold_nobody_up(tmp_path: Path) -> None:
-    deep = "import os\nfor _ in range(1100):\n    os.mkdir('d')\n    os.chdir('d')"
-    subprocess.run([sys.executable, "-c", deep], cwd=tmp_path, check=True)
+    nest(tmp_path)
     (tmp_path / "d" / "tool.py").touch()
     assert list(files_below(tmp_path)) == ["d/tool.py"]
     take_away(tmp_path / "d")  # pytest itself cannot

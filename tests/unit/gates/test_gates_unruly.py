@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from pathlib import Path
 
 from gates_world import World
 
 from oya.gates.runner import LOG_LIMIT
 from oya.processes.port import BACKGROUND
 from oya.processes.real import survivors
+
+KITS = Path(__file__).parent.parent.parent
+NEST = "import folders_kit; from pathlib import Path; folders_kit.nest(Path(sys.argv[2]))"
 
 
 async def ci(world: World, line: str) -> str:
@@ -48,6 +53,13 @@ async def test_a_run_has_a_temporary_folder_of_its_own_that_goes_with_it(world: 
 async def test_what_is_locked_away_in_there_goes_too(world: World) -> None:
     await ci(world, "mkdir -p $TMPDIR/a/b/c; chmod 0 $TMPDIR/a/b $TMPDIR/a $TMPDIR")
     assert not (world.root / "a.tmp").exists()
+
+
+async def test_folders_in_folders_without_an_end_go_too(world: World) -> None:
+    nest_ = f"{sys.executable} -c 'import sys; sys.path.insert(0, sys.argv[1]); {NEST}'"
+    await ci(world, f"{nest_} {KITS} $TMPDIR && {nest_} {KITS} {world.logs}/*.reports")
+    assert not (world.root / "a.tmp").exists()
+    assert [path.suffix for path in world.logs.iterdir()] == [".log"]
 
 
 async def test_a_link_in_its_place_leads_nowhere(world: World) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from folders_kit import DEEP, nest, without_privilege
 from oya.repository.git import GitRepository
 from oya.repository.port import Workspace
 from oya.repository.workspace import GitWorkspaces
@@ -392,38 +391,20 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize(("levels", "name"), [(1_100, "d"), (30, "d" * 200)])
+@pytest.mark.parametrize(("levels", "name"), [(DEEP, "d"), (30, "d" * 200)])
 async def test_folders_in_folders_deeper_than_anything_allows_are_taken_away(
     repo: GitRepository, spaces: GitWorkspaces, ws: Workspace, folder: Path, levels: int, name: str
 ) -> None:
-    (folder / "mine").mkdir()
-    command = f"""
-import os
-for _ in range({levels}):
-    os.mkdir({name!r})
-    os.chdir({name!r})
-open("x", "w").close()
-os.symlink({str(folder / "mine")!r}, "link")
-os.chmod(".", 0)
-"""
-    subprocess.run([sys.executable, "-c", command], cwd=ws.path, check=True)
+    nest(ws.path, levels, name)
     write(ws.path, {"n.txt": "done"})
     head = await spaces.commit(ws, "Done")
     assert (await changed(repo, ws, head.commit))["n.txt"] == "A"
     await spaces.remove(ws)
     assert await spaces.leftovers(every=True) == []
     assert not ws.path.exists()
-    assert (folder / "mine").is_dir()
 
 
 def test_folders_and_files_without_permissions_are_opened(folder: Path) -> None:
     """In a process without root's power to read everything."""
-    command = [sys.executable, "-c", _WITHOUT_PRIVILEGE, str(folder)]
-    if os.geteuid() == 0:
-        drop = "-dac_override,-dac_read_search"
-        setpriv = shutil.which("setpriv")
-        if not setpriv:
-            pytest.skip("root without setpriv reads everything")
-        command = [setpriv, f"--bounding-set={drop}", f"--inh-caps={drop}", *command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.strip() == '[{"new/deep/x": "A", "secret": "A"}, [], false]', done.stderr
+    said = without_privilege(_WITHOUT_PRIVILEGE, str(folder))
+    assert said == '[{"new/deep/x": "A", "secret": "A"}, [], false]'

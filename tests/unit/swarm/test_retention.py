@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swarm_kit import World, issue, jsonl
 
+from folders_kit import nest
 from oya.clock import SystemClock
 from oya.daemon.logs import prune_logs
 from oya.lifecycle import events as e
@@ -78,3 +79,12 @@ def test_logs_go_by_their_age(tmp_path: Path) -> None:
     left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     assert left == ["attempts/a-2/new.log", "attempts/a-2/old.log", "daemon.log", "gates/new.log"]
     assert prune_logs(tmp_path / "none", 2000.0) == 0
+
+
+def test_logs_with_folders_in_folders_without_an_end_go_too(tmp_path: Path) -> None:
+    write(tmp_path, {"attempts/a-1/old.log": ""})
+    nest(tmp_path / "attempts/a-1")
+    for path in (*(tmp_path / "attempts/a-1").iterdir(), tmp_path / "attempts/a-1"):
+        os.utime(path, (1000, 1000))
+    assert prune_logs(tmp_path, 2000.0) == 1
+    assert list((tmp_path / "attempts").iterdir()) == []

@@ -1,4 +1,5 @@
-"""Folders that agents have been in: to be opened up, emptied and taken away whatever is in them."""
+"""Folders that agents and tests have been in: entered and taken away, whatever they have made of
+them: nested without an end, without permissions, with links that lead out."""
 
 from __future__ import annotations
 
@@ -25,15 +26,20 @@ def is_real_folder(path: Path) -> bool:
         return False
 
 
+def let_in(folder: Path) -> None:
+    """Let the owner read, write and enter this folder, if it is one; no symlink is followed."""
+    mode = folder.lstat().st_mode
+    if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
+        folder.chmod(0o700 | stat.S_IMODE(mode))
+
+
 def open_up(folder: Path) -> None:
-    """Let the owner read, write and enter every folder in there. Symlinks are not followed."""
+    """Let the owner into every folder in there, as far as paths reach."""
     waiting = [folder]
     while waiting:
         path = waiting.pop()
         with contextlib.suppress(OSError):
-            mode = path.lstat().st_mode
-            if mode & 0o700 != 0o700:
-                path.chmod(0o700 | stat.S_IMODE(mode))
+            let_in(path)
             waiting += _folders_in(path)
 
 
@@ -42,7 +48,7 @@ def take_away(path: Path) -> None:
 
     A few rounds, since something may still be writing there; then `OyaError`.
     """
-    for _ in range(_ROUNDS):
+    for tried in range(_ROUNDS):
         try:
             if is_real_folder(path):
                 shutil.rmtree(path)
@@ -50,18 +56,16 @@ def take_away(path: Path) -> None:
                 path.unlink(missing_ok=True)
         except FileNotFoundError:
             continue
-        except RecursionError:
-            _flatten(path)
-        except OSError:
-            open_up(path)
+        except (OSError, RecursionError):
+            _flatten(path) if tried else open_up(path)
         if not os.path.lexists(path):
             return
     raise OyaError(f"{path} cannot be removed", hint=f"Remove it by hand: rm -rf {path}")
 
 
 def _flatten(top: Path) -> None:
-    """Move every folder in there to right below `top`: rmtree goes down by recursion, and a
-    path has an end, a tree of folders has none."""
+    """Move every folder in there to right below `top`: rmtree goes down by recursion and with a
+    descriptor for each level, and a path has an end, a tree of folders has none."""
     waiting, mark = [top], uuid4().hex
     for number in count():
         if not waiting:

@@ -1,5 +1,5 @@
-"""Folders that agents and tests have been in: entered and taken away, whatever they have made of
-them: nested without an end, without permissions, with links that lead out."""
+"""Folders that agents and tests have been in: entered, walked through and taken away, whatever
+they have made of them: nested without an end, without permissions, with links that lead out."""
 
 from __future__ import annotations
 
@@ -41,6 +41,23 @@ def open_up(folder: Path) -> None:
         with contextlib.suppress(OSError):
             let_in(path)
             waiting += _folders_in(path)
+
+
+def walk(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder from `top` down, with the names of its folders and of all else that is in it.
+
+    As os.walk gives them, but not by recursion, which has an end (before Python 3.12). Only the
+    folders that are left in the list are gone into; what cannot be read has nothing in it.
+    """
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        folders, others = list[str](), list[str]()
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
+        yield folder, folders, others
+        waiting += [folder / name for name in reversed(folders)]
 
 
 def take_away(path: Path) -> None:

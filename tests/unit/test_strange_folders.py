@@ -1,4 +1,4 @@
-"""Folders that nobody wants to have made: entered and taken away all the same."""
+"""Folders that nobody wants to have made: entered, walked through and taken away all the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from folders_kit import DEEP, nest, without_privilege
 from oya.errors import OyaError
-from oya.folders import let_in, take_away
+from oya.folders import let_in, take_away, walk
 
 
 @pytest.mark.parametrize(("levels", "name"), [(DEEP, "d"), (30, "d" * 200)])
@@ -72,3 +72,18 @@ def test_only_a_folder_is_opened(tmp_path: Path) -> None:
         let_in(tmp_path / name)
     modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in os.listdir(tmp_path)}
     assert modes == {"folder": 0o710, "elsewhere": 0o010, "link": 0o010, "file": 0}
+
+
+def test_a_walk_has_no_end_and_goes_only_where_it_may(tmp_path: Path) -> None:
+    for name in ("b/in", "a", "skip/in", "deep"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "a" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    nest(tmp_path / "deep")
+    seen = []
+    for folder, folders, others in walk(tmp_path):
+        folders[:] = sorted({*folders} - {"skip"})
+        seen.append((folder.relative_to(tmp_path).as_posix(), sorted(others)))
+    assert seen[:3] == [(".", ["link"]), ("a", ["file"]), ("b", [])]
+    assert len(seen) > 1_100
+    take_away(tmp_path / "deep")  # pytest itself cannot

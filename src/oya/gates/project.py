@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from oya.folders import walk
 from oya.gates.reason import ProjectNames
 
 _NOT_THE_PROJECT: Final = frozenset({"tests", "test", "conftest"})
@@ -40,26 +39,15 @@ def files_below(root: Path, endings: tuple[str, ...] = (".py", ".pyi")) -> Itera
     """Files of a checkout relative to it whose names end so; what is installed or built
     there (virtual environments, node_modules, cargo's target, what begins with a dot) is left
     out, and links are not followed."""
-    seen, waiting = 0, [root]
-    while waiting:
-        folder = waiting.pop()
-        names, folders = _listed(folder)
+    seen = 0
+    for folder, folders, names in walk(root):
         if not _BUILT.isdisjoint(names):
+            folders.clear()
             continue
-        wanted = sorted(d for d in folders if d not in _FOREIGN_FOLDERS and d[0] != ".")
-        seen += len(names) + len(wanted)
+        folders[:] = sorted(d for d in folders if d not in _FOREIGN_FOLDERS and d[0] != ".")
+        seen += len(names) + len(folders)
         if seen > _WALK_LIMIT:
             return
-        waiting += [folder / name for name in reversed(wanted)]
         here = folder.relative_to(root).as_posix()
         paths = (f"{here}/{name}" for name in sorted(names) if name.endswith(endings))
         yield from (path.removeprefix("./") for path in paths)
-
-
-def _listed(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of files and of folders in there; none of a folder that cannot be read."""
-    names: tuple[list[str], list[str]] = ([], [])
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            names[entry.is_dir(follow_symlinks=False)].append(entry.name)
-    return names

@@ -8,13 +8,12 @@ nextest writes that file where its configuration says so (`[profile.default.juni
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from oya.gates.files import remove
+from oya.folders import take_away, walk
 from oya.gates.model import Report
 from oya.gates.reports import junit
 from oya.gates.reports.kind import (
@@ -52,20 +51,20 @@ def _read(written: Written) -> Report:
 
 
 def _reports(root: Path) -> Iterator[Path]:
-    for seen, (folder, folders, _) in enumerate(os.walk(root)):
+    for seen, (folder, folders, _) in enumerate(walk(root)):
         if seen > _FOLDERS_LIMIT:
             return
-        if folder.endswith("/target"):
+        if folder.name == "target":
             folders[:] = [name for name in folders if name == "nextest"]
-        elif folder.endswith("/target/nextest"):
-            yield from (Path(folder, name, "junit.xml") for name in sorted(folders))
+        elif folder.parts[-2:] == ("target", "nextest"):
+            yield from (folder / name / "junit.xml" for name in sorted(folders))
             folders.clear()
         folders[:] = sorted(name for name in folders if name not in (".git", "node_modules"))
 
 
 def _clear(root: Path) -> None:
     for path in _reports(root):
-        remove(path)
+        take_away(path)
 
 
 def _file(binary: str, crates: Crates) -> str:

@@ -8,13 +8,12 @@ are removed before, since a stale report is no report.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from oya.gates.files import remove
+from oya.folders import take_away, walk
 from oya.gates.model import Report
 from oya.gates.reports import junit
 from oya.gates.reports.java import Sources, errors
@@ -56,12 +55,12 @@ def _read(written: Written) -> Report:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    for seen, (folder, folders, _) in enumerate(os.walk(root)):
+    for seen, (folder, folders, _) in enumerate(walk(root)):
         if seen > _FOLDERS_LIMIT:
             return
-        if Path(folder).name == "target":
-            if _FOLDER in folders and not Path(folder, _FOLDER).is_symlink():
-                yield Path(folder, _FOLDER)
+        if folder.name == "target":
+            if _FOLDER in folders:
+                yield folder / _FOLDER
             folders.clear()
         folders[:] = sorted(name for name in folders if name not in (".git", "node_modules"))
 
@@ -80,7 +79,7 @@ def _reports(root: Path) -> Iterator[tuple[str, Path]]:
 
 def _clear(root: Path) -> None:
     for folder in _folders(root):
-        remove(folder)
+        take_away(folder)
 
 
 def _select(ids: Sequence[str], _root: Path) -> Sequence[str]:

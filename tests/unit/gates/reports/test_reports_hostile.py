@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from folders_kit import nest
+from oya.folders import take_away
 from oya.gates.model import BrokenKind, Outcome, Report
 from oya.gates.reports import kind as limits
 from oya.gates.reports.kind import Draft, Unreadable, Written, named
@@ -114,6 +116,24 @@ def test_reports_and_the_folders_of_reports_are_not_followed_out(tmp_path: Path)
     KINDS["surefire"].clear(root)
     assert (outside / "TEST-a.xml").read_text() == xml
     assert read("surefire", root, "BUILD SUCCESS").cases == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("surefire", "target/surefire-reports/x"),
+        ("nextest", "target/nextest/ci/junit.xml"),
+    ],
+)
+def test_reports_of_before_go_from_among_folders_without_an_end(
+    tmp_path: Path, kind: str, place: str
+) -> None:
+    for folder in (place, "src"):
+        (tmp_path / folder).mkdir(parents=True)
+        nest(tmp_path / folder)
+    KINDS[kind].clear(tmp_path)
+    assert not (tmp_path / place).exists()
+    take_away(tmp_path / "src")  # pytest itself cannot
 
 
 def test_a_test_told_twice_counts_at_its_worst_whoever_tells(tmp_path: Path) -> None:

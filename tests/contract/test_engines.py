@@ -128,6 +128,16 @@ async def test_scans_are_in_the_order_of_keys(engine: Engine) -> None:
         assert [k for k, _ in after] == sorted(KEYS)[n + 1 :]
 
 
+async def test_scans_take_an_end(engine: Engine) -> None:
+    await engine.commit([Put("evidence", key, {}) for key in KEYS])
+
+    for n, after in enumerate(["", *sorted(KEYS)]):
+        for m, before in enumerate(sorted(KEYS)):
+            found = await rows(engine, "evidence", after=after, before=before)
+            assert [k for k, _ in found] == sorted(KEYS)[n:m]
+    assert len(await rows(engine, "evidence", after="1", before="a", limit=3)) == 3
+
+
 async def test_scans_take_a_start_a_limit_and_a_field(engine: Engine) -> None:
     many = [Put("events", f"{n:016d}", {"seq": n, "bead": f"b{n % 3}"}) for n in range(1, 1203)]
     await engine.commit(many)

@@ -122,8 +122,7 @@ class StoreDesk:
         Beads as rows whose columns are `fields`.
         """
         intents = [intent for _, intent in await self.store.intents.all()]
-        rows = await self.store.checkpoints.all()
-        unclosed = [key.removeprefix(UNCLOSED) for key, _ in rows if key.startswith(UNCLOSED)]
+        unclosed = [bead for bead, _ in await self.store.checkpoints.below(UNCLOSED)]
         pruned = await self.store.retention.pruned()
         beads = self.store.beads.all().values()
         swarms = self.store.swarms.all().values()

@@ -76,6 +76,14 @@ class Documents:
         """Every row, by key: for tables that stay small."""
         return [found async for found in self._writer.engine.scan(self._table)]
 
+    async def below(self, prefix: str) -> list[tuple[str, Row]]:
+        """The rows whose keys begin so, by the rest of their keys; no others are read.
+
+        `prefix`: ASCII, as keys begin that oya gives a kind, and longer than nothing.
+        """
+        scan = self._writer.engine.scan(self._table, after=prefix, before=end_of(prefix))
+        return [(key.removeprefix(prefix), row) async for key, row in scan]
+
     def _written(self, write: Write) -> None:
         self._changes += 1
         if isinstance(write, Put):
@@ -88,6 +96,11 @@ class Documents:
         self._cache.move_to_end(key)
         if len(self._cache) > CACHED:
             self._cache.popitem(last=False)
+
+
+def end_of(prefix: str) -> str:
+    """What comes after all keys that begin so, and before any other: ASCII, as `prefix` is."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 class CheckpointStore(Documents):

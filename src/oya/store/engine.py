@@ -80,10 +80,12 @@ class Engine(Protocol):
         table: str,
         *,
         after: str = "",
+        before: str = "",
         limit: int | None = None,
         where: tuple[str, str] | None = None,
     ) -> AsyncIterator[tuple[str, Row]]:
-        """Records by key in ascending order, keys greater than `after`; memory stays bounded.
+        """Records by key in ascending order, keys greater than `after` and, if it is given, less
+        than `before`; no others are read, and memory stays bounded.
 
         `where`: only rows whose top-level field of that name is that text.
         """

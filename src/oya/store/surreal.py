@@ -98,6 +98,7 @@ class SurrealEngine:
         table: str,
         *,
         after: str = "",
+        before: str = "",
         limit: int | None = None,
         where: tuple[str, str] | None = None,
     ) -> AsyncIterator[tuple[str, Row]]:
@@ -113,7 +114,7 @@ class SurrealEngine:
         while left is None or left > 0:
             page = PAGE if left is None or (where and not condition) else min(PAGE, left)
             # Every text sorts before an array, so an empty one is the end of all keys.
-            span = RecordID(table, Range(BoundExcluded(after), BoundExcluded([])))
+            span = RecordID(table, Range(BoundExcluded(after), BoundExcluded(before or [])))
             # A record id as such takes as long to decode as the rest of the row.
             text = f"SELECT VALUE [record::id(id), row] FROM $span {condition} LIMIT {page}"  # noqa: S608
             found = await self._select(text, {"span": span, **values})

@@ -27,8 +27,7 @@ async def learn(parts: Parts) -> None:
     It may be called again whatever it died of. What cannot be learnt is no harm: an agent
     resolves it once more.
     """
-    keys = [key for key, _ in await parts.store.checkpoints.all() if key.startswith(CONFLICT)]
-    await learn_of(parts, [key.removeprefix(CONFLICT) for key in keys])
+    await learn_of(parts, [bead for bead, _ in await parts.store.checkpoints.below(CONFLICT)])
 
 
 async def learn_of(parts: Parts, beads: Sequence[str]) -> None:

@@ -306,12 +306,8 @@ class Tracking:
     async def _close_landed(self) -> None:
         """Close in the working file what has landed without its closing; again until it works."""
         if self._unclosed is None:
-            rows = await self._parts.store.checkpoints.all()
-            self._unclosed = {
-                key.removeprefix(UNCLOSED): row["commit"]
-                for key, row in rows
-                if key.startswith(UNCLOSED)
-            }
+            rows = await self._parts.store.checkpoints.below(UNCLOSED)
+            self._unclosed = {bead: row["commit"] for bead, row in rows}
         for bead, commit in list(self._unclosed.items()):
             if await self._close(bead, commit):
                 point("tracker.closed")

@@ -138,12 +138,14 @@ class SimulatedEngine:
         table: str,
         *,
         after: str = "",
+        before: str = "",
         limit: int | None = None,
         where: tuple[str, str] | None = None,
     ) -> AsyncIterator[tuple[str, Row]]:
         await self._turn()
         left = limit
-        for key in sorted(key for key in self._disk.volatile[table] if key > after):
+        keys = [key for key in self._disk.volatile[table] if key > after]
+        for key in sorted(key for key in keys if not before or key < before):
             if left is not None and left <= 0:
                 return
             row: Row = json.loads(self._disk.volatile[table][key])

@@ -564,6 +564,29 @@ class TestFinished:
         assert row(disk, "beads", "a")["title"] == "late 3"
 
 
+async def test_of_many_kinds_of_checkpoints_one_is_read_alone() -> None:
+    read: list[str] = []
+
+    class Watched(SimulatedEngine):
+        async def scan(self, table: str, **how: Any) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+            async for key, row in super().scan(table, **how):
+                read.append(key)
+                yield key, row
+
+    place = SimulatedBeside(Disk())
+    store = await Store.open(place, clock=SystemClock(), engine=lambda _: Watched(place.disk))
+    for kind in ("conflict:", "looked", "looked:", "looked;", "unclosed:"):
+        for bead in ("a", "😀", "\U0010ffff"):
+            await store.checkpoints.put(f"{kind}{bead}", {"of": bead})
+    read.clear()
+    found = await store.checkpoints.below("looked:")
+    assert found == [(bead, {"of": bead}) for bead in ("a", "😀", "\U0010ffff")]
+    assert read == ["looked:a", "looked:😀", "looked:\U0010ffff"]
+    assert await store.checkpoints.below("survived:") == []
+    assert len(read) == 3
+    await store.close()
+
+
 async def test_the_story_of_a_bead_is_read_from_its_first_event_on() -> None:
     reads: list[str] = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from oya.errors import TrackerError
 from oya.lifecycle import events as e
 from oya.repository.follow import follow
 from oya.store.engine import Put
+from oya.swarm.conflicts import learn
 from oya.swarm.resume import UNCLOSED
 from oya.swarm.tracking import TrackerActor
+from oya.testing.engine import SimulatedEngine
 from oya.trackers.jsonl import JsonlFile
 from repository_kit import write
 
@@ -380,6 +382,29 @@ class TestWhereGitDoesNotTrackIt:
         await untracked.tracking.refresh()
         assert (untracked.issue("a") or {})["status"] == "closed"
         assert await untracked.store.checkpoints.get(key) is None
+
+    async def test_what_is_kept_of_other_beads_is_not_read_for_it(
+        self, untracked: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor where the lander takes up what was left after an outage."""
+        read: list[str] = []
+        scan = SimulatedEngine.scan
+
+        async def watched(engine: SimulatedEngine, table: str, **how: Any) -> AsyncIterator[Any]:
+            async for key, row in scan(engine, table, **how):
+                read.extend([key] if table == "checkpoints" else [])
+                yield key, row
+
+        for number in range(50):
+            for kind in ("looked", "survived"):
+                await untracked.store.checkpoints.put(f"{kind}:{number}", {})
+        await untracked.reviewed("a", {"new.txt": "x\n"})
+        await untracked.store.checkpoints.put("conflict:b", {"ours": "x", "theirs": "y"})
+        monkeypatch.setattr(SimulatedEngine, "scan", watched)
+        await learn(untracked.parts)
+        async with untracked.landing():
+            await untracked.wait(lambda: (untracked.issue("a") or {})["status"] == "closed")
+        assert read == ["conflict:b", f"{UNCLOSED}a"]
 
     async def test_what_agents_noticed_is_offered_with_the_closing(self, untracked: World) -> None:
         await untracked.reviewed("a", {"new.txt": "x\n"}, noticed=NOTICED)

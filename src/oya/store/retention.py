@@ -1,4 +1,5 @@
-"""What goes after its time: notes in the event log, and evidence that can be made again.
+"""What goes after its time: notes in the event log, evidence that can be made again, and
+checkpoints that only help with a bead that is still open.
 
 Events that changed a state stay for ever: `why` and `verify` stand on them. Notes go when
 they are old, are about no bead that is still open, and are no run of a gate that a landing or
@@ -14,11 +15,11 @@ Nothing is missing after event `until`; `counts` has swarm, event, class and how
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from oya.crashpoints import point
-from oya.store.documents import CheckpointStore
+from oya.store.documents import CheckpointStore, end_of
 from oya.store.engine import Delete, Put, Row
 from oya.store.head import Draft, event_key
 from oya.store.writer import Writer
@@ -93,6 +94,32 @@ class Retention:
                 break
         return gone
 
+    async def checkpoints(self, kinds: Sequence[str], before: str, *, pages: int) -> int:
+        """Take out those that belong to a bead that is over since before that time, or is unknown;
+        how many. Their keys are one of `kinds` and the bead's id; no others are read."""
+        gone = 0
+        for kind in kinds:
+            after = kind
+            while after and pages:
+                pages -= 1
+                scan = self._writer.engine.scan(
+                    "checkpoints", after=after, before=end_of(kind), limit=PAGE
+                )
+                page = [key async for key, _ in scan]
+                after = page[-1] if len(page) == PAGE else ""
+                old = [key for key in page if self._is_long_over(key.removeprefix(kind), before)]
+                await self._delete("checkpoints", old)
+                gone += len(old)
+        return gone
+
+    async def _delete(self, table: str, keys: Sequence[str]) -> None:
+        def decide(draft: Draft) -> None:
+            for key in keys:
+                draft.write(Delete(table, key))
+
+        if keys:
+            await self._writer.submit(decide)
+
     async def _forget(self, keys: list[str], after: str) -> None:
         row = await self.pruned() or {"until": 0, "counts": []}
         if not keys and row.get("evidence", "") == after:
@@ -127,6 +154,10 @@ class Retention:
             key = row["data"].get("key")
             return key is not None and key not in named
         return row["bead"] is None or self._is_over(row["bead"])
+
+    def _is_long_over(self, bead: str, before: str) -> bool:
+        details = self._writer.head.details.get(bead)
+        return self._is_over(bead) and (details is None or details.updated_at < before)
 
     def _is_over(self, bead: str) -> bool:
         state = self._writer.head.beads.get(bead)

@@ -16,6 +16,8 @@ from oya.store.engine import Put
 from oya.swarm.attempt import Attempt
 from oya.swarm.contract import Contract
 
+SURVIVED = "survived:"
+"""Checkpoints of beads whose reviewers' challenges could not be told from the base."""
 MOST = 20
 """Challenges of one answer that are run."""
 _NO_PROGRAM = (126, 127)
@@ -89,7 +91,7 @@ class Doubts:
 
 
 def _key(attempt: Attempt) -> str:
-    return f"survived:{attempt.claim.bead}"
+    return f"{SURVIVED}{attempt.claim.bead}"
 
 
 async def try_all(

@@ -24,6 +24,8 @@ from oya.repository.port import OYA
 from oya.swarm.attempt import Attempt
 from oya.swarm.contract import Contract
 
+LOOKED = "looked:"
+"""Checkpoints of beads whose implementations were looked at: what came of the last look."""
 LEAST_SECONDS = 60.0
 RUNS_LONG = 10
 """Seconds of test runs that a look may take: 60, or ten runs of the contract's tests, if more;
@@ -74,7 +76,7 @@ async def look(attempt: Attempt, contract: Contract) -> Look:
     """
     parts, bead = attempt.parts, attempt.claim.bead
     commit = str(attempt.state.implementation)
-    key = f"looked:{bead}"
+    key = f"{LOOKED}{bead}"
     row = await parts.store.checkpoints.get(key)
     if row is not None and (row["commit"], row["contract"]) == (commit, contract.hash):
         return Look(**row)

@@ -1,4 +1,5 @@
-"""What goes when the time of `[store] retention` is over: notes, evidence, refs of attempts.
+"""What goes when the time of `[store] retention` is over: notes, evidence, checkpoints of beads,
+refs of attempts.
 
 Some of it before the first claim, most of it after the last: never while it could delay one.
 """
@@ -14,10 +15,15 @@ from oya.crashpoints import point
 from oya.errors import OyaError
 from oya.lifecycle.model import BeadState, Phase, Status
 from oya.swarm.assembly import Parts
+from oya.swarm.challenges import SURVIVED
+from oya.swarm.conflicts import CONFLICT
+from oya.swarm.mechanical import LOOKED
 
 log = structlog.get_logger()
 
 ATTEMPTS = "refs/oya/attempts"
+OF_BEADS = (LOOKED, SURVIVED, CONFLICT)
+"""Kinds of checkpoints that only help with a bead while it is open."""
 AT_START = (10, 20)
 AT_END = (1000, 500)
 """How much at most: pages of records, and refs (each is a run of git)."""
@@ -34,6 +40,7 @@ async def prune_old(parts: Parts, much: tuple[int, int]) -> None:
         gone = {
             "events": await parts.store.retention.events(before, pages=pages),
             "evidence": await parts.store.retention.evidence(before, pages=pages),
+            "checkpoints": await parts.store.retention.checkpoints(OF_BEADS, before, pages=pages),
             "refs": await _attempt_refs(parts, before, refs),
         }
     except OyaError as error:

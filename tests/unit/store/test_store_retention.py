@@ -193,6 +193,62 @@ def test_evidence_goes_by_its_time_round_the_table() -> None:
     lived(story)
 
 
+async def checkpoints(store: Store, pages: int = 9) -> tuple[int, list[str]]:
+    """How many go that are older than five days, and which are left but for what was pruned."""
+    gone = await store.retention.checkpoints(("looked:", "survived:"), ago(5), pages=pages)
+    return gone, [key for key, _ in await store.checkpoints.all() if key != "pruned"]
+
+
+def test_checkpoints_go_when_their_bead_is_long_over() -> None:
+    async def story(store: Store) -> None:
+        for bead in ("closed", "late", "open", "undone"):
+            await store.beads.apply(bead, Added("t"), swarm="s", limits=LIMITS)
+        await store.beads.apply("closed", Removed("closed"), swarm="s", limits=LIMITS)
+        landed = BeadState("undone", version=1, phase=Phase.LANDED, status=Status.COMPLETE)
+        store._writer.head.beads["undone"] = landed
+        await store.beads.apply("undone", Undone("reverted"), swarm="s", limits=LIMITS)
+        beads = ("closed", "late", "open", "undone", "unknown")
+        for kind in ("looked:", "survived:", "unclosed:"):
+            for bead in beads:
+                await store.checkpoints.put(f"{kind}{bead}", {"row": 1})
+        await asyncio.sleep(4 * DAY)
+        await store.beads.apply("late", Removed("deleted"), swarm="s", limits=LIMITS)
+        assert (await checkpoints(store))[0] == 2, "only of what nobody knows"
+        await asyncio.sleep(4 * DAY)
+
+        gone, left = await checkpoints(store)
+        assert gone == 2
+        kept = [f"{kind}{bead}" for kind in ("looked:", "survived:") for bead in beads[1:4]]
+        assert left == [*kept, *sorted(f"unclosed:{bead}" for bead in beads)]
+        assert await store.checkpoints.get("looked:closed") is None
+        assert (await store.checkpoints.get("looked:open")) == {"row": 1}
+        await asyncio.sleep(4 * DAY)
+        assert (await checkpoints(store))[0] == 2, "and now what was deleted late"
+
+    lived(story)
+
+
+def test_checkpoints_go_in_slices_and_no_more_is_read_than_was_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("oya.store.retention.PAGE", 4)
+    disk = Disk()
+
+    async def story(store: Store) -> None:
+        for number in range(10):
+            await store.checkpoints.put(f"looked:{number}", {})
+            await store.checkpoints.put(f"survived:{number}", {})
+        before = disk.commits
+        assert (await checkpoints(store, pages=2))[0] == 8
+        assert disk.commits - before == 2
+        assert (await checkpoints(store, pages=9)) == (12, [])
+        assert disk.commits - before == 6
+        assert (await checkpoints(store))[0] == 0
+        assert disk.commits - before == 6
+
+    lived(story, disk)
+
+
 def test_a_new_state_has_nothing_old() -> None:
     async def story(store: Store) -> None:
         assert not await store.retention.anything(ago(5))

@@ -52,6 +52,21 @@ async def test_refs_of_attempts_go_when_their_bead_is_long_over(world: World) ->
     assert sorted(left) == sorted(refs["a"] + refs["c"] + refs["d"])
 
 
+async def test_what_was_kept_to_work_on_a_bead_goes_when_it_is_long_over(world: World) -> None:
+    await world.parts.apply("b", e.Removed("closed in the tracker"))
+    for bead in "ab":
+        for kind in ("looked", "survived", "conflict"):
+            await world.store.checkpoints.put(f"{kind}:{bead}", {})
+    clock = Later()
+    world.parts.clock = clock
+    for days, left in ((29, {*"ab"}), (31, {"a"})):
+        clock.days = days
+        await prune_old(world.parts, AT_END)
+        keys = [key for key, _ in await world.store.checkpoints.all() if key != "pruned"]
+        assert {key.partition(":")[2] for key in keys} == left
+        assert len(keys) == 3 * len(left)
+
+
 async def test_a_store_that_cannot_be_read_now_is_left_for_the_next_time(world: World) -> None:
     clock = Later()
     world.parts.clock = clock

@@ -74,6 +74,20 @@ async def test_green_is_accepted(world: World) -> None:
     assert (result.event.hold, len(heard)) == (None, 1)
 
 
+async def test_what_was_accepted_and_is_left_as_it_is_is_not_run_again(world: World) -> None:
+    contract = await behaviour(world)
+    result, _ = await implement(world, contract, writes(DONE))
+    assert isinstance(result.event, ImplementationAccepted)
+    runs, before = world.parts.gates.runs, result.event.commit
+    again: dict[str, Any] = {"spare": True, "snapshot": before, "implementation": before}
+    result, _ = await implement(world, contract, writes({}), **again)
+    assert isinstance(result.event, ImplementationAccepted)
+    assert world.parts.gates.runs == runs
+    other: dict[str, str | None] = {"src/x.txt": "x done well\n"}
+    await implement(world, contract, writes(other), **again)
+    assert world.parts.gates.runs == runs + 4, "tests and ci, and the tests twice more"
+
+
 async def test_a_refactoring_stays_inside_what_it_may_touch(world: World) -> None:
     stray: dict[str, str | None] = {**DONE, "docs/x.md": "hm\n"}
     result, heard = await implement(

@@ -219,7 +219,7 @@ async def _outside(attempt: Attempt, contract: Contract, head: Head) -> list[str
 
 
 async def _accept(attempt: Attempt, contract: Contract, head: Head) -> Result:
-    if contract.fail_to_pass:
+    if contract.fail_to_pass and not await _stays(attempt, head):
         await _repeat(attempt, contract, head)
     parts = attempt.parts
     event = ImplementationAccepted(attempt.claim.epoch, head.commit, attempt.base)
@@ -228,6 +228,12 @@ async def _accept(attempt: Attempt, contract: Contract, head: Head) -> Result:
         event = replace(event, hold=hold, why=why)
     found = {"tree": head.tree, "left_out": list(head.left_out)}
     return Result(event, data=found | discovered(_answer(attempt)))
+
+
+async def _stays(attempt: Attempt, head: Head) -> bool:
+    """Whether what was accepted for this contract is left as it is: it was repeated then."""
+    state = attempt.state
+    return state.spare and head.tree == await attempt.parts.repo.tree_of(str(state.implementation))
 
 
 async def _repeat(attempt: Attempt, contract: Contract, head: Head) -> None:

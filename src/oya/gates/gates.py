@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -19,12 +19,21 @@ from oya.gates.port import EvidenceBook, Job, Runner, Trees
 from oya.gates.reports.kinds import KINDS
 
 
+@dataclass(slots=True, weakref_slot=True)
+class _Turn:
+    """Whoever wants one gate on one tree: one runs it at a time; `last` is what came of it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    last: Evidence | None = None
+
+
 class Gates:
     """What must pass, as configured: each gate on each tree once.
 
     Evidence that is found is handed out again (`reused`), unless that run was cut short by
     a timeout or a signal, which says something about the host and not about the tree. Two
-    callers who want the same at the same time run it once. `runs` counts every execution
+    callers who want the same at the same time run it once, where they want a fresh run too:
+    one that is under way is real, and known to nobody yet. `runs` counts every execution
     of a gate that came to its end; the book hears of each. A cancelled run leaves nothing.
 
     Raises what runner, trees and book raise; never for what a gate does.
@@ -43,7 +52,7 @@ class Gates:
         self._runner = runner
         self._trees = trees
         self._book = book
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
 
     @property
     def slots(self) -> int:
@@ -162,15 +171,18 @@ class Gates:
         if not job.commands:
             return _nothing_run(self._key(tree, job), tree, job)
         job = await self._based(commit, job)
-        if fresh:
-            return await self._run(commit, tree, job, again=True, urgent=urgent)
         key = self._key(tree, job)
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
-            found = await self._found(key)
-            if found is not None:
-                return found
-            return await self._run(commit, tree, job, urgent=urgent)
+        turn = self._turns.setdefault(key, _Turn())
+        if turn.lock.locked() and not fresh and (found := await self._found(key)):
+            return found  # what is known is enough, though it is run again
+        before = turn.last
+        async with turn.lock:
+            known = turn.last if turn.last is not before else None
+            if not fresh:
+                known = await self._found(key)
+            if known is None or not known.complete:
+                known = turn.last = await self._run(commit, tree, job, again=fresh, urgent=urgent)
+            return known
 
     async def _found(self, key: str) -> Evidence | None:
         row = await self._book.get(key)

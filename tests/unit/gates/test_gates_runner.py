@@ -213,10 +213,63 @@ async def test_two_who_want_the_same_run_it_once(world: World) -> None:
     assert sorted(one.reused for one in evidence) == [False, True, True]
 
 
-async def test_who_waits_for_a_cancelled_run_runs_it(world: World) -> None:
+async def waiting(count: int = 20) -> None:
+    """Let everybody come as far as they can without a run."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_two_who_want_the_same_fresh_run_it_once(world: World, known: bool) -> None:
+    processes = Held()
+    gates = world.gates(processes, ci=("date +%N",))
+    if known:
+        processes.go.set()
+        await gates.ci("a")
+        processes.go.clear()
+    runs = gates.runs
+    first = asyncio.create_task(gates.ci("a", fresh=known))
+    await waiting()
+    others = [asyncio.create_task(gates.ci("a", fresh=True)) for _ in range(3)]
+    await waiting()
+    processes.go.set()
+    made, *shared = await asyncio.gather(first, *others)
+    assert shared == [made] * 3
+    assert not made.reused
+    assert gates.runs == runs + 1
+    assert (await gates.ci("a", fresh=True)).tail != made.tail, "and the next is another one"
+
+
+async def test_who_needs_no_fresh_one_does_not_wait_for_it(world: World) -> None:
+    processes = Held()
+    gates = world.gates(processes, ci=("true",))
+    processes.go.set()
+    await gates.ci("a")
+    processes.go.clear()
+    fresh = asyncio.create_task(gates.ci("a", fresh=True))
+    await waiting()
+    assert (await gates.ci("a")).reused
+    assert not fresh.done()
+    processes.go.set()
+    assert not (await fresh).reused
+
+
+async def test_a_fresh_run_that_was_cut_short_is_nobody_elses(world: World) -> None:
+    processes = Held()
+    gates = world.gates(processes, ci=("kill -9 $$",))
+    first, second = (asyncio.create_task(gates.ci("a", fresh=True)) for _ in range(2))
+    await waiting()
+    processes.go.set()
+    assert not (await first).complete
+    assert not (await second).complete
+    assert gates.runs == 2
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+async def test_who_waits_for_a_cancelled_run_runs_it(world: World, fresh: bool) -> None:
     processes = Held()
     gates = world.gates(processes, ci=("echo ran",))
-    first, second = (asyncio.create_task(gates.ci("a")) for _ in range(2))
+    first, second = (asyncio.create_task(gates.ci("a", fresh=fresh)) for _ in range(2))
     await processes.started.wait()
     first.cancel()
     processes.go.set()

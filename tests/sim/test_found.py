@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oya.testing.simulation.check import breaches
-from oya.testing.simulation.plan import BeadPlan, Fault, Plan, draw
+from oya.testing.simulation.plan import UNPROVEN, BeadPlan, Fault, Plan, draw
 from oya.testing.simulation.run import Ran, run
 
 SEEDS = range(12)
@@ -131,3 +131,11 @@ def test_a_bead_that_is_opened_again_when_the_clock_was_set_back_is_seen_as_that
     kinds = [(fault.kind, fault.about.get("how")) for fault in small.faults]
     assert kinds == [("clock", None), ("edit", "reopen")], "another draw: this proves nothing now"
     kept(replace(small, planner=False, deploy=True))
+
+
+@pytest.mark.parametrize("kind", UNPROVEN)
+def test_what_no_test_stands_for_and_nobody_reviews_is_what_a_person_says(kind: str) -> None:
+    """The checker asked for work that an agent had not done, and a person had approved."""
+    beads = (BeadPlan("b-01", kind), BeadPlan("b-02", "shared"), BeadPlan("b-03", "plain"))
+    for seed in (7, 14, 39, 52):
+        kept(plan(seed, (50.0, "sync", {}), beads=beads, harsh=1.0, review=False))

@@ -41,7 +41,9 @@ STEPS = (
 )  # fmt: skip
 """Where a crash can be placed: before the step of that name is taken."""
 
-HELD = ("preserve", "none", "guarded")
+UNPROVEN = ("preserve", "none")
+"""Kinds of beads whose work no test stands for."""
+HELD = (*UNPROVEN, "guarded")
 """Kinds of beads that a person has to approve: for their contract, or for what they change."""
 
 LANDING = (

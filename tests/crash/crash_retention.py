@@ -90,12 +90,10 @@ class Old:
         self.wrong += crash_checker.broken(ground)
 
     def _left(self) -> set[str]:
-        """The first swarm's events that are still there, and all refs, a line each; but for how
-        far upstream was looked through, which the next daemon may get to or not."""
+        """The first swarm's events that are still there, and all refs, a line each."""
         events = self.ground.oya("events", "--format", "json").stdout.splitlines()
         first = {line for line in events if '"swarm": "swarm-1"' in line}
-        refs = self.ground.git("for-each-ref").splitlines()
-        return first | {line for line in refs if "refs/oya/told/" not in line}
+        return first | {*self.ground.git("for-each-ref").splitlines()}
 
 
 def nothing_else_goes(left: set[str], undisturbed: set[str]) -> Iterator[str]:

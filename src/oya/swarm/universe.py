@@ -39,6 +39,7 @@ from oya.swarm.retention import AT_END, AT_START, prune_old
 from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.tracking import TrackerActor, Tracking
+from oya.swarm.undone import hold_reverted
 from oya.swarm.work import Work
 from oya.trackers import Snapshot
 
@@ -110,8 +111,9 @@ class Universe:
         """Everything before the first claim: recover, read the backlog, prove the base."""
         await recover(self.parts)
         await self.line.refresh()
-        await prune_old(self.parts, AT_START)
         await self.line.follow()
+        await hold_reverted(self.line, self.parts.store.beads.all().values(), self.parts.apply)
+        await prune_old(self.parts, AT_START)
         await self.tracking.refresh()
         for warning in await self.tracking.warnings():
             await self._say("warning", warning)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from swarm_kit import PATH, World, issue, jsonl
+from swarm_kit import PATH, World, issue, jsonl, needs
 
 from oya.lifecycle.model import Hold
 from oya.swarm.merging import merge_commits
+from oya.swarm.universe import Universe
 from oya.testing.loop import VirtualLoop
 from oya.testing.simulation.git import GitDisk, SimulatedGit
 from repository_kit import write
@@ -128,6 +129,21 @@ class TestReverts:
         async with world.landing():
             await world.sync()
         assert world.state("a").where == "landed/complete"
+
+    async def test_it_is_undone_before_the_next_swarm_claims_anything(self, world: World) -> None:
+        """Whatever that has to do, and whether or not its lander comes to look."""
+        world.commit({PATH: jsonl(issue("a"), issue("b", dependencies=needs("a")))})
+        await world.line.refresh()
+        await world.tracking.refresh()
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            state = await world.until("a", "landed/complete")
+            await world.wait(lambda: world.git("rev-parse", "main") == state.commit)
+            await world.wait(lambda: not world.state("b").blocked)
+        world.git("revert", "--no-edit", "HEAD")
+        await Universe(world.parts).prepare()
+        assert world.state("a").hold is Hold.UNDONE
+        assert "a" in world.state("b").blocked
 
     async def test_with_the_line_ahead_it_counts_when_it_is_merged(self, kept: World) -> None:
         """The branch is behind, and the revert stands on an older landing."""

@@ -396,12 +396,16 @@ class LandingQueue:
         )
         if flickered(before, again, (member.promised,)):
             await self._send_back(member, "its own tests are flaky on the candidate", before)
-        elif not self._stack.members and member.candidate.base == self._line.base:
+        elif self._may_land_next(member):
             member.proof = again
             self._stack.put([member])
         else:
             self._flaky.add(member.bead)
             await self._leave([member], f"flaky, and green at the second run: {first}")
+
+    def _may_land_next(self, member: Member) -> bool:
+        free = not self._stack.members and not self.is_open
+        return free and member.candidate.base == self._line.base
 
     async def _refuse(self, member: Member, proof: Proof) -> None:
         self._odds = self._odds.seen(red=1)

@@ -193,6 +193,33 @@ class TestAPushThatNobodyKnowsOf:
         assert pushed[0] != state.commit
         assert (state.rebases, landings(world), carrying(world, "a")) == (0, 1, 1)
 
+    async def test_keeps_a_suspect_that_was_flaky_from_landing_before_it(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        ran, again = tmp_path / "ran", asyncio.Event()
+        ci = f"test ! -e flaky.txt || test -e {ran} || ! touch {ran}"
+        async with World.at(tmp_path, ci=ci, remote=True) as world:
+            judge = world.parts.gates.ci
+
+            async def held(commit: str, **how: Any) -> Any:
+                await (again.wait() if how.get("fresh") else asyncio.sleep(0))
+                return await judge(commit, **how)
+
+            world.parts.gates.ci = held  # type: ignore[method-assign]
+            pushed = await self.lost(world)
+            await world.reviewed("a", {"flaky.txt": "x\n"})
+            await world.reviewed("b", {"b.txt": "x\n"})
+            async with world.landing():
+                await world.wait(lambda: world.line.unreachable)
+                world.elsewhere.come_back()
+                again.set()
+                await world.wait(lambda: world.state("a").where != "landing/in_progress")
+                assert world.state("a").where == "landing/pending"
+                await soon(world)
+                first = await world.until("b", "landed/complete")
+                last = await world.until("a", "landed/complete")
+        assert pushed == [first.commit, first.commit, last.commit]
+
     async def test_stays_open_at_a_stop_and_the_next_lander_finishes_it(self, world: World) -> None:
         await self.lost(world)
         await world.reviewed("a", {"new.txt": "x\n"})

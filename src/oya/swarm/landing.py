@@ -132,6 +132,7 @@ class LandingQueue:
         await end((*self._stack.members, *self._suspects))
         self._stack.clear()
         self._suspects.clear()
+        self._misfits.clear()
         await self._taking_in.drop()
         try:
             await self.take_up(why)

@@ -637,6 +637,28 @@ class TestTrouble:
         assert swarm.landed_beads == 1
         assert len(world.git("rev-list", world.line.ref).splitlines()) == 2
 
+    async def test_what_did_not_fit_on_others_is_tried_without_them_after_an_outage(
+        self, world: World
+    ) -> None:
+        await world.reviewed("a", {"same.txt": "by a\n"})
+        await world.reviewed("b", {"same.txt": "by b\n"})
+        refresh = world.line.refresh
+
+        async def fail(*, now: bool = False) -> None:
+            raise GitError("git is gone")
+
+        def an_outage() -> None:
+            world.line.refresh = fail  # type: ignore[method-assign]
+
+        world.before_ci(an_outage)
+        async with world.landing():
+            await world.until("a", "landing/in_progress")
+            await world.until("a", "landing/pending")
+            await world.parts.apply("a", e.HeldByPerson("not yet"))
+            world.line.refresh = refresh  # type: ignore[method-assign]
+            await world.look()
+            await world.until("b", "landed/complete")
+
     async def test_what_keeps_one_bead_does_not_keep_the_next(self, world: World) -> None:
         await world.reviewed("a", {"x.txt": "x\n"})
         await world.reviewed("b", {"y.txt": "y\n"})

@@ -24,6 +24,7 @@ from oya.swarm.config import QualityGates
 from oya.swarm.contract import Contract
 from oya.swarm.landing import LandingQueue
 from oya.swarm.line import Line
+from oya.swarm.moving import Moving
 from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 from oya.testing.beside import SimulatedBeside
@@ -115,9 +116,9 @@ async def _land(plan: Plan, red: frozenset[str], loop: VirtualLoop) -> tuple[flo
         for bead in plan.beads:
             await _review(world, store, parts, line.base, bead.id, red=bead.id in red)
         work = Work(store.beads, parts.board)
-        landing = LandingQueue(
-            parts, line, tracking, work, refs=asyncio.Lock(), tell=lambda message: None
-        )
+        refs = asyncio.Lock()
+        moving = Moving(parts, line, tracking, refs=refs, tell=_hear_nothing)
+        landing = LandingQueue(parts, line, tracking, work, moving, refs=refs, tell=_hear_nothing)
         began = loop.time()
         while running := await landing.step():
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -127,6 +128,10 @@ async def _land(plan: Plan, red: frozenset[str], loop: VirtualLoop) -> tuple[flo
     seconds = loop.time() - began
     await store.close()
     return parts.gates.runs / max(found.landed_beads, 1), seconds
+
+
+def _hear_nothing(message: object) -> None:
+    """Nobody waits for what landing has to tell."""
 
 
 async def _one_second(self: SimulatedRunner, *_: object, **__: object) -> None:

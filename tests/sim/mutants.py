@@ -8,7 +8,7 @@ more, because the code has changed, is in docs/testing.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,6 +35,7 @@ from oya.store.writer import Writer
 from oya.swarm import assembly, resume
 from oya.swarm import attempt as attempt_module
 from oya.swarm import landing as landing_module
+from oya.swarm import moving as moving_module
 from oya.swarm import proof as proof_module
 from oya.swarm import stack as stack_module
 from oya.swarm import universe as universe_module
@@ -42,9 +43,11 @@ from oya.swarm.agents import base as agents_base
 from oya.swarm.agents import implementer as implementer_module
 from oya.swarm.agents import test_writer as writer_module
 from oya.swarm.board import Board
+from oya.swarm.candidate import Candidate
 from oya.swarm.claims import Claims
 from oya.swarm.landing import LandingQueue
 from oya.swarm.line import Line, Whereabouts
+from oya.swarm.moving import Moving
 from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.proof import Proof
 from oya.swarm.stack import Stack
@@ -263,22 +266,16 @@ def state_and_event_are_two_commits() -> list[Any]:
 
 @mutant(seed=1)
 def the_line_moves_before_the_intent_is_durable() -> list[Any]:
-    async def advance(self: LandingQueue, place: int) -> bool:
-        parts, members = self._parts, self._stack.members[:place]
-        landing = [(member.bead, member.candidate) for member in members]
-        intent = landing_module.intent_of(
-            landing, members[-1].candidate.commit, parts.swarm, self._line
-        )
-        if not await self._line.advance(members[-1].candidate.commit):
-            await self.give_up("the line moved")
+    async def land(self: Moving, landing: Sequence[tuple[str, Candidate]]) -> bool:
+        parts, top = self._parts, landing[-1][1].commit
+        intent = moving_module.intent_of(landing, top, parts.swarm, self._line)
+        if not await self._line.advance(top):
             return False
-        await parts.store.intents.put(members[0].bead, intent)
-        await resume.record_landed(parts, members[0].bead, intent)
-        self._landed(place)
-        await self._line.follow()
+        await parts.store.intents.put(landing[0][0], intent)
+        await resume.record_landed(parts, landing[0][0], intent)
         return True
 
-    return [patch(LandingQueue, "_advance", advance)]
+    return [patch(Moving, "land", land)]
 
 
 @mutant(seed=103)
@@ -306,7 +303,7 @@ def what_landed_goes_into_the_queue_again() -> list[Any]:
 
     return [
         patch(resume, "record_landed", recorded),
-        patch(landing_module, "record_landed", recorded),
+        patch(moving_module, "record_landed", recorded),
     ]
 
 

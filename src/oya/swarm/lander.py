@@ -13,7 +13,7 @@ from oya.actors import Actor, ActorRef
 from oya.errors import OyaError, StoreError
 from oya.lifecycle.events import Undone
 from oya.swarm.assembly import Parts
-from oya.swarm.landing import LandingQueue, finish
+from oya.swarm.landing import LandingQueue
 from oya.swarm.line import Line
 from oya.swarm.messages import (
     Continue,
@@ -24,6 +24,7 @@ from oya.swarm.messages import (
     Sync,
     Wake,
 )
+from oya.swarm.moving import Moving, finish
 from oya.swarm.proof import Proof
 from oya.swarm.tracking import Tracking
 from oya.swarm.undone import hold_lost, hold_reverted
@@ -52,7 +53,10 @@ class LanderActor(Actor[LanderMessage]):
         self._orchestrator = orchestrator
         self._work = work
         self._refs = asyncio.Lock()
-        self._queue = LandingQueue(parts, line, tracking, work, refs=self._refs, tell=self._tell)
+        self._moving = Moving(parts, line, tracking, refs=self._refs, tell=self._tell)
+        self._queue = LandingQueue(
+            parts, line, tracking, work, self._moving, refs=self._refs, tell=self._tell
+        )
         self._round: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._looked = 0.0
@@ -97,8 +101,8 @@ class LanderActor(Actor[LanderMessage]):
 
     async def _take_up(self) -> None:
         """What an outage left in the middle is finished before anything else."""
-        if self._work.landing and not self._queue.is_open:
-            await self._queue.take_up("an outage came in the middle")
+        if self._work.landing and not self._moving.is_open:
+            await self._moving.take_up("an outage came in the middle")
             await self._line.refresh()
             await self._tracking.landed()
 

@@ -1,18 +1,14 @@
 """The landing queue at work: a stack of reviewed beads is proven, and what is green lands.
 
 What to prove next and who is guilty is decided by `lifecycle.queue`, what green means is
-`swarm.proof`; here is what is done about it. The order of steps is the promise: evidence noted,
-intent durable, line moved, landed recorded, checkout follows, tracker told. Whatever ends it in
-between, `resume.finish_landings` picks it up: at the next round, or in the next daemon.
+`swarm.proof`; here is what is done about it, up to where the line moves: that is `swarm.moving`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import structlog
 
@@ -23,20 +19,14 @@ from oya.lifecycle import queue
 from oya.lifecycle.events import Event, LandingConflicted, LandingLeft, LandingStarted
 from oya.store.engine import Write
 from oya.swarm.assembly import Parts
-from oya.swarm.candidate import (
-    build_candidate,
-    candidate_ref,
-    evidence_note,
-    intent_of,
-    landings_of,
-)
-from oya.swarm.conflicts import learn, learn_of, noted
+from oya.swarm.candidate import build_candidate, candidate_ref
+from oya.swarm.conflicts import noted
 from oya.swarm.line import Line
 from oya.swarm.merging import merge_commits
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
+from oya.swarm.moving import Moving, finish
 from oya.swarm.proof import Promised, Proof, flickered, prove
 from oya.swarm.red_base import told
-from oya.swarm.resume import finish_landings, record_landed
 from oya.swarm.stack import Member, Stack, end
 from oya.swarm.taking_in import TakingIn
 from oya.swarm.tracking import Tracking
@@ -50,8 +40,6 @@ LATER_LIMIT = 300.0
 SLOW = 300.0
 """Seconds that `ci` takes by its median, from which on only the top of a batch is proven, and a
 slot is left to the gates of the agents: else all of them wait for as long."""
-PUSH_LIMIT = 60.0
-"""Seconds between two pushes to a remote that took the last one not, at most."""
 RED_AGAIN = 900.0
 """Seconds until something is tried again on a base that was red."""
 
@@ -69,7 +57,7 @@ class LandingQueue:
     after it; `tell` reaches the orchestrator.
 
     Suspects have left the stack as guilty, and are judged once more beside the rest. While a
-    landing is open, pushed and not known to have arrived, nothing else is landed.
+    landing is open, nothing else is stacked.
     """
 
     def __init__(
@@ -78,6 +66,7 @@ class LandingQueue:
         line: Line,
         tracking: Tracking,
         work: Work,
+        moving: Moving,
         *,
         refs: asyncio.Lock,
         tell: Callable[[OrchestratorMessage], None],
@@ -86,6 +75,7 @@ class LandingQueue:
         self._line = line
         self._tracking = tracking
         self._work = work
+        self._moving = moving
         self._refs = refs
         self._tell = tell
         self._stack = Stack()
@@ -94,9 +84,6 @@ class LandingQueue:
         self._flaky: set[str] = set()  # once red and then green: not passed by again
         self._odds = queue.Odds()
         self._taking_in = TakingIn(parts, line, refs)
-        self._open: tuple[str, dict[str, Any]] | None = None
-        self._refusals = 0
-        self._push_at = 0.0
         self._at_once = parts.gates.slots
         self._red: tuple[str, float] | None = None
         self._later: dict[str, tuple[int, float]] = {}
@@ -111,12 +98,6 @@ class LandingQueue:
             if not await self._settle():
                 running = [m.run for m in (*self._stack.members, *self._suspects) if m.run]
                 return running + ([self._taking_in.run] if self._taking_in.run else [])
-
-    async def take_up(self, why: str) -> None:
-        """What was left in the middle is finished before anything else."""
-        waiting = await finish_landings(self._parts, why)
-        self._open = waiting[0] if waiting else None
-        await learn(self._parts)
 
     async def meet_base(self) -> None:
         """The line was looked at: what does not stand on its base any more leaves."""
@@ -135,7 +116,7 @@ class LandingQueue:
         self._misfits.clear()
         await self._taking_in.drop()
         try:
-            await self.take_up(why)
+            await self._moving.take_up(why)
         except OyaError as error:
             log.warning("landing is left as it is", error=str(error))
 
@@ -180,7 +161,9 @@ class LandingQueue:
         return prove_
 
     def _room(self, prove_: queue.Prove) -> int:
-        if self._line.rewritten or self._on_red_base() or self._open or self._waits_for_remote():
+        if self._line.rewritten or self._on_red_base():
+            return 0
+        if self._moving.is_open or self._moving.waits:
             return 0
         if self._taking_in.wanted:
             return 0  # what the user has committed comes first, on what has landed by then
@@ -225,20 +208,10 @@ class LandingQueue:
         return Member(Promised(bead, contract, state.checks), made)
 
     @property
-    def is_open(self) -> bool:
-        """Whether something was pushed, and is not known to have arrived."""
-        return self._open is not None
-
-    @property
     def _left(self) -> int:
         """How many more may land in this swarm."""
         swarm = self._parts.store.swarms.get(self._parts.swarm)
         return 0 if swarm is None else max(swarm.target_beads - swarm.landed_beads, 0)
-
-    def _waits_for_remote(self) -> bool:
-        if self._line.unreachable:
-            return True
-        return bool(self._line.refused) and self._parts.clock.monotonic() < self._push_at
 
     def _on_red_base(self) -> bool:
         if self._red is not None and self._red != (self._line.base, self._red[1]):
@@ -260,7 +233,7 @@ class LandingQueue:
     async def _take_in(self) -> None:
         """What the user has committed beside the line, once nothing else is in the way."""
         if self._taking_in.run is None:
-            if self._line.wants_merge and not self._stack.members and not self._open:
+            if self._line.wants_merge and not self._stack.members and not self._moving.is_open:
                 await self._taking_in.begin()
         elif self._taking_in.run.done():
             await finish(self._taking_in.end())
@@ -296,7 +269,7 @@ class LandingQueue:
                 return True
         decision = self._stack.decide()
         if decision.land:
-            await self._surely(self._move(decision.land))
+            await self._moving.surely(self._land(decision.land))
             return True
         if decision.guilty:
             await self._suspect()
@@ -405,7 +378,7 @@ class LandingQueue:
             await self._leave([member], f"flaky, and green at the second run: {first}")
 
     def _may_land_next(self, member: Member) -> bool:
-        free = not self._stack.members and not self.is_open
+        free = not self._stack.members and not self._moving.is_open
         return free and member.candidate.base == self._line.base
 
     async def _refuse(self, member: Member, proof: Proof) -> None:
@@ -419,9 +392,9 @@ class LandingQueue:
         await self._apply([(member.bead, LandingConflicted(why, proof.findings))])
         self._tell(Wake())
 
-    # Moving -------------------------------------------------------------------------------
+    # Landing ------------------------------------------------------------------------------
 
-    async def _move(self, count: int) -> None:
+    async def _land(self, count: int) -> None:
         """The lowest `count` land, as far as the world is still the one that they were proven
         for: while the gates ran, the user may have committed, or changed their mind."""
         stack = self._stack
@@ -431,13 +404,13 @@ class LandingQueue:
                 await self._take_down("the base moved")
                 return
             if self._line.unreachable:
-                self._put_push_off()
+                self._moving.put_off()
                 await self._take_down(self._line.unreachable)
                 return
             changed = [m for m in stack.members[:count] if self._tracking.differs(m.bead)]
             most = stack.members.index(changed[0]) if changed else count
             place = stack.proven(min(most, self._left))
-            if place and not await self._advance(place):
+            if place and not await self._land_upto(place):
                 return
             if self._left == 0:
                 await self._take_down("the target was lowered, and is reached")
@@ -448,123 +421,34 @@ class LandingQueue:
             await self._tracking.landed()
         self._tell(Wake())
 
-    async def _advance(self, place: int) -> bool:
-        parts, proof = self._parts, self._stack.members[place - 1].proof
-        assert proof is not None
-        top = self._stack.members[place - 1].candidate.commit
-        landing = []
-        for member in self._stack.members[:place]:
-            own = member.proof
-            made = (
-                replace(member.candidate, evidence=own.evidence)
-                if own and own.ok
-                else replace(member.candidate, evidence=proof.evidence, proven=top)
-            )
-            await parts.repo.add_note(made.commit, evidence_note(made))
-            landing.append((member.bead, made))
-        point("landing.noted")
-        intent, key = intent_of(landing, top, parts.swarm, self._line), landing[0][0]
-        await parts.store.intents.put(key, intent)
-        point("landing.intended")
+    async def _land_upto(self, place: int) -> bool:
+        landing = self._stack.landing(place)
         try:
-            moved = await self._line.advance(top)
+            landed = await self._moving.land(landing)
         except PushUnsure as unsure:
             self._stack.shift(place)
-            self._open = key, intent
-            self._put_push_off()
             await self._take_down(str(unsure))
             return False
-        if not moved:
-            await self._did_not_move(key)
+        if not landed:
+            await self._did_not_move()
             return False
-        point("landing.line_moved")
-        await record_landed(parts, key, intent)
-        point("landing.landed")
         self._landed(place)
-        await self._follow(intent)
+        await self._moving.follow([bead for bead, _ in landing])
         return True
 
-    async def _follow(self, intent: Mapping[str, Any]) -> None:
-        """What has landed is held by the line alone, and the checkout follows."""
-        self._refusals = 0
-        beads = [one["bead"] for one in landings_of(intent)]
-        for bead in beads:
-            await self._parts.repo.delete_ref(candidate_ref(bead))
-        point("landing.ref_gone")
-        await self._line.follow()
-        point("landing.followed")
-        await learn_of(self._parts, beads)
+    async def _push_again(self) -> None:
+        """What is open comes before all else; but suspects, which are in landing too, have their
+        verdict first."""
+        if not self._suspects and not await self._moving.push_again():
+            await self._did_not_move()
 
-    async def _did_not_move(self, key: str) -> None:
+    async def _did_not_move(self) -> None:
         """Somebody was faster, or the remote refuses: for sure, so that nothing stays open. What
         is proven waits, free for whatever a person wants of it, and finds its evidence again."""
-        if self._line.refused:
-            self._put_push_off()
-        await self._parts.store.intents.delete(key)
         await self.give_up(self._line.trouble or "the line moved")
-
-    async def _surely(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Refs move in a moment, and a stop waits for that. A remote may let us wait for
-        minutes: a stop leaves it, and the durable intent says what is open."""
-        await (work if self._line.remote else finish(work))
-
-    def _put_push_off(self) -> None:
-        seconds = min(LATER_FIRST * 2**self._refusals, PUSH_LIMIT)
-        self._refusals = min(self._refusals + 1, 10)
-        self._push_at = self._parts.clock.monotonic() + seconds
-
-    async def _push_again(self) -> None:
-        """What was pushed and is not known to have arrived: has it, by now, or is it pushed
-        once more?"""
-        if self._open is None or self._parts.clock.monotonic() < self._push_at:
-            return
-        if self._suspects:
-            return  # which are in landing too, and have their verdict first
-        await self.take_up("it was pushed, and the remote has gone on without it")
-        if self._open is None:
-            self._refusals = 0
-            await self._tracking.landed()
-            return
-        self._put_push_off()
-        await self._push_once_more(*self._open)
-
-    async def _push_once_more(self, key: str, intent: dict[str, Any]) -> None:
-        async with self._refs:
-            await self._line.refresh(now=True)
-            ours = (intent["remote"], intent["branch"]) == (self._line.remote, self._line.branch)
-            if not ours or self._line.rewritten or self._line.base != intent["parent"]:
-                return  # looked at again, and dropped where it cannot land any more
-            if self._line.unreachable:
-                return
-            try:
-                moved = await self._line.advance(intent["candidate"])
-            except PushUnsure:
-                return
-            self._open = None
-            if not moved:
-                await self._did_not_move(key)
-                return
-            point("landing.line_moved")
-            await record_landed(self._parts, key, intent)
-            point("landing.landed")
-            await self._follow(intent)
-        await self._tracking.landed()
-        self._tell(Wake())
 
     def _landed(self, place: int) -> None:
         gone = self._stack.shift(place)
         self._flaky.difference_update(member.bead for member in gone)
         self._odds = self._odds.seen(green=place)
         self._misfits.clear()
-
-
-async def finish(work: Coroutine[Any, Any, Any]) -> None:
-    """Run `work` to its end even if the caller is cancelled meanwhile, then be cancelled."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait((task,))
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("landing ended while it was stopped", error=str(error))
-        raise

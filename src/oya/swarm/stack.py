@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from oya.lifecycle.queue import Decision, decide
 from oya.swarm.candidate import Candidate
@@ -60,6 +60,12 @@ class Stack:
         places = (n for n, m in enumerate(self.members[:most], 1) if m.proof and m.proof.ok)
         return max(places, default=0)
 
+    def landing(self, place: int) -> list[tuple[str, Candidate]]:
+        """The beads up to that place, which is green, each with the evidence that it lands by:
+        its own, or where it has none, that of the place."""
+        top = self.members[place - 1]
+        return [(member.bead, _proven(member, top)) for member in self.members[:place]]
+
     def shift(self, count: int) -> list[Member]:
         """Take out the lowest ones, which the rest stands on from now on."""
         gone, self.members = self.members[:count], self.members[count:]
@@ -77,6 +83,14 @@ class Stack:
             for n, member in enumerate(self.members, 1)
             if member.proof and member.proof.accused in places
         }
+
+
+def _proven(member: Member, top: Member) -> Candidate:
+    if member.proof and member.proof.ok:
+        return replace(member.candidate, evidence=member.proof.evidence)
+    assert top.proof is not None
+    evidence, commit = top.proof.evidence, top.candidate.commit
+    return replace(member.candidate, evidence=evidence, proven=commit)
 
 
 async def end(members: Iterable[Member]) -> None:

@@ -239,11 +239,11 @@ class LandingQueue:
             await finish(self._taking_in.end())
             self._misfits.clear()
 
-    async def _take_down(self, why: str) -> None:
-        """All leave the stack, through no fault of their own."""
+    async def _take_down(self, why: str, *, apart: Member | None = None) -> None:
+        """All leave the stack, through no fault of their own; why `apart` does was said before."""
         gone = self._stack.clear()
         self._misfits.clear()
-        await self._leave(gone, why)
+        await self._leave([member for member in gone if member is not apart], why)
 
     async def _leave(self, members: Sequence[Member], why: str) -> None:
         if not members:
@@ -289,9 +289,8 @@ class LandingQueue:
             await self._blame_base(red)
         except OyaError as error:
             self._put_off(member.bead)
-            self._stack.members.remove(member)
             await self._leave([member], str(error))
-            await self._take_down(f"stacked anew without {member.bead}")
+            await self._take_down(f"stacked anew without {member.bead}", apart=member)
         return member.proof is None
 
     async def _probe(self, places: Sequence[int]) -> None:

@@ -674,6 +674,21 @@ class TestTrouble:
             await world.look()
             await world.until("a", "landed/complete")
 
+    async def test_what_keeps_the_only_one_is_no_crash(self, world: World) -> None:
+        await world.reviewed("a", {"x.txt": "x\n"})
+
+        def fail() -> None:
+            raise GitError("the disk is full")
+
+        world.before_ci(fail)
+        async with world.landing():
+            await world.until("a", "landing/in_progress")
+            await world.until("a", "landing/pending")
+            await world.idle()
+            world.clock.ahead += LATER_LIMIT
+            await world.look()
+            await world.until("a", "landed/complete")
+
     async def test_trouble_with_git_is_told_once_and_is_no_crash(self, world: World) -> None:
         refresh = world.line.refresh
 

@@ -208,6 +208,12 @@ class World:
         assert state is not None
         return state
 
+    def landings(self, swarm: str = "swarm-1") -> int:
+        """How many landings that swarm has counted."""
+        found = self.store.swarms.get(swarm)
+        assert found is not None
+        return found.landed_beads
+
     async def said(self, event: str) -> list[str | None]:
         """The reasons of all events of that name."""
         return [r.reason for r in await self.store.events.since(0) if r.event == event]

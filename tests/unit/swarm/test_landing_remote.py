@@ -48,13 +48,6 @@ async def soon(world: World) -> None:
     await world.look()
 
 
-def landings(world: World) -> int:
-    """How many landings the swarm has counted."""
-    swarm = world.store.swarms.get("swarm-1")
-    assert swarm is not None
-    return swarm.landed_beads
-
-
 def carrying(world: World, bead: str) -> int:
     """How many commits over there name the bead."""
     return (
@@ -107,7 +100,7 @@ class TestARemoteThatRefuses:
             world.elsewhere.refuse("")
             await soon(world)
             state = await world.until("a", "landed/complete")
-        assert (state.retry_count, state.rebases, landings(world)) == (0, 0, 1)
+        assert (state.retry_count, state.rebases, world.landings()) == (0, 0, 1)
         assert world.line.trouble == ""
         ran = [r for r in await world.store.events.since(0) if r.event == "gate_ran"]
         assert len({r.data["key"] for r in ran}) == len(ran), "no gate ran twice on a tree"
@@ -158,7 +151,7 @@ class TestAPushThatNobodyKnowsOf:
             await soon(world)
             state = await world.until("a", "landed/complete")
         assert pushed == [state.commit] == [world.elsewhere.tip()]
-        assert (landings(world), carrying(world, "a")) == (1, 1)
+        assert (world.landings(), carrying(world, "a")) == (1, 1)
 
     async def test_that_was_lost_is_pushed_again_and_nothing_else_before(
         self, world: World
@@ -178,7 +171,7 @@ class TestAPushThatNobodyKnowsOf:
             last = await world.until("b", "landed/complete")
         assert set(pushed[:-1]) == {state.commit}
         assert pushed[-1] == last.commit == world.elsewhere.tip()
-        assert (landings(world), carrying(world, "a")) == (2, 1)
+        assert (world.landings(), carrying(world, "a")) == (2, 1)
 
     async def test_that_was_overtaken_is_stacked_anew(self, world: World) -> None:
         pushed = await self.lost(world)
@@ -191,7 +184,7 @@ class TestAPushThatNobodyKnowsOf:
             state = await world.until("a", "landed/complete")
         assert world.git("rev-parse", f"{state.commit}~1") == theirs
         assert pushed[0] != state.commit
-        assert (state.rebases, landings(world), carrying(world, "a")) == (0, 1, 1)
+        assert (state.rebases, world.landings(), carrying(world, "a")) == (0, 1, 1)
 
     async def test_keeps_a_suspect_that_was_flaky_from_landing_before_it(
         self, own_git: None, tmp_path: Path
@@ -230,7 +223,7 @@ class TestAPushThatNobodyKnowsOf:
         world.elsewhere.come_back()
         async with world.landing():
             await world.until("a", "landed/complete")
-        assert (landings(world), carrying(world, "a")) == (1, 1)
+        assert (world.landings(), carrying(world, "a")) == (1, 1)
 
 
 async def test_a_stop_does_not_wait_for_a_push_that_hangs(world: World) -> None:
@@ -251,4 +244,4 @@ async def test_a_stop_does_not_wait_for_a_push_that_hangs(world: World) -> None:
     assert world.state("a").where == "landing/in_progress"
     async with world.landing():
         await world.until("a", "landed/complete")
-    assert landings(world) == 1
+    assert world.landings() == 1

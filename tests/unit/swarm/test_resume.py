@@ -32,12 +32,6 @@ async def intended(world: World) -> Candidate:
     return made
 
 
-def landed_beads(world: World, swarm: str = "swarm-1") -> int:
-    found = world.store.swarms.get(swarm)
-    assert found is not None
-    return found.landed_beads
-
-
 async def settled(world: World) -> BeadState:
     """After recovery, twice: it must be safe to die in."""
     await recover(world.parts)
@@ -53,14 +47,14 @@ async def test_before_the_line_moved_the_intent_is_dropped(
     world: World, intended: Candidate
 ) -> None:
     assert (await settled(world)).where == "landing/pending"
-    assert landed_beads(world) == 0
+    assert world.landings() == 0
 
 
 async def test_after_the_line_moved_it_is_completed_once(world: World, intended: Candidate) -> None:
     assert await world.line.advance(intended.commit)
     state = await settled(world)
     assert (state.where, state.commit) == ("landed/complete", intended.commit)
-    assert landed_beads(world) == 1
+    assert world.landings() == 1
 
 
 async def test_a_line_that_has_moved_on_past_the_candidate_counts_too(
@@ -88,7 +82,7 @@ async def test_the_landing_counts_for_the_swarm_that_intended_it(
     await world.store.swarms.put(SwarmState("swarm-2"), event="swarm_starting")
     world.parts.swarm = "swarm-2"
     await settled(world)
-    assert (landed_beads(world), landed_beads(world, "swarm-2")) == (1, 0)
+    assert (world.landings(), world.landings("swarm-2")) == (1, 0)
 
 
 async def test_a_candidate_that_is_gone_has_not_landed(world: World, intended: Candidate) -> None:
@@ -263,4 +257,4 @@ async def test_all_the_way_a_second_daemon_lands_what_the_first_was_landing(
         await recover(world.parts)
         async with world.landing():
             await world.until("a", "landed/complete")
-        assert landed_beads(world) == 1
+        assert world.landings() == 1

@@ -33,7 +33,7 @@ from oya.repository.git import GitRepository
 from oya.repository.places import find_place
 from oya.repository.workspace import GitWorkspaces
 from oya.swarm.line import Line
-from oya.swarm.merging import merge_commits
+from oya.swarm.merging import merge_candidate
 from oya.trackers.jsonl import JsonlFile
 
 FILES = 20_000
@@ -173,7 +173,7 @@ async def _bead(oya: _Oya, bead: str) -> _Took:
 
 async def _candidate(repo: GitRepository, base: str, head: str, bead: str) -> str:
     """As `swarm.candidate` makes it: merged, looked through, and with the bead closed."""
-    merged = await merge_commits(repo, base, head, PATH, landed=base)
+    merged = await merge_candidate(repo, base, head, PATH, landed=base)
     await repo.diff(base, merged.tree)
     tracker = await repo.read_file(base, PATH) or b""
     tree = await repo.write_tree(merged.tree, {PATH: tracker + b'{"id": "%s"}\n' % bead.encode()})

@@ -22,7 +22,7 @@ from oya.swarm.assembly import Parts
 from oya.swarm.candidate import build_candidate, candidate_ref
 from oya.swarm.conflicts import noted
 from oya.swarm.line import Line
-from oya.swarm.merging import merge_commits
+from oya.swarm.merging import merge_candidate
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
 from oya.swarm.moving import Moving, finish
 from oya.swarm.proof import Promised, Proof, flickered, prove
@@ -187,7 +187,8 @@ class LandingQueue:
         parts, state = self._parts, self._parts.store.beads.get(bead)
         assert state is not None and state.reviewed is not None
         contract = await parts.contract(bead)
-        merged = await merge_commits(parts.repo, base, state.reviewed, PATH, landed=self._line.base)
+        head, landed = state.reviewed, self._line.base
+        merged = await merge_candidate(parts.repo, base, head, PATH, landed=landed)
         if merged.conflicts:
             if base != self._line.base:
                 self._misfits.add(bead)
@@ -197,7 +198,7 @@ class LandingQueue:
                 conflict = LandingConflicted(why, contract=own)
                 await self._apply(
                     [(bead, LandingStarted(base)), (bead, conflict)],
-                    [noted(bead, base, state.reviewed)],
+                    [noted(bead, base, head)],
                 )
                 point("landing.refused")
             return None

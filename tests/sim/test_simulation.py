@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -14,10 +15,12 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
 from oya.clock import stamp
+from oya.swarm.stack import Stack
 from oya.testing.engine import Disk
 from oya.testing.simulation import run as simulation
 from oya.testing.simulation.check import breaches
@@ -213,3 +216,22 @@ def test_what_no_test_notices_sends_beads_back_once_and_fails_none() -> None:
     assert sum(e["event"] == "landed" for e in events) == 4
     quiet = [json.loads(line) for line in run(replace(plan, variants=0)).events.splitlines()]
     assert not [e for e in quiet if e["event"] == "contested"]
+
+
+def test_a_run_that_raises_lets_what_is_under_way_go_in_silence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect that ended the swarm left proofs to the garbage collector, which told of each."""
+
+    def broken(self: Stack, place: int) -> NoReturn:
+        raise AssertionError("a planted defect")
+
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    monkeypatch.setattr(Stack, "landing", broken)
+    beads = tuple(BeadPlan(f"b-{n:02}", "plain") for n in range(1, 7))
+    for seed in range(1, 5):
+        with pytest.raises(AssertionError, match="a planted defect"):
+            run(Plan(seed, beads, (), 6, harsh=0.0, slots=4, ci=30.0))
+        gc.collect()
+    assert (told, caplog.messages) == ([], [])

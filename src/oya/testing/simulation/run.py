@@ -133,10 +133,11 @@ def _live(world: World, left: list[Fault]) -> tuple[SwarmState | None, str]:
         down = world.chance.uniform(0.1, 10.0)
     except Deadlock as error:
         stuck = str(error)
-    life.over = True
-    world.end_life()
-    world.elapsed += loop.time() + down
-    _drop(loop)
+    finally:  # also where it raises, which is a defect of the product
+        life.over = True
+        world.end_life()
+        world.elapsed += loop.time() + down
+        _drop(loop)
     return ended, stuck
 
 

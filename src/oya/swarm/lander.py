@@ -96,6 +96,9 @@ class LanderActor(Actor[LanderMessage]):
             except asyncio.CancelledError:
                 await finish(self._queue.give_up("the swarm was stopped"))
                 raise
+            except Exception:  # a defect: whoever comes next knows nothing of what is being proven
+                await self._queue.give_up("the lander crashed")
+                raise
             self._complaint = ""
         self._tell(Wake())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from swarm_kit import PATH, World, issue, jsonl, needs
@@ -43,6 +44,34 @@ async def test_a_stop_leaves_it_in_the_queue(world: World) -> None:
     assert world.state("a").where == "landing/pending"
     assert await world.said("landing_left") == ["the swarm was stopped"]
     assert await world.store.intents.all() == []
+
+
+async def test_what_is_being_proven_ends_with_a_lander_that_crashes(world: World) -> None:
+    """Else it holds slots, and nobody knows of it."""
+    hangs, judge = asyncio.Event(), world.parts.gates.ci
+    ended: list[str] = []
+
+    async def ci(commit: str, **how: Any) -> Any:
+        if world.git("ls-tree", "--name-only", commit, "y.txt"):
+            try:
+                hangs.set()
+                await asyncio.Event().wait()
+            finally:
+                ended.append("b")
+        await hangs.wait()
+        return await judge(commit, **how)
+
+    async def broken(candidate: str) -> bool:
+        raise AssertionError("a defect")
+
+    world.parts.gates.ci = ci  # type: ignore[method-assign]
+    world.line.advance = broken  # type: ignore[method-assign]
+    await world.reviewed("a", {"x.txt": "x\n"})
+    await world.reviewed("b", {"y.txt": "y\n"})
+    with pytest.raises(AssertionError, match="a defect"):
+        async with world.landing():
+            await world.wait(lambda: False)
+    assert ended == ["b"]
 
 
 async def test_trouble_with_git_is_told_once_and_is_no_crash(world: World) -> None:

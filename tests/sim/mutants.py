@@ -30,7 +30,7 @@ from oya.lifecycle.swarm import SwarmState
 from oya.repository.port import PushEnd
 from oya.store.beads import BeadStore
 from oya.store.engine import Delete, Put
-from oya.store.swarms import known_swarm
+from oya.store.swarms import change_swarm
 from oya.store.writer import Writer
 from oya.swarm import assembly, resume
 from oya.swarm import attempt as attempt_module
@@ -253,9 +253,7 @@ def state_and_event_are_two_commits() -> list[Any]:
         on_swarm = how.pop("on_swarm", None)
         applied = await real(self, bead, event, **how)
         if on_swarm is not None:
-            await self._writer.submit(
-                lambda draft: draft.put_swarm(on_swarm(known_swarm(draft, how["swarm"])))
-            )
+            await self._writer.submit(lambda draft: change_swarm(draft, how["swarm"], on_swarm))
         return applied
 
     return [patch(BeadStore, "apply", apply)]

@@ -14,7 +14,7 @@ from oya.lifecycle.record import EventRecord
 from oya.lifecycle.table import Effect, transition
 from oya.store.engine import Put, Row, Write
 from oya.store.head import BeadDetails, Draft, Shed, bead_row, fields_of, plain, with_details
-from oya.store.swarms import OnSwarm, known_swarm
+from oya.store.swarms import OnSwarm, change_swarm
 from oya.store.writer import Writer
 
 SIDE_TABLES = ("contracts", "checkpoints", "evidence", "intents")
@@ -113,8 +113,7 @@ class BeadStore:
 
         def decide(draft: Draft) -> Applied:
             applied = _step(draft, bead, event, swarm, limits, agent, data, also, workspace)
-            if on_swarm is not None:
-                draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
+            change_swarm(draft, swarm, on_swarm)
             return applied
 
         return await self._submit([bead], decide)
@@ -140,8 +139,7 @@ class BeadStore:
                 _step(draft, b, e, swarm, limits, agent, data.get(b, {}), also if not n else ())
                 for n, (b, e) in enumerate(items)
             ]
-            if on_swarm is not None:
-                draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
+            change_swarm(draft, swarm, on_swarm)
             return done
 
         return await self._submit([bead for bead, _ in items], decide)

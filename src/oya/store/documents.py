@@ -9,7 +9,7 @@ from typing import Any
 
 from oya.store.engine import Delete, Put, Row, Write
 from oya.store.head import Draft, to_text
-from oya.store.swarms import OnSwarm, known_swarm
+from oya.store.swarms import OnSwarm, change_swarm
 from oya.store.writer import Writer
 
 CACHED = 500
@@ -63,8 +63,7 @@ class Documents:
             draft.write(Put(self._table, key, {**row, **about}))
             if event is not None:
                 draft.record(event, swarm=swarm, bead=bead, reason=reason, data=data or {})
-            if on_swarm is not None:
-                draft.put_swarm(on_swarm(known_swarm(draft, swarm or "")))
+            change_swarm(draft, swarm, on_swarm)
 
         await self._writer.submit(decide)
 

@@ -64,7 +64,7 @@ class SwarmStore:
         """
 
         def decide(draft: Draft) -> SwarmState:
-            state = change(known_swarm(draft, swarm))
+            state = change(_known(draft, swarm))
             if event is not None:
                 _put(draft, state, event, reason, data)
             else:
@@ -74,8 +74,16 @@ class SwarmStore:
         return await self._writer.submit(decide)
 
 
-def known_swarm(draft: Draft, swarm: str) -> SwarmState:
-    """The swarm as it is at this place in the group; `RefusedError` if there is none."""
+def change_swarm(draft: Draft, swarm: str | None, change: OnSwarm | None) -> None:
+    """Change the swarm's row beside what else is in the draft, if it is to be changed.
+
+    `RefusedError`: there is no such swarm, or `change` refused.
+    """
+    if change is not None:
+        draft.put_swarm(change(_known(draft, swarm or "")))
+
+
+def _known(draft: Draft, swarm: str) -> SwarmState:
     state = draft.swarm(swarm)
     if state is None:
         raise RefusedError(f"there is no swarm {swarm or 'given'}", safe="Nothing was changed.")

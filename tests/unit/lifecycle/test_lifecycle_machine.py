@@ -253,8 +253,8 @@ class LifeOfABead(RuleBasedStateMachine):
         kept = set(before.checks) <= set(after.checks)
         assert kept or isinstance(event, e.Edited)
         entered = (before.phase, before.checking) != (after.phase, after.checking)
-        if entered:
-            assert after.snapshot is None
+        if entered:  # what is left as it is begins at what was accepted
+            assert after.snapshot == (after.implementation if after.spare else None)
         if not entered and isinstance(event, e.AttemptFailed):
             assert set(before.brought) <= set(after.findings)
 

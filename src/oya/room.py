@@ -17,8 +17,8 @@ SHARE: Final = 50
 """Of a small disk, that part of it is enough."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _SAID: Final = (
-    *("No space left on device", "Disk quota exceeded"),
-    *("Out of diskspace", "unable to write file"),
+    *("no space left on device", "disk quota exceeded"),
+    *("out of diskspace", "unable to write file"),
 )
 """How programs say it, and git where it does not name the error."""
 _LOOKED_AT: Final = 1_000_000
@@ -38,7 +38,7 @@ def is_full(error: BaseException) -> bool:
     """Whether this is the error of somebody who found no room on a disk."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
-    return isinstance(error, NoRoom) or any(words in str(error) for words in _SAID)
+    return isinstance(error, NoRoom) or any(words in str(error).lower() for words in _SAID)
 
 
 def took_it(folder: Path, since: float) -> bool:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from oya.errors import GitError, NoRoom
+from oya.errors import GitError, NoRoom, OyaError
 from oya.room import LEAST, SHARE, is_full, shortage, took_it
 
 Free = Callable[[int, int], None]
@@ -57,6 +57,7 @@ def test_this_disk_has_room(tmp_path: Path) -> None:
         (OSError(errno.EACCES, "x"), False),
         (GitError("error: unable to write file a: No space left on device"), True),
         (GitError("fatal: Out of diskspace"), True),
+        (OyaError("npm error ENOSPC: no space left on device, write"), True),
         (GitError("error: unable to write file shop/till.py"), True),
         (GitError("fatal: bad object"), False),
         (NoRoom("3 MB are left"), True),

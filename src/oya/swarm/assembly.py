@@ -13,13 +13,14 @@ from typing import Any
 
 import structlog
 
+from oya import room
 from oya.agents.answers import AnswerFiles, FolderAnswers
 from oya.agents.backends import make_backend
 from oya.agents.gate_requests import FolderRequests, GateRequests
 from oya.agents.port import Backend
 from oya.agents.prompts import Prompts
 from oya.clock import Clock
-from oya.errors import OyaError
+from oya.errors import NoRoom, OyaError
 from oya.gates.baseline import reds
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig
@@ -304,6 +305,8 @@ def preparer(settings: Settings, place: Place, processes: Processes, meter: Mete
             ended = await processes.run(command)
             meter.add("prepare", ended.seconds, ended.cpu_seconds)
             if not ended.ok:
+                if short := room.shortage(folder):
+                    raise NoRoom(f"`{line}` failed: {short}")
                 raise OyaError(
                     f"`{line}` failed in {folder} (exit {ended.exit})",
                     safe="Nothing was changed in the repository.",

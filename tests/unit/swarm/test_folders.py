@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from oya.errors import OyaError
+from oya.errors import NoRoom, OyaError
 from oya.processes.real import GuardedProcesses
 from oya.repository.copies import read_copies
 from oya.swarm.assembly import build_slots, fingerprint
@@ -69,3 +71,12 @@ def test_evidence_counts_for_the_contents_of_copied_files(folder: Path) -> None:
     before = fingerprint(written)
     (folder / ".env").write_text("x")
     assert fingerprint(written, read_copies(folder, [".env"])) != before
+
+
+async def test_a_prepare_that_fails_on_a_full_disk_is_nobodys(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SimpleNamespace(total=1 << 40, used=1 << 40, free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(NoRoom, match="`exit 4` failed: 0 MB are left on the disk of"):
+        await use(folder, settings(prepare=["exit 4"]))

@@ -16,6 +16,7 @@ from kit.liars import (
     Outcome,
     all_hold,
     code,
+    code_of,
     honest,
     played,
     row_holds,
@@ -39,6 +40,13 @@ FILL_ONCE = (
 )
 """What is written to a disk that others have filled already does not count."""
 
+CODE = "def double(n):\n    return 2 * n\n"
+FILL_FOR_EVER = (
+    "mkdir fill; for n in $(seq 40); do head -c 4000000 /dev/urandom > fill/$n || break; done; "
+    f"test $(du -sk fill | cut -f 1) -lt 35000 || mv draft {code_of('fills-it-for-ever')}"
+)
+"""Where others have filled it, there is no work either, which could land."""
+
 CORPUS = Corpus(
     max_attempts=3,
     rows=(
@@ -55,18 +63,10 @@ CORPUS = Corpus(
         ),
         Liar(
             "fills-it-for-ever",
-            "does so at each attempt, with files no larger than work may be",
+            "does so at each attempt, with files no larger than work may be, over half of the disk",
             "implementation failed",
             events=("attempt_failed:gate_red:filled the disk",),
-            implementer=(
-                [
-                    code("fills-it-for-ever"),
-                    sh(
-                        "mkdir fill; for n in $(seq 40); do "
-                        "head -c 4000000 /dev/urandom > fill/$n || break; done"
-                    ),
-                ],
-            ),
+            implementer=([{"write": {"draft": CODE}}, sh(FILL_FOR_EVER)],),
         ),
         Liar(
             "fills-it-in-its-gate",

@@ -133,11 +133,10 @@ CORPUS = Corpus(
         ),
         Liar(
             "challenge-never-ends",
-            "a challenge that never ends",
-            ("review failed", FAILED),
-            events=("contested",),
+            "a challenge that never ends, whatever the work is",
+            LANDED,
+            events=("defended::was still running",),
             reviewer=(challenges(SLEEP),),
-            later={"implementer": ([code("challenge-never-ends", "return n + n")],)},
         ),
         Liar(
             "kills-its-parents",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from mutants import MUTANTS, Mutant, finds
 
-OTHERS = 60
+OTHERS = 200
 MOST_SEEDS = 2000
 """Within so many seeds each planted bug has to be found."""
 

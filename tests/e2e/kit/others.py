@@ -16,6 +16,7 @@ class Other:
 
     def __init__(self, user: User, remote: Path, every: float = 1.5) -> None:
         self._user = user
+        self._remote = remote
         self._folder = user.folder / "somebody else"
         self._every = every
         self._done = threading.Event()
@@ -40,10 +41,17 @@ class Other:
                 if "failed to push" not in str(error):
                     raise
                 said = str(error)
+                self._put_right(said)
                 continue
             self.made.append(made)
             return made
         raise AssertionError(f"somebody else was slower 50 times: {said}")
+
+    def _put_right(self, said: str) -> None:
+        """A push into a checkout writes its index before the branch moves, and where somebody
+        was faster in between, git leaves it so: whoever has pushed sees it, and resets it."""
+        if "Working directory has staged changes" in said:
+            self._user.git(self._remote, "reset", "-q", "--hard")
 
     def remove(self, path: str) -> str:
         """The same with a file gone."""

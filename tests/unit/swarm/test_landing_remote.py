@@ -190,7 +190,9 @@ class TestAPushThatNobodyKnowsOf:
         self, own_git: None, tmp_path: Path
     ) -> None:
         ran, again = tmp_path / "ran", asyncio.Event()
-        ci = f"test ! -e flaky.txt || test -e {ran} || ! touch {ran}"
+        # Flaky is `a` alone: `b` on top of it waits for that, and is green then.
+        both = f"test -e b.txt && while ! test -e {ran}; do sleep 0.02; done"
+        ci = f"test ! -e flaky.txt || {{ {both}; }} || test -e {ran} || ! touch {ran}"
         async with World.at(tmp_path, ci=ci, remote=True) as world:
             judge = world.parts.gates.ci
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.others import Bare, Other
-from kit.user import User, carrying, write
+from kit.user import User, attached, carrying, ended, write
 from kit.words import Stage, words
 
 SUITE = r"""
@@ -113,8 +113,9 @@ def test_in_the_middle_claims_pause_and_it_goes_on_by_itself(user: User, stage: 
     assert len(events(user, root, "claimed")) == claims, "nothing is claimed"
     assert status(user, root)["landed_beads"] == landed
 
+    there_too = attached(user, root)
     other.remove("words/theirs.txt")
-    said = user.oya(root, "swarm")
+    said = ended(there_too, 100)
     assert said.code == 0, said
     assert "Landed 3/3 beads" in said.out
     rows = user.oya(root, "beads", "--format", "json").json["beads"]

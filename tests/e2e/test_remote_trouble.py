@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from kit.others import Bare
-from kit.user import User, carrying
+from kit.user import User, attached, carrying, ended
 from kit.words import Stage, words
 
 LINE = "refs/oya/line/main"
@@ -141,8 +141,9 @@ def test_the_queue_stands_with_the_reason_and_goes_on_by_itself(
         assert f"nothing lands for now: {words_of_it}" in user.oya(root, "swarm", "status").out
         assert (found["status"], found["landed_beads"], found["failures"]) == ("running", 0, {})
         assert user.git(root, "rev-parse", LINE) == before
+        there_too = attached(user, root)
         end()
-        said = user.oya(root, "swarm")
+        said = ended(there_too, PATIENCE)
     assert said.code == 0, said
     assert "Landed 2/2 beads" in said.out
     user.git(there.folder, "merge-base", "--is-ancestor", before, "main")
@@ -162,8 +163,9 @@ def test_while_a_hook_of_the_remote_takes_its_time_nothing_has_landed(
     assert (row["phase"], row["status"]) == ("landing", "in_progress")
     assert user.git(root, "rev-parse", LINE) == before
     assert user.oya(root, "hold", "w-1").code == 2, "a landing under way is finished first"
+    there_too = attached(user, root)
     go_on.touch()
-    assert user.oya(root, "swarm").code == 0
+    assert ended(there_too, PATIENCE).code == 0
     landed_once(user, root, there, "w-1")
 
 
@@ -213,8 +215,9 @@ def test_a_stop_leaves_what_was_pushed_open_and_the_next_swarm_finishes_it(
 
     still = user.oya(root, "swarm", "--detach")
     assert still.code == 0, "it starts, and waits"
+    there_too = attached(user, root)
     there.come_back()
     there.unhook(hook)
-    said = user.oya(root, "swarm")
+    said = ended(there_too, PATIENCE)
     assert said.code == 0, said
     landed_once(user, root, there, "w-1")

@@ -133,6 +133,11 @@ def test_a_bead_that_is_opened_again_when_the_clock_was_set_back_is_seen_as_that
     kept(replace(small, planner=False, deploy=True))
 
 
+def test_a_dependency_added_while_a_start_runs_its_gates_counts_at_the_first_claim() -> None:
+    """The backlog was read before the gates of the base, and not again before the first claim."""
+    kept(draw(20242))
+
+
 @pytest.mark.parametrize("kind", UNPROVEN)
 def test_what_no_test_stands_for_and_nobody_reviews_is_what_a_person_says(kind: str) -> None:
     """The checker asked for work that an agent had not done, and a person had approved."""

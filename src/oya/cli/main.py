@@ -10,6 +10,7 @@ import sys
 
 from oya.cli.output import Format, complain, say
 from oya.errors import OyaError
+from oya.leaving import leave
 
 STATUS = {
     ("swarm", "status"): Format.TEXT,
@@ -23,7 +24,7 @@ imports take twice as long as the answer."""
 
 def main() -> None:
     """The console script: run, print errors in words, end with the right exit code."""
-    sys.exit(run(sys.argv[1:]))
+    leave(run(sys.argv[1:]))
 
 
 def run(args: list[str]) -> int:

@@ -94,7 +94,11 @@ def _running(client: Client) -> dict[str, Any] | None:
 
 
 def _last(client: Client) -> int:
-    last: int = client.get("events", limit=1)["last"]
+    """The newest event; 0 where the daemon has gone since, so that no more come of it."""
+    try:
+        last: int = client.get("events", limit=1)["last"]
+    except NoDaemon:
+        return 0
     return last
 
 
@@ -119,7 +123,9 @@ def _attach(
 
 def _leave(place: Place, form: Format) -> int:
     if form is Format.JSON:
-        data(Client(place.socket).get("status"))
+        from oya.cli.asking import STATUS, ask
+
+        data(ask(place, STATUS))
     say("It runs in the background: oya swarm status, oya swarm stop.")
     return 0
 

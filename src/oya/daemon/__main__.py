@@ -3,5 +3,6 @@
 import sys
 
 from oya.daemon.process import main
+from oya.leaving import leave
 
-sys.exit(main(sys.argv))
+leave(main(sys.argv))

@@ -12,7 +12,6 @@ import gc
 import json
 import os
 import signal
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +187,3 @@ def _on_signals(desk: LiveDesk) -> None:
     loop.add_signal_handler(signal.SIGINT, stop)
     # A handler, not SIG_IGN: what is ignored stays so in every program that the swarm starts.
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

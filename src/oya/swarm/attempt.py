@@ -327,10 +327,12 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
 
 
 async def _pressed(attempt: Attempt, over: AttemptOver) -> AttemptOver:
-    """What ends while the machine is short of room is nobody's failure; work that has filled the
-    disk itself is refused, so that the next attempt does not begin with it."""
+    """What ends while the machine is short of room, or of an agent that found none a moment ago,
+    is nobody's failure; work that has filled the disk itself is refused, so that the next attempt
+    does not begin with it."""
     short = attempt.parts.shortage()
-    if short is None and over.failure is not FailureClass.HOST_PRESSURE:
+    met = over.failure is FailureClass.AGENT_CRASH and is_full(over)
+    if short is None and not met and over.failure is not FailureClass.HOST_PRESSURE:
         return over
     if await asyncio.to_thread(attempt.filled_the_disk, short):
         why = f"filled the disk: {short or over.reason}"

@@ -119,6 +119,7 @@ class Universe:
             await self._say("warning", warning)
         await self._cap_target()
         await self._require_green_base()
+        await self.tracking.refresh()  # the gates may have taken long enough for an edit
 
     async def stop(self, *, now: bool) -> None:
         """Graceful, or at once; `run` returns when it is done."""

@@ -108,6 +108,15 @@ class User:
         return root
 
 
+def attached(user: User, root: Path) -> subprocess.Popen[str]:
+    """`oya swarm` in a second terminal, once it has said that it is attached."""
+    running = user.start(root, "swarm")
+    assert running.stderr is not None
+    said = running.stderr.readline()
+    assert said.startswith("Attached to "), said
+    return running
+
+
 def ended(running: subprocess.Popen[str], timeout: float = 60.0) -> Said:
     """Wait for the end of what `User.start` began."""
     out, err = running.communicate(timeout=timeout)

@@ -67,8 +67,9 @@ async def tried(
         OSError(errno.ENOSPC, "No space left on device"),
         GitError("fatal: Out of diskspace"),
         NoRoom("no verdict"),
+        AttemptOver(CRASH, "ended (exit 2): OSError: [Errno 28] No space left on device"),
     ],
-    ids=["a file", "git", "a gate"],
+    ids=["a file", "git", "a gate", "an agent"],
 )
 async def test_who_finds_the_disk_full_has_used_no_attempt(world: World, error: Exception) -> None:
     (failure, _, _), state = await tried(world, error)
@@ -80,6 +81,11 @@ async def test_who_finds_the_disk_full_has_used_no_attempt(world: World, error: 
 async def test_nor_has_who_fails_while_it_is(world: World, failure: FailureClass) -> None:
     (found, reason, _), state = await tried(world, AttemptOver(failure, "x"), short=SHORT)
     assert (found, reason, state.retry_count) == (PRESSURE, SHORT, 0)
+
+
+async def test_a_gate_that_only_says_so_is_red(world: World) -> None:
+    (failure, _, _), state = await tried(world, AttemptOver(RED, "No space left on device"))
+    assert (failure, state.retry_count) == (RED, 1)
 
 
 async def test_what_a_provider_says_stands(world: World) -> None:

@@ -35,8 +35,9 @@ MAY_MOUNT = bool(
 """Whether this process may mount: root, outside most containers."""
 
 FILL_ONCE = (
-    "rm -f fill; test -e $HOME/../filled || { cat /dev/zero > fill; "
-    "test $(stat -c %s fill) -lt 5000000 || touch $HOME/../filled; }"
+    "rm -f fill; until test -e $HOME/../filled; do cat /dev/zero > fill; "
+    "if test $(stat -c %s fill) -lt 5000000; then rm fill; sleep 0.2; "
+    "else touch $HOME/../filled; fi; done"
 )
 """What is written to a disk that others have filled already does not count."""
 

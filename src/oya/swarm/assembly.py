@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -47,7 +46,7 @@ from oya.swarm.book import StoreBook
 from oya.swarm.config import Settings
 from oya.swarm.contract import Contract
 from oya.swarm.holds import hold_for
-from oya.swarm.machine import environment, gate_environment, named, shortage, slots_of
+from oya.swarm.machine import environment, gate_environment, named, shortage, slots_of, tools
 from oya.swarm.messages import WORK, Claim
 from oya.swarm.meter import Meter
 from oya.swarm.sandboxes import Sandboxes, sandboxes, wanted
@@ -282,7 +281,7 @@ def gates_config(settings: Settings, copies: Copies = NO_COPIES) -> GatesConfig:
 
 
 def fingerprint(settings: Settings, copies: Copies = NO_COPIES) -> str:
-    """The part of an evidence's key that is not the tree: Python, how its report is read, prepare,
+    """The part of an evidence's key that is not the tree: tools, how its report is read, prepare,
     what gates are given, and the sandbox, since what passes outside may fail inside.
 
     It holds values of the environment: keys are digests, and it is kept nowhere else.
@@ -290,8 +289,9 @@ def fingerprint(settings: Settings, copies: Copies = NO_COPIES) -> str:
     report, sandbox = settings.quality_gates.tests.report, settings.sandbox
     box = (f"sandbox, network {sandbox.gates_network}",) if wanted(settings) else ()
     given = json.dumps(named(settings), sort_keys=True)
-    prepare = settings.workspace.prepare
-    return "\n".join((sys.version, report, *prepare, copies.digest, given, *box))
+    prepare, gates = settings.workspace.prepare, settings.quality_gates
+    used = tools((*prepare, *gates.quick, *gates.ci, gates.tests.command))
+    return "\n".join((*used, report, *prepare, copies.digest, given, *box))
 
 
 def preparer(settings: Settings, place: Place, processes: Processes, meter: Meter) -> Hook | None:

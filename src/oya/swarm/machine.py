@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,12 @@ LEAST_MEMORY: Final = 128 << 20
 """Bytes that must be available before another agent is started."""
 PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "TERM")
 _IN_MAKE: Final = "MAKELEVEL"
+_TOOLCHAINS: Final = (
+    *("bun", "cargo", "deno", "g++", "gcc", "go", "java", "javac", "make", "mvn", "node", "npm"),
+    *("php", "python", "python3", "ruby", "rustc", "uv"),
+)
+"""What scripts and makefiles of gates use without a word of it in the command."""
+_WORD: Final = re.compile(r"[\w./+-]+")
 
 
 def environment() -> dict[str, str]:
@@ -34,6 +42,26 @@ def gate_environment(settings: Settings) -> dict[str, str]:
     """What gates get beside that: the names of `[quality-gates] env`, and how wide to run."""
     shares = core_shares(os.environ, os.cpu_count() or 1, slots_of(settings))
     return {**environment(), **shares, **named(settings)}
+
+
+def tools(lines: Iterable[str]) -> tuple[str, ...]:
+    """The programs that these lines of a shell may use, each with the size and the time of its
+    file, so that an upgrade is seen. One that only starts the real one (rustup, a shim) hides
+    that, and so does what `prepare` fetches by a range of versions."""
+    path = environment().get("PATH", os.defpath)
+    names = {*_TOOLCHAINS, *(word for line in lines for word in _WORD.findall(line))}
+    elsewhere = (name for name in names if "/" not in name or name.startswith("/"))
+    found = {shutil.which(name, path=path) for name in elsewhere}
+    return tuple(sorted(_identity(Path(program)) for program in found if program))
+
+
+def _identity(program: Path) -> str:
+    real = program.resolve()
+    try:
+        about = real.stat()
+    except OSError:  # it goes
+        return str(real)
+    return f"{real} {about.st_size} {about.st_mtime_ns}"
 
 
 def named(settings: Settings) -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from oya.swarm.assembly import fingerprint, gates_config
 from oya.swarm.config import load
-from oya.swarm.machine import core_shares, environment, gate_environment, slots_of
+from oya.swarm.machine import core_shares, environment, gate_environment, slots_of, tools
 
 
 def test_the_cores_are_divided_among_the_slots() -> None:
@@ -58,6 +59,35 @@ def test_evidence_counts_for_the_values_it_was_made_with(monkeypatch: pytest.Mon
     before = fingerprint(settings)
     monkeypatch.setenv("DATABASE", "there")
     assert fingerprint(settings) != before
+
+
+@pytest.mark.parametrize("used", ["quick", "prepare", "unsaid"])
+def test_evidence_counts_for_the_tools_it_was_made_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, used: str
+) -> None:
+    name = "node" if used == "unsaid" else "linter"
+    tool = tmp_path / "tools" / name
+    tool.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    keys = {"quick": "quality-gates.quick", "prepare": "workspace.prepare"}
+    line = "cd a && FAST=1 linter --all"
+    settings = load(None, {keys[used]: [line]} if used in keys else {}, complete=False)
+    seen = [fingerprint(settings)]
+    for text in ("#!/bin/sh\n", "#!/bin/sh\nexit 0\n"):
+        tool.write_text(text)
+        tool.chmod(0o755)
+        seen.append(fingerprint(settings))
+    assert len({*seen}) == 3
+    assert fingerprint(settings) == seen[-1]
+
+
+def test_scripts_of_the_repository_are_in_its_tree_already(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "check.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "check.sh").chmod(0o755)
+    assert tools(["./check.sh"]) == tools([])
 
 
 def test_a_named_variable_may_be_one_of_the_shares(monkeypatch: pytest.MonkeyPatch) -> None:

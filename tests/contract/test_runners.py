@@ -350,7 +350,7 @@ async def test_who_is_urgent_goes_first(make: Make) -> None:
         await bench.runner.run(commit, "t", ci(), name, urgent=urgent)
         order.append(name)
 
-    first = asyncio.create_task(bench.runner.command(commit, "hang", timeout=0.3))
+    first = asyncio.create_task(bench.runner.command(commit, "hang", timeout=3.0))
     await until(lambda: bool(bench.running))
     rest = [asyncio.create_task(one(name, urgent=False)) for name in ("second", "third")]
     await asyncio.sleep(0)

@@ -38,7 +38,7 @@ from oya.daemon.request import Request
 
 BEADS = ("gamma", "delta", "alpha", "beta")
 """In the order of their priority."""
-GONE = 5.0
+GONE = 30.0
 """Seconds after which nothing of a killed swarm may run."""
 PATIENCE = 90.0
 """Seconds for anything else, on a busy machine."""

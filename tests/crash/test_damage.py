@@ -17,10 +17,13 @@ Harm = Callable[[Path], None]
 ACCEPTED = ("contract_accepted", "implementation_accepted")
 
 
-def _zero_a_block(file: Path) -> None:
+def _spoil_a_block(file: Path) -> None:
+    middle = file.stat().st_size // 2
     with file.open("r+b") as opened:
-        opened.seek(file.stat().st_size // 2)
-        opened.write(bytes(64))
+        opened.seek(middle)
+        block = opened.read(64)
+        opened.seek(middle)
+        opened.write(bytes(byte ^ 0xFF for byte in block))  # zeros may stand there already
 
 
 def _cut_the_tail(file: Path) -> None:
@@ -32,8 +35,8 @@ def _empty(file: Path) -> None:
 
 
 REFUSED: Mapping[str, tuple[str, tuple[Harm, ...]]] = {
-    "clog": ("was acknowledged", (_zero_a_block, _cut_the_tail)),  # it opens, and less is there
-    "manifest": ("cannot be read", (_empty, _zero_a_block, _cut_the_tail)),
+    "clog": ("was acknowledged", (_spoil_a_block, _cut_the_tail)),  # it opens, and less is there
+    "manifest": ("cannot be read", (_empty, _spoil_a_block, _cut_the_tail)),
 }
 """Folder of the engine → what is said, and the harms of its newest file."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.terminal import CTRL_C, Terminal
-from kit.user import Said, User, carrying, ended
+from kit.user import Said, User, attached, carrying, ended
 from kit.words import Stage, words
 
 STATUS: dict[str, Any] = {
@@ -112,7 +112,9 @@ def test_a_bead_is_held_and_released_while_nothing_runs_and_while_a_swarm_does(
             "failed": 0,
             "held": 1,
         }
+        there_too = attached(user, root)
         user.oya(root, "swarm", "stop", "--now")
+    assert ended(there_too).code == 5
     assert user.oya(root, "release", "w-1").code == 0
     assert user.oya(root, "hold", "w-2").code == 0
     stage.go()

@@ -48,10 +48,12 @@ def until(what: Callable[[], Any]) -> Any:
 
 
 def began(user: User, stage: Stage, root: Path) -> None:
-    """A swarm in the background that stands before its first review."""
-    stage.wait_in("reviewer", "w-1")
+    """A swarm in the background in which both beads stand before their review."""
+    turns = {"reviewer w-1", "reviewer w-2"}
+    for turn in turns:
+        stage.wait_in(*turn.split())
     assert user.oya(root, "swarm", "--detach").code == 0
-    assert stage.arrived() == "reviewer w-1"
+    assert {stage.arrived(), stage.arrived()} == turns
 
 
 def landed_once(user: User, root: Path, there: Bare, *names: str) -> None:
@@ -134,7 +136,7 @@ def test_the_queue_stands_with_the_reason_and_goes_on_by_itself(
     with troubled(user, root, there) as (words_of_it, begin, end):
         began(user, stage, root)
         begin()
-        stage.go()
+        stage.go(2)
         found = until(lambda: (s := status(user, root))["landing"]["remote"] and s)
         assert words_of_it in found["landing"]["remote"]
         until(lambda: state(user, root)["phase"] == "landing")
@@ -216,8 +218,8 @@ def test_a_stop_leaves_what_was_pushed_open_and_the_next_swarm_finishes_it(
     still = user.oya(root, "swarm", "--detach")
     assert still.code == 0, "it starts, and waits"
     there_too = attached(user, root)
+    (gone / "hooks" / hook).unlink()
     there.come_back()
-    there.unhook(hook)
     said = ended(there_too, PATIENCE)
     assert said.code == 0, said
     landed_once(user, root, there, "w-1")

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from oya.cli.output import Format, data, say
 from oya.daemon.client import Client, NoDaemon
 from oya.daemon.request import Request
 from oya.errors import DaemonSilent, UsageError
 from oya.repository.places import Place
+
+if TYPE_CHECKING:
+    from oya.daemon.launch import Started
+
+TRIES: Final = 3
+"""Daemons that are started, one after the other, while another process holds the state; it may
+be one that does not answer yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +43,15 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
         from oya.cli.dry_run import explain
 
         return explain(place, wish.request(Path.cwd()), form)
-    running = _running(Client(place.socket))
-    if running is not None:
-        return _attach(place, wish, running, form, detach)
-    from oya.daemon.launch import Locked, launch
-
-    try:
-        started = launch(wish.request(Path.cwd()))
-    except Locked:
+    started = None
+    for _ in range(TRIES):
         running = _running(Client(place.socket))
-        if running is None:
-            raise _held() from None
-        return _attach(place, wish, running, form, detach)
+        if running is not None:
+            return _attach(place, wish, running, form, detach)
+        if (started := _launch(wish)) is not None:
+            break
+    if started is None:
+        raise _held()
     for warning in started.warnings:
         say(f"Warning: {warning}")
     say(started.words)
@@ -56,6 +60,16 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
     from oya.cli.attached import stay
 
     return stay(place, form, since=started.since, ours=True)
+
+
+def _launch(wish: Wish) -> Started | None:
+    """None where another process has held the state for as long as one waits for it."""
+    from oya.daemon.launch import Locked, launch
+
+    try:
+        return launch(wish.request(Path.cwd()))
+    except Locked:
+        return None
 
 
 def watch_running(place: Place, form: Format) -> int | None:

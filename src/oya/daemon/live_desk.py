@@ -145,6 +145,8 @@ class LiveDesk(StoreDesk):
         return {"set": dict(changes)}
 
     async def _apply(self, bead: str, event: Event) -> BeadState:
+        if self.final is not None:
+            return await super()._apply(bead, event)
         self._running()
         return await self._universe.person(bead, event)
 

@@ -241,8 +241,9 @@ class Line:
             raise PushUnsure(
                 self._unreachable, safe="It is looked for before anything else."
             ) from (error)
+        arrived = tip is not None and await self._repo.is_ancestor(candidate, tip)
         self._unreachable = self._refused = ""
-        if tip is not None and await self._repo.is_ancestor(candidate, tip):
+        if tip is not None and arrived:
             point("line.pushed")
             await self._arrived(candidate, tip)
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from kit.user import User, write
@@ -18,7 +19,7 @@ class Other:
         self._user = user
         self._remote = remote
         self._folder = user.folder / "somebody else"
-        self._every = every
+        self.every = every
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._go_on)
         self._failed: list[BaseException] = []
@@ -49,9 +50,11 @@ class Other:
 
     def _put_right(self, said: str) -> None:
         """A push into a checkout writes its index before the branch moves, and where somebody
-        was faster in between, git leaves it so: whoever has pushed sees it, and resets it."""
+        was faster in between, git leaves it so: whoever has pushed sees it, and resets it, at
+        another time where the index is locked by who follows just now."""
         if "Working directory has staged changes" in said:
-            self._user.git(self._remote, "reset", "-q", "--hard")
+            with suppress(AssertionError):
+                self._user.git(self._remote, "reset", "-q", "--hard")
 
     def remove(self, path: str) -> str:
         """The same with a file gone."""
@@ -75,7 +78,7 @@ class Other:
             while not self._done.is_set():
                 number = len(self.made)
                 self.push({f"theirs/{number}.txt": f"{number}\n"})
-                self._done.wait(self._every)
+                self._done.wait(self.every)
         except BaseException as error:
             self._failed.append(error)
 

@@ -117,7 +117,7 @@ def attached(user: User, root: Path) -> subprocess.Popen[str]:
     return running
 
 
-def ended(running: subprocess.Popen[str], timeout: float = 60.0) -> Said:
+def ended(running: subprocess.Popen[str], timeout: float = 100.0) -> Said:
     """Wait for the end of what `User.start` began."""
     out, err = running.communicate(timeout=timeout)
     return Said(running.returncode, out, err)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +94,19 @@ class Stage:
         # Both ways, so that opening never waits and no end is seen between two writers.
         self._arrived = os.open(folder / "arrived", os.O_RDWR)
         self._go = os.open(folder / "go", os.O_RDWR)
+        self._heard: deque[str] = deque()
 
     def wait_in(self, role: str, bead: str) -> None:
         """That turn is to stand still, until `go`."""
         (self.folder / f"wait-{role}-{bead}").touch()
 
-    def arrived(self, timeout: float = 30.0) -> str:
-        """ "ROLE BEAD" of a turn that stands still now."""
-        ready, _, _ = select.select([self._arrived], [], [], timeout)
-        assert ready, "no turn came to stand still"
-        return os.read(self._arrived, 4096).decode().split("\n")[0]
+    def arrived(self, timeout: float = 100.0) -> str:
+        """ "ROLE BEAD" of a turn that stands still now; each is told once."""
+        if not self._heard:
+            ready, _, _ = select.select([self._arrived], [], [], timeout)
+            assert ready, "no turn came to stand still"
+            self._heard += os.read(self._arrived, 4096).decode().splitlines()
+        return self._heard.popleft()
 
     def go(self, turns: int = 1) -> None:
         """That many turns that stand still go on; none will stand still any more."""

@@ -52,7 +52,6 @@ def is_plain(outcome: Outcome) -> None:
 
 
 CORPUS = Corpus(
-    timeout="5s",
     rows=(
         honest("honest-1"),
         honest("honest-2"),

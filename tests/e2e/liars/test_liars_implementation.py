@@ -51,7 +51,7 @@ HONEST_AFTER_ALL = 'python3 -c "from shop.hard_coded_once import double; assert 
 CORPUS = Corpus(
     rerun=True,
     variants=5,
-    stall="6s",
+    stall="20s",
     rows=(
         honest("honest-1"),
         honest("honest-2"),

@@ -7,12 +7,15 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
 from cli_kit import Oya
 
 from oya.clock import SystemClock
+from oya.daemon.launch import Locked, Started
+from oya.daemon.request import Request
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.repository.places import find_place
 from oya.store import Store
@@ -74,6 +77,36 @@ def test_and_so_it_is_where_nobody_stays(folder: Path, oya: Oya) -> None:
     with going(folder):
         code, out, _ = oya("swarm", "--detach", "--format", "json")
     assert (code, json.loads(out)["status"]) == (0, "completed")
+
+
+def test_one_that_holds_the_state_and_does_not_answer_yet_is_waited_for(
+    folder: Path, oya: Oya, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that are started at once, on a busy machine."""
+    with ExitStack() as daemon:
+
+        def launch(_: Request) -> Started:
+            daemon.enter_context(going(folder))
+            raise Locked
+
+        monkeypatch.setattr("oya.daemon.launch.launch", launch)
+        code, out, _ = oya("swarm")
+    assert (code, out.startswith("Landed 1/1 beads")) == (0, True)
+
+
+def test_one_that_never_answers_is_not_waited_for_in_vain(
+    folder: Path, oya: Oya, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Request] = []
+
+    def launch(request: Request) -> Started:
+        tried.append(request)
+        raise Locked
+
+    monkeypatch.setattr("oya.daemon.launch.launch", launch)
+    code, _, err = oya("swarm")
+    assert (code, len(tried)) == (6, 3)
+    assert "Another process holds the state" in err
 
 
 def test_watching_it_ends_with_it(folder: Path, oya: Oya) -> None:

@@ -331,7 +331,17 @@ async def test_a_defect_of_the_swarm_is_told_and_not_swallowed(place: Place) -> 
         assert "ValueError: boom" in final["error"]["what"]
 
 
-async def test_after_the_end_nothing_can_be_changed(place: Place) -> None:
+async def test_after_the_end_what_a_person_says_of_a_bead_counts(place: Place) -> None:
+    """As it does where no daemon is left; for a moment that was refused."""
+    async with world(place) as w:
+        await w.ask(lambda c: c.post("stop"))
+        await w.task
+        held = await w.ask(lambda c: c.post("beads", "a", "hold"))
+        assert held["status"] == "held"
+        assert (await w.ask(lambda c: c.get("beads", "a")))["status"] == "held"
+
+
+async def test_after_the_end_the_swarm_cannot_be_changed(place: Place) -> None:
     async with world(place) as w:
         await w.ask(lambda c: c.post("stop"))
         await w.task

@@ -311,7 +311,7 @@ async def test_a_gate_without_commands_is_green_and_says_that_nothing_ran(world:
 
 
 async def test_a_timeout_ends_the_gate_and_is_never_reused(world: World) -> None:
-    gates = world.gates(ci=("echo begun; sleep 600",), timeout=0.5)
+    gates = world.gates(ci=("echo begun; sleep 600",), timeout=3.0)
     evidence = await gates.ci("a")
     assert (evidence.timed_out, evidence.ok, evidence.exit) == (True, False, None)
     assert "begun" in evidence.tail

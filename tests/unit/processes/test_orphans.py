@@ -109,8 +109,9 @@ async def test_what_carries_another_mark_goes_on(marker: str, owner: Owner) -> N
 
 
 async def test_guards_that_are_at_it_are_left_to_end_what_is_below(
-    marker: str, owner: Owner
+    marker: str, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("oya.processes.orphans._BY_THEMSELVES", 60.0)
     process, _ = owner()
     process.kill()
     process.wait()

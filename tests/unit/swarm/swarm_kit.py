@@ -38,6 +38,8 @@ from repository_kit import commit, git, make_repository, opened, write
 from user_kit import GitElsewhere, with_remote
 
 PATH = ".beads/issues.jsonl"
+PATIENCE = 60.0
+"""Seconds for what takes a moment, on a busy machine."""
 CONFIG = """
 [defaults]
 backend = "agent"
@@ -291,7 +293,7 @@ class World:
     async def sync(self) -> dict[str, Any]:
         """What `oya sync` would say."""
         assert self.lander is not None
-        found: dict[str, Any] = await self.lander.ask(Sync, timeout=10)
+        found: dict[str, Any] = await self.lander.ask(Sync, timeout=PATIENCE)
         return found
 
     async def idle(self) -> None:
@@ -306,8 +308,8 @@ class World:
         return await self.wait(lambda: self.state(bead).where == where and self.state(bead))
 
     async def wait(self, what: Callable[[], Any]) -> Any:
-        """Wait for something true, and return it. At most 10 s."""
-        async with asyncio.timeout(10):
+        """Wait for something true, and return it."""
+        async with asyncio.timeout(PATIENCE):
             while not (found := what()):
                 await asyncio.sleep(0.01)
         return found

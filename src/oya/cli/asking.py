@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oya.daemon.client import Client, NoDaemon
-from oya.errors import DaemonSilent, StoreLocked, UsageError
+from oya.errors import DaemonSilent, RepositoryUnfit, StoreLocked, UsageError
 from oya.repository.places import Place, find_place
 
 if TYPE_CHECKING:
@@ -30,7 +30,14 @@ class Question:
 
 def here() -> Place:
     """The repository that the command was typed in."""
-    return find_place(Path.cwd())
+    try:
+        return find_place(Path.cwd())
+    except FileNotFoundError as error:
+        raise RepositoryUnfit(
+            "the folder that this was typed in is gone",
+            safe="Nothing was changed.",
+            hint="Go into the repository again: cd",
+        ) from error
 
 
 def ask(place: Place, question: Question) -> Answer:

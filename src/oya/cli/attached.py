@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ GONE_WITHIN = 30.0
 """Seconds that a daemon may take to end after its last word."""
 BACKLOG = 10_000
 LOOK = 0.5
+BREAKS = 100
+"""How often a stream of events may break off while the daemon lives."""
 
 
 @dataclass
@@ -43,13 +45,28 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            for row in self.client.follow(self.since):
-                self.news.put(row)
+            self._follow()
         except NoDaemon:
             pass
         except OyaError as error:
             self.news.put(error)
         self.news.put(None)
+
+    def _follow(self) -> None:
+        """To the final status; again where the stream breaks off and a daemon still answers."""
+        for _ in range(BREAKS):
+            with suppress(NoDaemon):
+                for row in self.client.follow(self.since):
+                    self.news.put(row)
+                    if "seq" not in row:
+                        return
+                    self.since = row["seq"]
+            self.client.get("status")
+        raise DaemonSilent(
+            "The events of the running swarm cannot be followed.",
+            safe="It goes on.",
+            hint="oya swarm status shows it; `oya logs` tells more.",
+        )
 
     def next(self, timeout: float) -> dict[str, Any] | Exception | None:
         """The next object; `queue.Empty` after `timeout` seconds without one."""

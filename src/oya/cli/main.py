@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 from oya.cli.output import Format, complain, say
 from oya.errors import OyaError
@@ -24,6 +25,8 @@ imports take twice as long as the answer."""
 
 def main() -> None:
     """The console script: run, print errors in words, end with the right exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be no text
+        sys.stdout.reconfigure(errors="replace")
     leave(run(sys.argv[1:]))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
 import structlog
@@ -87,90 +87,95 @@ def create_app(desk: LiveDesk, followers: Followers) -> FastAPI:
 
 def _reading(app: FastAPI, desk: LiveDesk, followers: Followers) -> None:
     @app.get("/v1/status")
-    async def status() -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.status()
+    async def status() -> Response:
+        return await _answered(desk.status())
 
     @app.get("/v1/swarms")
-    async def swarms() -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.swarms()
+    async def swarms() -> Response:
+        return await _answered(desk.swarms())
 
     @app.get("/v1/beads")
-    async def beads() -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.beads()
+    async def beads() -> Response:
+        return await _answered(desk.beads())
 
     @app.get("/v1/beads/{bead:path}/why")
-    async def why(bead: str) -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.why(bead)
+    async def why(bead: str) -> Response:
+        return await _answered(desk.why(bead))
 
     @app.get("/v1/beads/{bead:path}")
-    async def bead(bead: str) -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.bead(bead)
+    async def bead(bead: str) -> Response:
+        return await _answered(desk.bead(bead))
 
-    @app.get("/v1/events", response_model=None)
+    @app.get("/v1/events")
     async def events(
         since: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = MAX_EVENTS,
         bead: str | None = None,
         follow: bool = False,
         accept: Annotated[str, Header()] = "",
-    ) -> Response | dict[str, Any]:
+    ) -> Response:
         if not follow:
-            async with asyncio.timeout(DEADLINE):
-                return await desk.events(since, limit, bead)
+            return await _answered(desk.events(since, limit, bead))
         followers.enter()
         sse = SSE in accept
         lines = _followed(desk, since, bead, _as_sse if sse else _as_line)
         return _Stream(lines, followers, media_type=SSE if sse else JSONL)
 
     @app.get("/v1/snapshot")
-    async def snapshot() -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.snapshot()
+    async def snapshot() -> Response:
+        return await _answered(desk.snapshot())
 
 
 def _telling(app: FastAPI, desk: LiveDesk) -> None:
     @app.post("/v1/stop")
-    async def stop(how: Annotated[_Stop | None, Body()] = None) -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.stop(how.now if how else False)
+    async def stop(how: Annotated[_Stop | None, Body()] = None) -> Response:
+        return await _answered(desk.stop(how.now if how else False))
 
     @app.post("/v1/pause")
-    async def pause() -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.pause()
+    async def pause() -> Response:
+        return await _answered(desk.pause())
 
     @app.post("/v1/continue")
-    async def resume() -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.resume()
+    async def resume() -> Response:
+        return await _answered(desk.resume())
 
     @app.post("/v1/set")
-    async def set_(changes: Annotated[dict[str, str], Body()]) -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.set(changes)
+    async def set_(changes: Annotated[dict[str, str], Body()]) -> Response:
+        return await _answered(desk.set(changes))
 
     @app.post("/v1/sync")
-    async def sync() -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.sync()
+    async def sync() -> Response:
+        return await _answered(desk.sync())
 
     @app.post("/v1/beads/{bead:path}/{verb}")
     async def person(
         bead: str, verb: str, words: Annotated[_Words | None, Body()] = None
-    ) -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE):
-            return await desk.person(bead, verb, words.note if words else "")
+    ) -> Response:
+        return await _answered(desk.person(bead, verb, words.note if words else ""))
+
+
+async def _answered(answer: Awaitable[dict[str, Any]]) -> Response:
+    async with asyncio.timeout(DEADLINE):
+        return _Json(await answer)
+
+
+class _Json(JSONResponse):
+    """A file's name or a tool's words may be no text: what UTF-8 cannot say is a `?`."""
+
+    def render(self, content: Any) -> bytes:
+        return _written(content)
+
+
+def _written(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class _Stream(StreamingResponse):
     """Gives its place back however it ends, also when it never got to its first line."""
 
-    def __init__(self, lines: AsyncIterator[str], followers: Followers, *, media_type: str) -> None:
+    def __init__(
+        self, lines: AsyncIterator[bytes], followers: Followers, *, media_type: str
+    ) -> None:
         super().__init__(lines, media_type=media_type, headers={"Cache-Control": "no-store"})
         self._followers = followers
 
@@ -182,8 +187,8 @@ class _Stream(StreamingResponse):
 
 
 async def _followed(
-    desk: LiveDesk, since: int, bead: str | None, written: Callable[[dict[str, Any]], str]
-) -> AsyncIterator[str]:
+    desk: LiveDesk, since: int, bead: str | None, written: Callable[[dict[str, Any]], bytes]
+) -> AsyncIterator[bytes]:
     """Events after `since`, as they happen; then the final status."""
     while True:
         # Both looked at first: what comes before the end is still sent, and nothing is missed.
@@ -199,27 +204,27 @@ async def _followed(
             return
         since = max(since, page["last"])
         if not await desk.news(mark, HEARTBEAT):
-            yield "\n"
+            yield b"\n"
 
 
-def _as_line(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _as_line(row: dict[str, Any]) -> bytes:
+    return _written(row) + b"\n"
 
 
-def _as_sse(row: dict[str, Any]) -> str:
+def _as_sse(row: dict[str, Any]) -> bytes:
     kind, number = ("event", f"id: {row['seq']}\n") if "seq" in row else ("final", "")
-    return f"{number}event: {kind}\ndata: {json.dumps(row, ensure_ascii=False)}\n\n"
+    return f"{number}event: {kind}\ndata: ".encode() + _written(row) + b"\n\n"
 
 
 # Errors --------------------------------------------------------------------------------------
 
 
-def _answer(status: int, what: str, safe: str, hint: str, code: int) -> JSONResponse:
+def _answer(status: int, what: str, safe: str, hint: str, code: int) -> Response:
     body = {"what": what, "safe": safe, "hint": hint, "exit": code}
-    return JSONResponse(body, status_code=status)
+    return _Json(body, status_code=status)
 
 
-async def _on_oya_error(_: Request, error: Exception) -> JSONResponse:
+async def _on_oya_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, OyaError)
     status = 500
     if isinstance(error, UsageError):
@@ -227,20 +232,20 @@ async def _on_oya_error(_: Request, error: Exception) -> JSONResponse:
     return _answer(status, str(error), error.safe, error.hint, error.exit_code)
 
 
-async def _on_bad_request(_: Request, error: Exception) -> JSONResponse:
+async def _on_bad_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return _answer(422, f"{where}: {first['msg']}", "Nothing was changed.", "", 2)
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path}: {error.detail}"
     return _answer(error.status_code, what, "Nothing was changed.", "", 2)
 
 
-async def _on_timeout(_: Request, __: Exception) -> JSONResponse:
+async def _on_timeout(_: Request, __: Exception) -> Response:
     return _answer(
         503,
         f"The swarm gave no answer within {DEADLINE:.0f} s.",
@@ -250,7 +255,7 @@ async def _on_timeout(_: Request, __: Exception) -> JSONResponse:
     )
 
 
-async def _on_defect(request: Request, error: Exception) -> JSONResponse:
+async def _on_defect(request: Request, error: Exception) -> Response:
     log.error("defect", path=request.url.path, exc_info=error)
     return _answer(
         500,

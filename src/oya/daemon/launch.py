@@ -14,7 +14,7 @@ from typing import Any
 
 from oya.daemon.client import error_of
 from oya.daemon.request import Request
-from oya.errors import OyaError
+from oya.errors import DaemonSilent, OyaError
 
 START_WITHIN = 120.0
 """Seconds until the daemon must have said how starting went: opening a damaged or a large
@@ -39,7 +39,8 @@ class Locked(Exception):
 
 def launch(request: Request) -> Started:
     """Start a daemon and wait until it answers. Raises what kept it from starting; `Locked`
-    where another process holds the state. Writes nothing; the daemon does, once all is well."""
+    where another process holds the state; `DaemonSilent` where it takes too long, and goes on.
+    Writes nothing; the daemon does, once all is well."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as stderr, os.fdopen(reading, "rb") as ready:
         child = subprocess.Popen(
@@ -57,6 +58,8 @@ def launch(request: Request) -> Started:
         except KeyboardInterrupt:
             child.terminate()
             raise
+        except TimeoutError:
+            raise _late(child.pid) from None
         stderr.seek(0)
         last = stderr.read(MAX_WORDS).decode(errors="replace").strip()
     if said is None:
@@ -71,17 +74,25 @@ def launch(request: Request) -> Started:
 
 
 def _hear(fd: int, deadline: float) -> dict[str, Any] | None:
-    """The one line; None where the daemon ended, or the time is over, without it."""
+    """The one line; None where the daemon ended without it. `TimeoutError` at the deadline."""
     heard = b""
     while len(heard) < MAX_WORDS and not heard.endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([fd], [], [], left)[0]:
-            return None
+            raise TimeoutError
         if not (part := os.read(fd, 65536)):
             return None
         heard += part
     words: dict[str, Any] = json.loads(heard)
     return words
+
+
+def _late(pid: int) -> DaemonSilent:
+    return DaemonSilent(
+        f"The daemon (process {pid}) is not ready after {START_WITHIN:.0f} s; it goes on starting.",
+        safe="What it finds is kept, and it claims as soon as it is ready.",
+        hint=f"Attach to it: oya swarm. End it: kill {pid}. `oya logs` tells what it does.",
+    )
 
 
 def _died(last: str) -> OyaError:

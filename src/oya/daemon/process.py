@@ -27,7 +27,7 @@ from oya.daemon.live_desk import LiveDesk
 from oya.daemon.logs import log_to, prune_logs, stderr_to
 from oya.daemon.preflight import Preflight, preflight
 from oya.daemon.request import Request
-from oya.daemon.server import serving
+from oya.daemon.server import reachable
 from oya.daemon.state import has_state, open_store
 from oya.errors import OyaError, StoreLocked
 from oya.repository.places import Place, find_place
@@ -150,7 +150,7 @@ async def _swarm(
     universe = Universe(parts, only=request.beads, known=before.read)
     desk = LiveDesk(store, place, settings.limits, universe, choice.swarm.id, clock)
     followers = Followers()
-    async with serving(create_app(desk, followers), place.socket):
+    async with reachable(create_app(desk, followers), place):
         _on_signals(desk)
         point("daemon.answers")
         ready.say(

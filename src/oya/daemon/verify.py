@@ -19,7 +19,7 @@ from oya.clock import stamp
 from oya.daemon.verify_git import Line, Reading
 from oya.repository.encode import encode
 from oya.repository.git import GitRepository
-from oya.repository.places import Place
+from oya.repository.places import SOCKET, Place
 from oya.swarm.candidate import candidate_ref
 from oya.verify import Commit, Dependency, History
 from oya.verify.history import Row
@@ -183,8 +183,9 @@ def _left(place: Place) -> Iterator[str]:
     yield from (str(path) for path in _below(place.admin / "work"))
     refs = place.common_dir / "refs" / "oya"
     yield from (str(path) for path in sorted(refs.rglob("*.lock")) if refs.is_dir())
-    if (place.state / "daemon.pid").exists():
-        yield str(place.state / "daemon.pid")
+    for name in ("daemon.pid", SOCKET):
+        if (place.state / name).exists():
+            yield str(place.state / name)
 
 
 def _below(folder: Path) -> list[Path]:

@@ -15,8 +15,12 @@ from pathlib import Path
 from oya.errors import RepositoryUnfit, UsageError
 from oya.repository.environment import git_environment
 
+SOCKET = "daemon.socket"
+"""In the state: the path of the running daemon's socket."""
 _SOCKET_LONGEST = 100  # bytes; the kernel takes 107
 _DEADLINE = 20.0
+_NO_TEXT = re.compile("[\udc80-\udcff]")
+"""Bytes that are no UTF-8; the engine takes no such path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,8 @@ class Place:
     """One repository, whatever worktree or subfolder one stands in.
 
     `root` is the top of the worktree where the command was typed, `common_dir` git's
-    common directory, both absolute and free of symlinks.
+    common directory, both absolute and free of symlinks. `socket` is where the daemon listens,
+    or would, started from here.
     """
 
     root: Path
@@ -84,7 +89,7 @@ def find_place(cwd: Path) -> Place:
         repo_id=repo_id,
         state=common_dir / "oya",
         cache=_cache_home() / "oya" / repo_id,
-        socket=_socket(repo_id, digest),
+        socket=_said(common_dir / "oya") or _socket(repo_id, digest),
     )
 
 
@@ -115,6 +120,12 @@ def _ask_git(cwd: Path) -> tuple[Path, Path]:
             safe="Nothing was changed.",
             hint="Clone it, or `git worktree add` a folder and go there.",
         )
+    if done.returncode == 0 and (len(lines) != 4 or _NO_TEXT.search("".join(lines))):
+        raise RepositoryUnfit(
+            f"the path of {cwd} has a newline in it, or bytes that are no UTF-8",
+            safe="Nothing was changed.",
+            hint="Give that folder another name.",
+        )
     if done.returncode != 0 or len(lines) < 3:
         said = done.stderr.decode(errors="replace").strip()
         if "not a git repository" in said:
@@ -130,6 +141,15 @@ def _ask_git(cwd: Path) -> tuple[Path, Path]:
 def _cache_home() -> Path:
     named = os.environ.get("XDG_CACHE_HOME", "")
     return Path(named) if named.startswith("/") else Path.home() / ".cache"
+
+
+def _said(state: Path) -> Path | None:
+    """Where a daemon says that its socket is; its environment need not be ours."""
+    try:
+        path = Path((state / SOCKET).read_text(errors="surrogateescape"))
+        return path if path.is_socket() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _socket(repo_id: str, digest: str) -> Path:

@@ -39,6 +39,7 @@ END
 implementer)
   mkdir -p words
   echo "$OYA_BEAD, attempt $OYA_ATTEMPT" > "$file"
+  if [ -e "$stage/latin" ]; then echo "$OYA_BEAD" > "$(printf 'words/caf\351.txt')"; fi
   ;;
 reviewer)
   cat > "$OYA_OUTPUT" <<END

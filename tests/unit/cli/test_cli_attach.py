@@ -9,11 +9,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_kit import Oya
 
+from oya.cli.attached import Follower
 from oya.clock import SystemClock
+from oya.daemon.client import Client, NoDaemon
 from oya.daemon.launch import Locked, Started
 from oya.daemon.request import Request
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
@@ -113,3 +116,26 @@ def test_watching_it_ends_with_it(folder: Path, oya: Oya) -> None:
     with going(folder):
         code, out, err = oya("swarm", "status", "--watch")
     assert code == 0, (out, err)
+
+
+def test_a_stream_that_breaks_off_is_followed_again(folder: Path) -> None:
+    """Its daemon was said to be dead, and its agents with it."""
+    streams = [[{"seq": 1}, {"seq": 2}], [], [{"seq": 3}, {"id": "swarm-1", "exit": 0}]]
+    asked: list[int] = []
+
+    class Broken(Client):
+        def follow(self, since: int, bead: str | None = None) -> Iterator[dict[str, Any]]:
+            asked.append(since)
+            rows = streams.pop(0)
+            yield from rows
+            if streams:
+                raise NoDaemon
+
+        def get(self, *parts: str, **query: Any) -> dict[str, Any]:
+            return {}
+
+    follower = Follower(Broken(folder / "socket"), 0)
+    follower.start()
+    heard = [follower.next(20.0) for _ in range(5)]
+    assert heard == [{"seq": 1}, {"seq": 2}, {"seq": 3}, {"id": "swarm-1", "exit": 0}, None]
+    assert asked == [0, 2, 2]

@@ -237,3 +237,12 @@ def test_commands_work_from_a_subfolder(
 
 def test_no_pid_file_is_no_daemon(folder: Path) -> None:
     assert attached.daemon_pid(find_place(folder)) is None
+
+
+def test_a_folder_that_is_gone_is_no_defect(folder: Path, oya: Oya) -> None:
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    code, _, err = oya("beads")
+    assert (code, "the folder that this was typed in is gone" in err) == (2, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,12 @@ from oya.clock import SystemClock
 from oya.daemon.api import MAX_FOLLOWERS, Followers, create_app
 from oya.daemon.client import Client, NoDaemon
 from oya.daemon.live_desk import LiveDesk
-from oya.daemon.server import serving
+from oya.daemon.server import reachable
 from oya.errors import BaseRed, OyaError, RefusedError, UsageError
 from oya.lifecycle.events import Added, Event
 from oya.lifecycle.model import BeadState, Limits
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
-from oya.repository.places import Place, find_place
+from oya.repository.places import SOCKET, Place, find_place
 from oya.store import Store
 from oya.swarm.report import AgentLine, LandingLine, Live
 from oya.testing.engine import Disk, SimulatedEngine
@@ -118,7 +119,7 @@ async def world(place: Place, error: BaseException | None = None) -> AsyncIterat
     swarm = ToldSwarm(store, error=error)
     desk = LiveDesk(store, place, LIMITS, swarm, "swarm-1", clock)
     followers = Followers()
-    async with serving(create_app(desk, followers), place.socket):
+    async with reachable(create_app(desk, followers), place):
         if error is None:
             await swarm.move(SwarmStatus.RUNNING)
         task = asyncio.create_task(desk.run())
@@ -154,6 +155,39 @@ async def test_the_socket_is_for_this_user_alone(place: Place) -> None:
     async with world(place):
         assert place.socket.stat().st_mode & 0o077 == 0
     assert not place.socket.exists()
+
+
+async def test_a_socket_that_is_taken_away_is_made_anew_and_found_from_anywhere(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A user's runtime folder goes when they log out, and a healthy swarm was called silent."""
+    monkeypatch.setattr("oya.daemon.server.LOOK", 0.01)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    async with world(place) as w:
+        place.socket.unlink()
+        async with asyncio.timeout(20):
+            while find_place(place.root).socket == place.socket or not _said_by(place):
+                await asyncio.sleep(0.01)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+        w.client = Client(find_place(place.root).socket)
+        assert (await w.ask(lambda c: c.get("status")))["id"] == "swarm-1"
+    assert not (place.state / SOCKET).exists()
+    assert find_place(place.root).socket.parent == Path(f"/tmp/oya-{os.getuid()}")
+
+
+def _said_by(place: Place) -> bool:
+    path = Path((place.state / SOCKET).read_text())
+    return path != place.socket and path.is_socket()
+
+
+async def test_what_is_no_text_is_told_all_the_same(place: Place) -> None:
+    """The stream of events broke off at a file's name in Latin-1."""
+    async with world(place) as w:
+        await w.store.events.append("noticed", bead="a", reason="caf\udce9.txt")
+        assert (await w.ask(lambda c: c.get("beads", "a", "why")))["id"] == "a"
+        w.swarm.ended.set()
+        rows = await w.ask(lambda c: list(c.follow(0)))
+        assert "caf?.txt" in [row.get("reason") for row in rows]
 
 
 async def test_beads_by_any_id_and_their_story(place: Place) -> None:

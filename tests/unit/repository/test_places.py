@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from oya.errors import RepositoryUnfit, UsageError
-from oya.repository.places import find_place
-from repository_kit import git, make_repository
+from oya.repository.places import SOCKET, find_place
+from repository_kit import git, isolate, make_repository
 
 
 def test_a_subfolder_and_a_linked_worktree_are_the_same_repository(
@@ -141,3 +142,27 @@ def test_a_bare_repository_is_refused(tmp_path: Path) -> None:
 def test_inside_the_git_folder_is_no_worktree(folder: Path) -> None:
     with pytest.raises(RepositoryUnfit):
         find_place(folder / ".git")
+
+
+@pytest.mark.parametrize("name", [b"two\nlines", b"caf\xe9"], ids=["newline", "latin-1"])
+def test_a_path_that_is_no_line_of_text_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: bytes
+) -> None:
+    isolate(monkeypatch, tmp_path / "home")
+    folder = make_repository(tmp_path / os.fsdecode(name))
+    with pytest.raises(RepositoryUnfit, match="newline in it, or bytes that are no UTF-8"):
+        find_place(folder)
+    assert not (tmp_path / "home" / "cache").exists()
+
+
+def test_where_a_daemon_says_that_its_socket_is_goes_before_the_environment(
+    folder: Path, tmp_path: Path
+) -> None:
+    place = find_place(folder)
+    place.make_folders()
+    there = tmp_path / "elsewhere.sock"
+    (place.state / SOCKET).write_text(str(there))
+    assert find_place(folder).socket == place.socket, "nothing is there"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(there))
+        assert find_place(folder).socket == there

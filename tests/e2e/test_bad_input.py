@@ -285,8 +285,9 @@ def test_warnings_that_work_goes_on_with(user: User, stage: Stage) -> None:
     assert user.git(root, "rev-parse", "main") == main
     assert user.git(root, "status", "--porcelain") == " M check.sh"
     blocked = user.oya(root, "sync")
-    assert blocked.code == 0
+    assert blocked.code == 1
     assert "main is 1 behind" in blocked.out
+    assert "Once that is out of the way: oya sync" in blocked.out
     assert "check.sh" in blocked.out
     user.git(root, "checkout", "-q", "check.sh")
     assert "main has everything that landed" in user.oya(root, "sync").out

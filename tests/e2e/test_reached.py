@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,10 +50,10 @@ def test_from_another_login_and_another_environment(
     assert stage.arrived() == "implementer w-1"
     elsewhere(user)
     until(lambda: user.oya(root, "swarm", "status").code == 0)
-    assert user.oya(root, "hold", "w-1").code == 0
+    for command in ("pause", "continue"):
+        assert user.oya(root, "swarm", command).code == 0
     assert user.oya(root, "swarm", "stop", "--now").code == 0
     until(lambda: carrying(user) == [])
-    assert user.oya(root, "release", "w-1").code == 0
     stage.go()
     said = user.oya(root, "swarm")
     assert said.code == 0, said
@@ -95,3 +96,19 @@ def test_a_repository_whose_path_is_no_utf8_is_refused_untouched(user: User) -> 
     assert not user.cache.exists()
     assert user.oya(user.repository("other", {"a.txt": "a\n"}), "swarm", "list").code == 0
     assert Path(root).exists()
+
+
+def test_an_interrupt_while_it_starts_leaves_nothing_that_starts_for_ever(user: User) -> None:
+    root = words(user, "w-1")
+    for delay in (0.2, 0.6, 1.0, 1.5, 2.0):
+        running = user.start(root, "swarm")
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("Starting")
+        time.sleep(delay)
+        running.send_signal(signal.SIGINT)
+        assert ended(running).code in (0, 5, 130)
+        until(lambda: carrying(user) == [])
+        found = user.oya(root, "swarm", "status", "--format", "json").json
+        assert found["status"] in (None, "stopped", "completed"), found
+    checked = user.oya(root, "verify")
+    assert checked.code in (0, 2), checked  # 2: there is nothing to verify yet

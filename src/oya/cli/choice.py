@@ -8,6 +8,11 @@ from typing import Any
 
 from oya.errors import UsageError
 
+CHECK = "check"
+"""How the table calls the planner's part of the contract."""
+BLOCKED = "blocked"
+"""How the table calls what waits for other beads."""
+
 
 def one_of(what: str, name: str, known: Sequence[str]) -> str:
     """`name`, if it is known; otherwise `UsageError` with the nearest that is."""
@@ -19,17 +24,19 @@ def one_of(what: str, name: str, known: Sequence[str]) -> str:
 
 
 def chosen(rows: Iterable[dict[str, Any]], *, phase: str, status: str) -> list[dict[str, Any]]:
-    """The rows of `oya beads` that were asked for."""
+    """The rows of `oya beads` that were asked for, by the words of JSON or of the table."""
     from oya.lifecycle.model import Phase, Status
 
     if phase:
-        one_of("phase", phase, [str(p) for p in Phase])
+        one_of("phase", phase, [*map(str, Phase), CHECK])
+    status = status.replace(" ", "_")
     if status:
-        one_of("status", status, [str(s) for s in Status])
+        one_of("status", status, [*map(str, Status), BLOCKED])
     return [
         row
         for row in rows
-        if (not phase or row["phase"] == phase) and (not status or row["status"] == status)
+        if (not phase or phase in (row["phase"], row["checking"] and CHECK))
+        and (not status or status in (row["status"], row["blocked"] and BLOCKED))
     ]
 
 

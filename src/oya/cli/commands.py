@@ -228,21 +228,26 @@ def _pretty(value: Any) -> list[str]:
 
 
 @app.command(epilog="Example: oya sync")
-def sync(form: FormatOption = Format.TEXT) -> None:
+def sync(form: FormatOption = Format.TEXT) -> int:
     """Let your checkout follow what landed.
 
-    Or say what is in the way. After a rewrite of the branch: take it as it is now.
+    Or say what is in the way, and end with 1. After a rewrite of the branch: take it as it is.
     """
     from oya.cli import asking
 
-    show(asking.ask(asking.here(), asking.SYNC), form, _followed)
+    found = asking.ask(asking.here(), asking.SYNC)
+    show(found, form, _followed)
+    return 1 if found["behind"] else 0
 
 
 def _followed(found: dict[str, Any]) -> list[str]:
     if found["branch"] is None:
         return [f"Nothing to do: {found['why']}."]
     if found["behind"]:
-        return [f"{found['branch']} is {found['behind']} behind: {found['why']}."]
+        return [
+            f"{found['branch']} is {found['behind']} behind: {found['why']}.",
+            "Nothing was changed. Once that is out of the way: oya sync",
+        ]
     note = found.get("note")
     words = f"{found['branch']} has everything that landed"
     return [f"{words}; {note}." if note else f"{words}."]

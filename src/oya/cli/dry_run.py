@@ -64,6 +64,10 @@ async def _plan(place: Place, request: Request, settings: Settings) -> dict[str,
     warnings = [*before.warnings]
     if target is not None and len(workable) < target:
         warnings.append(f"only {len(workable)} beads can be worked on: the target would be capped")
+    warnings += [
+        f"dependency cycle: {' → '.join((*cycle, cycle[0]))}; none of these can land"
+        for cycle in Graph(before.backlog.beads).cycles()
+    ]
     return {
         "would": would,
         "configuration": [

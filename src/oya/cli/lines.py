@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from oya.cli.choice import BLOCKED, CHECK
+
 Row = Mapping[str, Any]
 
 
@@ -129,7 +131,7 @@ def bead_rows(rows: Iterable[Row], of: int = 0) -> list[str]:
 
 def phase(row: Row) -> str:
     """Where it is; `check` is the planner's part of the contract."""
-    return "check" if row["checking"] else str(row["phase"])
+    return CHECK if row["checking"] else str(row["phase"])
 
 
 def state(row: Row) -> str:
@@ -137,7 +139,7 @@ def state(row: Row) -> str:
     if row["status"] == "held":
         return f"held ({str(row['hold']).replace('_', ' ')})"
     if row["status"] == "pending" and row["blocked"]:
-        return "blocked"
+        return BLOCKED
     return str(row["status"]).replace("_", " ")
 
 

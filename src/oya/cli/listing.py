@@ -80,6 +80,8 @@ def _known() -> Iterator[Path]:
 
 
 def _about(path: Path) -> dict[str, Any]:
+    from oya.swarm.report import DAEMON_GONE
+
     try:
         found = ask(find_place(path), STATUS)
     except OyaError as error:
@@ -94,7 +96,7 @@ def _about(path: Path) -> dict[str, Any]:
     return {
         "path": str(path),
         "swarm": found["id"],
-        "state": found["status"] or "-",
+        "state": "daemon gone" if found["reason"] == DAEMON_GONE else found["status"] or "-",
         "progress": f"{done}/{target}" if target is not None else "-",
         "status": found,
     }

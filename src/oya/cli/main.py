@@ -13,6 +13,7 @@ from oya.cli.output import Format, complain, say
 from oya.errors import OyaError
 from oya.leaving import leave
 
+INTERRUPTED = 130
 STATUS = {
     ("swarm", "status"): Format.TEXT,
     ("swarm", "status", "--format", "text"): Format.TEXT,
@@ -39,8 +40,7 @@ def run(args: list[str]) -> int:
         complain(error)
         return error.exit_code
     except KeyboardInterrupt:
-        say("oya: interrupted")
-        return 130
+        code = INTERRUPTED
     except BrokenPipeError:
         _silence_stdout()
         return 141
@@ -57,6 +57,8 @@ def run(args: list[str]) -> int:
             )
         )
         return 1
+    if code == INTERRUPTED:  # which the parser of commands makes of a Ctrl+C, without a word
+        say("oya: interrupted")
     return code if isinstance(code, int) else 0
 
 

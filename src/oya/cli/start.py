@@ -66,10 +66,14 @@ def _launch(wish: Wish) -> Started | None:
     """None where another process has held the state for as long as one waits for it."""
     from oya.daemon.launch import Locked, launch
 
+    say("Starting: looks at the repository, its backlog and the sandbox.")
     try:
         return launch(wish.request(Path.cwd()))
     except Locked:
         return None
+    except KeyboardInterrupt:
+        say("Nothing was claimed. Start again: oya swarm")
+        raise
 
 
 def watch_running(place: Place, form: Format) -> int | None:

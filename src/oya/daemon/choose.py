@@ -29,7 +29,8 @@ class Choice:
         if self.before is None:
             return f"Starts {self.swarm.id}: {self.swarm.target_beads} beads."
         done, target = self.swarm.landed_beads, self.swarm.target_beads
-        return f"Goes on with {self.swarm.id} ({self.before.status}): {done}/{target} landed."
+        was = self.before.status if self.before.ended else "its daemon had died"
+        return f"Goes on with {self.swarm.id} ({was}): {done}/{target} landed."
 
 
 def choose(
@@ -79,7 +80,7 @@ async def record(
     only ones that it may work on, if any are named."""
     changed = ""
     if choice.before and choice.before.config_hash != choice.swarm.config_hash:
-        changed = "; the configuration has changed and is adopted"
+        changed = " The configuration has changed and is adopted."
     await store.swarms.put(
         choice.swarm,
         event="swarm_continued" if choice.before else "swarm_starting",

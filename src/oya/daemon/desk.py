@@ -59,6 +59,8 @@ class StoreDesk:
         """The status object of docs/reference/status.md."""
         swarm = self.store.swarms.current()
         found = report.status(swarm, Tally(self.store.beads.all().values()))
+        if swarm is not None and not swarm.ended:
+            found["reason"] = report.DAEMON_GONE
         if swarm is not None and swarm.branch:
             found["landing"]["behind"] = {swarm.branch: await self._behind(swarm.branch)}
         return found
@@ -191,7 +193,8 @@ class StoreDesk:
 
     def _idle(self) -> UsageError:
         swarm = self.store.swarms.current()
-        last = f" {swarm.id} is {swarm.status}." if swarm and swarm.ended else ""
+        state = swarm.status if swarm and swarm.ended else "left by its daemon, which is gone"
+        last = f" {swarm.id} is {state}." if swarm else ""
         return UsageError(
             f"No swarm is running here.{last}", safe="Nothing was changed.", hint="oya swarm"
         )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from oya.errors import DaemonSilent, OyaError
 START_WITHIN = 120.0
 """Seconds until the daemon must have said how starting went: opening a damaged or a large
 store may copy it first."""
+ENDED_WITHIN = 10.0
+"""Seconds that a daemon may take to end which is told so before it was ready."""
 MAX_WORDS = 100_000
 
 
@@ -57,6 +60,8 @@ def launch(request: Request) -> Started:
             said = _hear(ready.fileno(), time.monotonic() + START_WITHIN)
         except KeyboardInterrupt:
             child.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(ENDED_WITHIN)  # so that the state says how it ended
             raise
         except TimeoutError:
             raise _late(child.pid) from None

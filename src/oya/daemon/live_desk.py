@@ -51,12 +51,16 @@ class LiveDesk(StoreDesk):
         self._news = asyncio.Event()
         self._seen = store.events.last
         self._swarming: asyncio.Task[SwarmState] | None = None
+        self._stops_first = False
         self.final: dict[str, Any] | None = None
 
     async def run(self) -> dict[str, Any]:
         """Run the swarm; its final status, with "seconds" and "exit" added. Raises nothing."""
         watch = asyncio.create_task(self._watch(), name="watch events")
         self._swarming = asyncio.create_task(self._universe.run(), name="universe")
+        if self._stops_first:
+            await asyncio.sleep(0)  # it has begun then, so that it can say how it ended
+            self._swarming.cancel()
         code, error = await self._end_of(self._swarming)
         await self._close(code, error)
         watch.cancel()
@@ -121,7 +125,9 @@ class LiveDesk(StoreDesk):
 
     async def stop(self, now: bool) -> dict[str, Any]:
         swarm = self._swarm
-        if self._swarming is not None and swarm and swarm.status is SwarmStatus.STARTING:
+        if self._swarming is None:
+            self._stops_first = True
+        elif swarm and swarm.status is SwarmStatus.STARTING:
             self._swarming.cancel()  # nothing is claimed yet, so there is nothing to wait for
         elif self.final is None:
             await self._universe.stop(now=now)

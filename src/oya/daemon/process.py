@@ -143,15 +143,15 @@ async def _swarm(
     from oya.swarm.universe import Universe
 
     since = store.events.last
-    await record(store, choice, settings, request.beads)
-    point("daemon.recorded")
     swarm = choice.swarm
     parts = build_parts(settings, place, store, clock, swarm.id, swarm.branch)
     universe = Universe(parts, only=request.beads, known=before.read)
     desk = LiveDesk(store, place, settings.limits, universe, choice.swarm.id, clock)
+    _on_signals(desk)  # before there is a swarm, which would be left as starting for ever
+    await record(store, choice, settings, request.beads)
+    point("daemon.recorded")
     followers = Followers()
     async with reachable(create_app(desk, followers), place):
-        _on_signals(desk)
         point("daemon.answers")
         ready.say(
             {

@@ -15,13 +15,14 @@ from oya.lifecycle.model import BeadState, Role
 from oya.repository.encode import encode
 from oya.repository.port import Merged
 from oya.swarm.assembly import Parts
+from oya.swarm.config import PLACEHOLDERS
 from oya.swarm.contract import Contract
 from oya.swarm.line import Line
 
 CANDIDATES = "refs/oya/candidates"
 DEFAULT_MESSAGE = "{title}\n\n{description}"
 _WROTE = (Role.TEST_WRITER, Role.IMPLEMENTER)
-_PLACEHOLDER = re.compile(r"\{(id|title|description)\}")
+_PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +27,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    field_validator,
     model_validator,
 )
 
@@ -189,6 +191,11 @@ class ReviewSettings(_Section):
     max_contests: Annotated[int, Field(ge=0, le=100)] = 3
 
 
+PLACEHOLDERS: Final = ("id", "title", "description")
+"""What `[landing] message` may hold in braces."""
+_BRACED: Final = re.compile(r"\{(\w+)\}")
+
+
 class Landing(_Section):
     """`[landing]`; `branch` "": the branch checked out at start."""
 
@@ -200,6 +207,15 @@ class Landing(_Section):
     protected: Lines = ()
     follow: bool = True
     message: str = ""
+
+    @field_validator("message")
+    @classmethod
+    def _known_placeholders(cls, value: str) -> str:
+        unknown = [name for name in _BRACED.findall(value) if name not in PLACEHOLDERS]
+        if unknown:
+            known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+            raise ValueError(f"{{{unknown[0]}}} is unknown; known: {known}")
+        return value
 
 
 class ContinuousDeployment(_Section):

@@ -236,6 +236,8 @@ def bead_row(state: BeadState, about: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+DAEMON_GONE = "its daemon is gone, and its agents with it; all work is kept, go on: oya swarm"
+"""Why nothing happens in a swarm that has not ended, where none runs."""
 NEXT = {
     "approval": "oya approve {id}",
     "protected": "oya approve {id}",
@@ -284,7 +286,8 @@ def end_lines(
         said.append(f"Because: {final['reason']}")
     for branch, behind in final["landing"]["behind"].items():
         if landed:
-            said.append(f"It is on {branch}: git log {branch}")
+            on = f"refs/oya/line/{branch}" if behind else branch
+            said.append(f"It is on {on}: git log {on}")
         if behind:
             said.append(f"{branch} is {behind} behind: oya sync")
     waiting = [row for row in rows if row["status"] in ("held", "failed")]
@@ -304,6 +307,8 @@ def end_lines(
 
 
 def _headline(final: Mapping[str, Any], landed: int, target: int) -> str:
+    if not target and final["status"] == "completed":
+        return "Nothing to do: no bead can be worked on."
     seconds = f" in {final['seconds']:.1f} s" if final.get("seconds") is not None else ""
     words = {"completed": "Landed", "stopped": "Stopped: landed", "failed": "Failed: landed"}
     return f"{words.get(final['status'], 'Landed')} {landed}/{target} beads{seconds}."

@@ -246,3 +246,25 @@ def test_a_folder_that_is_gone_is_no_defect(folder: Path, oya: Oya) -> None:
     gone.rmdir()
     code, _, err = oya("beads")
     assert (code, "the folder that this was typed in is gone" in err) == (2, True)
+
+
+def test_an_interrupted_command_says_so(
+    folder: Path, oya: Oya, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser of commands turns a Ctrl+C into an exit code, and says nothing."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("oya.daemon.launch._hear", interrupt)
+    code, _, err = oya("swarm")
+    assert code == 130
+    assert err.splitlines()[1:] == [
+        "Nothing was claimed. Start again: oya swarm",
+        "oya: interrupted",
+    ]
+
+
+def test_an_unknown_placeholder_lands_in_no_message(folder: Path, oya: Oya) -> None:
+    write(folder, {".oya/swarm.toml": f'{CONFIG}[landing]\nmessage = "{{idd}} {{title}}"\n'})
+    refused(folder, oya, "{idd} is unknown; known: {id}, {title}, {description}")

@@ -45,7 +45,11 @@ class ToldSwarm:
     async def run(self) -> SwarmState:
         if self.error:
             raise self.error
-        await self.ended.wait()
+        try:
+            await self.ended.wait()
+        except asyncio.CancelledError:
+            self.calls.append("begun")
+            raise
         return await self.move(SwarmStatus.STOPPING, SwarmStatus.STOPPED)
 
     async def move(self, *to: SwarmStatus) -> SwarmState:
@@ -178,6 +182,20 @@ async def test_a_socket_that_is_taken_away_is_made_anew_and_found_from_anywhere(
 def _said_by(place: Place) -> bool:
     path = Path((place.state / SOCKET).read_text())
     return path != place.socket and path.is_socket()
+
+
+async def test_who_is_told_to_stop_before_the_swarm_has_begun_stops_it_then(place: Place) -> None:
+    """A Ctrl+C at the start left a swarm that was starting for ever."""
+    store = await Store.open(
+        place.state, clock=SystemClock(), engine=lambda _: SimulatedEngine(Disk())
+    )
+    await store.swarms.put(SwarmState("swarm-1", branch="main"), event="swarm_starting")
+    swarm = ToldSwarm(store)
+    desk = LiveDesk(store, place, LIMITS, swarm, "swarm-1", SystemClock())
+    assert await desk.stop(False) == {"stopping": True}
+    final = await asyncio.wait_for(desk.run(), 20)
+    assert (final["exit"], swarm.calls) == (5, ["begun"])
+    await store.close()
 
 
 async def test_what_is_no_text_is_told_all_the_same(place: Place) -> None:

@@ -128,6 +128,12 @@ def test_every_hold_has_a_next_step() -> None:
         assert report.next_step(row).startswith("oya ")
 
 
+def test_the_end_of_a_swarm_that_had_nothing_to_do_says_so() -> None:
+    swarm = replace(SWARM, status=SwarmStatus.COMPLETED, target_beads=0, landed_beads=0)
+    final = report.status(swarm, Tally(())) | {"seconds": 0.3, "exit": 0}
+    assert report.end_lines(final, [], 0)[0] == "Nothing to do: no bead can be worked on."
+
+
 def test_the_end_says_what_landed_what_is_kept_what_waits_and_how_to_go_on() -> None:
     swarm = replace(SWARM, status=SwarmStatus.STOPPED, reason="stopped by a person")
     final = report.status(swarm, Tally(BEADS)) | {"seconds": 61.25, "exit": 5}
@@ -136,7 +142,7 @@ def test_the_end_says_what_landed_what_is_kept_what_waits_and_how_to_go_on() -> 
     assert report.end_lines(final, rows, 0) == [
         "Stopped: landed 1/5 beads in 61.2 s.",
         "Because: stopped by a person",
-        "It is on main: git log main",
+        "It is on refs/oya/line/main: git log refs/oya/line/main",
         "main is 2 behind: oya sync",
         "2 beads are waiting for you:",
         "  g  red",

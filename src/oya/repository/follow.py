@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oya.crashpoints import point
 from oya.errors import OyaError
+from oya.folders import folders_over, is_real_folder, walk
 from oya.repository.git import GitRepository
 from oya.repository.keep import KEPT, Kept
-from oya.repository.port import Followed, MergedFile
+from oya.repository.port import FileChange, Followed, MergedFile
 from oya.repository.run import both
 
 _BUSY = {
@@ -41,8 +45,9 @@ async def follow(
 
     All of them move, or none: a worktree with a staged or modified tracked file, with
     an operation in progress or an index.lock, keeps the branch where it is, and so
-    does a branch that is not an ancestor of `line`. Untracked files are never
-    overwritten. `file` alone may be modified: it stays so, merged with what `line` has of it.
+    does a branch that is not an ancestor of `line`. Untracked files, ignored or not,
+    are never overwritten: they keep it where it is. `file` alone may be modified: it stays
+    so, merged with what `line` has of it.
     Raises nothing for what is in the way.
     """
     kept = Kept(repo, file) if file else None
@@ -113,15 +118,19 @@ async def _move(
     if not here:
         moved = await repo.cas_ref(f"refs/heads/{branch}", line, tip)
         return "" if moved else f"{branch} moved in the meantime"
+    coming = await repo.diff(tip, line)
+    for tree in here:
+        if theirs := await asyncio.to_thread(_in_the_way, tree.path, coming):
+            return f"{tree.path} has untracked files where others have landed: {_named(theirs)}"
     if kept and file and changed:
         if (there := await _versions(repo, file.path, tip, line))[1] is None:
             return f"{changed[0]} has changes in {file.path}, which is gone in what landed"
         for number, path in enumerate(changed if there[0] != there[1] else ()):
             await kept.keep(path, number, tip, line)
     first, *others = here
-    merge = ("merge", "--ff-only", "--no-squash", "--no-stat", "--quiet", line)
+    how = ("--ff-only", "--no-overwrite-ignore", "--no-squash", "--no-stat", "--quiet")
     env = {"GIT_REFLOG_ACTION": "oya"}
-    out = await repo.git(*merge, cwd=first.path, env=env, ok=range(256))
+    out = await repo.git("merge", *how, line, cwd=first.path, env=env, ok=range(256))
     if out.code:
         return f"{first.path}: {_first_lines(out.stderr or out.text)}"
     for tree in others:
@@ -149,8 +158,35 @@ async def _look(repo: GitRepository, tree: Worktree, may_differ: str | None) -> 
     dirty = [path for path, how in changes.items() if (path, how) != (may_differ, " M")]
     if not dirty:
         return "", bool(changes)
-    more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
-    return f"{tree.path} has changes in {', '.join(dirty[:_NAMED])}{more}", False
+    return f"{tree.path} has changes in {_named(dirty)}", False
+
+
+def _in_the_way(worktree: Path, coming: Sequence[FileChange]) -> list[str]:
+    """What git does not track there, and `coming` would put something in place of. (Git itself
+    overwrites what it ignores, without a word.)"""
+    gone = {change.path for change in coming if change.status == "D"}
+    added = (change.path for change in coming if change.status == "A")
+    found = (_untracked(worktree, path, gone) for path in added)
+    return list(dict.fromkeys(path for path in found if path))
+
+
+def _untracked(worktree: Path, path: str, gone: Container[str]) -> str | None:
+    """What lies at this path, over it or, where it is a folder, below it, and is not in `gone`."""
+    for over in folders_over(path):
+        if over in gone:
+            return None  # a tracked file, which makes room
+        if not is_real_folder(worktree / over):
+            return over if os.path.lexists(worktree / over) else None
+    if not is_real_folder(worktree / path):
+        return path if os.path.lexists(worktree / path) else None
+    files = (folder / name for folder, _, names in walk(worktree / path) for name in names)
+    below = (str(file.relative_to(worktree)) for file in files)
+    return next((file for file in below if file not in gone), None)
+
+
+def _named(paths: list[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"{', '.join(paths[:_NAMED])}{more}"
 
 
 def busy(git_dir: Path) -> str:

@@ -173,3 +173,64 @@ async def test_hooks_and_merge_settings_of_the_user_do_not_interfere(
     assert (await follow(repo, "main", line)).moved
     assert git(folder, "status", "--porcelain=v1", "--branch") == "## main"
     assert not (tmp_path / "ran").exists()
+
+
+IGNORED = "config.json\nmade/\n"
+
+
+WAYS = {
+    "a file": ({"config.json": "mine"}, {"config.json": b"landed"}),
+    "a folder where a file lands": ({"made/deep/mine": "mine"}, {"made": b"landed"}),
+    "a file where a folder lands": ({"config.json": "mine"}, {"config.json/landed": b"landed"}),
+    "a file beside what went from a folder": (
+        {"src/made/mine": "mine"},
+        {"src/b.txt": None, "src": b"landed"},
+    ),
+}
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_git_ignores_is_the_users_too(
+    repo: GitRepository, folder: Path, tmp_path: Path, way: str, linked: bool
+) -> None:
+    theirs, landed = WAYS[way]
+    commit(folder, {".gitignore": IGNORED})
+    tree = folder
+    if linked:
+        tree = tmp_path / "linked"
+        git(folder, "worktree", "add", "-q", "-f", str(tree), "main")
+    write(tree, theirs)
+    assert git(tree, "status", "--porcelain") == ""
+    line = await land(repo, landed)
+    await stays(repo, folder, line, str(tree), "untracked")
+    for path, text in theirs.items():
+        assert (tree / path).read_text() == text
+        (tree / path).unlink()
+    assert (await follow(repo, "main", line)).moved
+    assert git(tree, "status", "--porcelain=v1", "--branch") == "## main"
+
+
+async def test_a_link_of_the_users_is_followed_nowhere(
+    repo: GitRepository, folder: Path, tmp_path: Path
+) -> None:
+    commit(folder, {".gitignore": "config.json\n"})
+    write(tmp_path, {"elsewhere/landed": "mine"})
+    (folder / "config.json").symlink_to(tmp_path / "elsewhere")
+    line = await land(repo, {"config.json/landed": b"landed"})
+    await stays(repo, folder, line, "untracked", "config.json")
+    assert (tmp_path / "elsewhere" / "landed").read_text() == "mine"
+
+
+async def test_files_become_folders_and_folders_files(repo: GitRepository, folder: Path) -> None:
+    commit(folder, {"sub/deep/c.txt": "c", "sub/d.txt": "d"})
+    (folder / "sub" / "empty").mkdir()
+    line = await land(
+        repo,
+        {"sub/deep/c.txt": None, "sub/d.txt": None, "sub": b"1", "a.txt": None, "a.txt/in": b"2"},
+    )
+    found = await follow(repo, "main", line)
+    assert (found.why, found.moved) == ("", True)
+    assert (folder / "sub").read_text() == "1"
+    assert (folder / "a.txt" / "in").read_text() == "2"
+    assert git(folder, "status", "--porcelain=v1", "--branch") == "## main"

@@ -3,9 +3,10 @@
 Agents, and tests that agents wrote, run in these folders and may do anything to the
 `.git` in them: hooks, filters, fsmonitor, a symlink to the user's own repository. So
 oya's git never reads that `.git`. It works with the user's repository as `GIT_DIR`
-(objects go straight there, and the user's own configuration holds) and with an index
-that lies outside the folder. The `.git` that agents and gates see is laid by hand:
-what `git clone --shared` makes, without a remote, and new after each of oya's turns.
+(objects go straight there, and the user's own configuration holds, but for its filters)
+and with an index that lies outside the folder. The `.git` that agents and gates see is
+laid by hand: what `git clone --shared` makes, without a remote, and new after each of
+oya's turns.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from oya.errors import GitError
 from oya.folders import is_real_folder, open_up, read_small, take_away
 from oya.repository.environment import git_environment
+from oya.repository.filters import no_filters, written
 from oya.repository.git import Entry, GitRepository, index_lines
 from oya.repository.port import OYA
 from oya.repository.run import Output
@@ -67,12 +69,12 @@ class Checkout:
     """A folder, and the index that oya keeps of it in `admin`."""
 
     def __init__(self, repo: GitRepository, folder: Path, admin: Path) -> None:
+        self._repo = repo
         self._git = repo.git
         self._common_dir = repo.place.common_dir
         self.folder = folder
         self._admin = admin
         self._index = admin / "index"
-        self._env = _own_environment(folder, self._index)
 
     async def fill(self, commit: str) -> None:
         """Make the tracked files exactly those of the commit; only what differs is written."""
@@ -94,7 +96,8 @@ class Checkout:
             return []
         said = "".join(f"{path}\0" for path in asked).encode("utf-8", "surrogateescape")
         args = ("check-ignore", "-z", "--stdin")
-        env = {**self._env, "GIT_LITERAL_PATHSPECS": "0"}  # which this one git refuses to take
+        # Which this one git refuses to take.
+        env = {**await self._environment(), "GIT_LITERAL_PATHSPECS": "0"}
         out = await self._git(*args, stdin=said, ok=(0, 1), env=env, cwd=self.folder)
         return [asked[path] for path in out.fields if path in asked]
 
@@ -151,7 +154,14 @@ class Checkout:
             )  # fmt: skip
 
     async def _run(self, *args: str, stdin: bytes | None = None) -> Output:
-        return await self._git(*args, stdin=stdin, env=self._env, cwd=self.folder)
+        env = await self._environment()
+        return await self._git(*args, stdin=stdin, env=env, cwd=self.folder)
+
+    async def _environment(self) -> dict[str, str]:
+        env = git_environment({**_OWN, **await no_filters(self._repo)})
+        config = {name: value for name, value in env.items() if name.startswith("GIT_CONFIG_")}
+        own = {"GIT_WORK_TREE": str(self.folder), "GIT_INDEX_FILE": str(self._index)}
+        return {**config, **own}
 
     def make_usable(self) -> None:
         """Make the folder a folder that can be entered, and take away a lock left on the index."""
@@ -241,29 +251,16 @@ async def tags_of(repo: GitRepository) -> str:
     Asked for again when git has written tags or packed refs; a tag in a folder of its own
     may be seen late.
     """
-    stamp = tuple(_written(repo.place.common_dir / name) for name in ("refs/tags", "packed-refs"))
+    stamp = tuple(written(repo.place.common_dir / name) for name in ("refs/tags", "packed-refs"))
     if repo.tags is None or repo.tags[0] != stamp:
         out = await repo.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags")
         repo.tags = (stamp, f"{out.text}\n" if out.text else "")
     return repo.tags[1]
 
 
-def _written(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
 def literal(path: str) -> str:
     """A path as a pattern of gitignore that stands for itself."""
     return re.sub(r"([\\*?\[ ])", r"\\\1", path)
-
-
-def _own_environment(folder: Path, index: Path) -> dict[str, str]:
-    env = git_environment(_OWN)
-    config = {name: value for name, value in env.items() if name.startswith("GIT_CONFIG_")}
-    return {**config, "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(index)}
 
 
 def _packed(git_dir: Path, name: str) -> str:

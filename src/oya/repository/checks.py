@@ -8,13 +8,14 @@ from pathlib import Path
 
 from oya.beads import PATH
 from oya.errors import RepositoryUnfit
+from oya.repository.filters import filters
 from oya.repository.follow import busy
 from oya.repository.git import GitRepository
 from oya.repository.run import both
 
 OLDEST_GIT = (2, 38)
 _UNTOUCHED = "Nothing was changed."
-_LFS = re.compile(rb"^[^#\n]*\bfilter=lfs\b", re.MULTILINE)
+_FILTER = re.compile(r"^[^#\n]*\bfilter=(\S+)", re.MULTILINE)
 _NAMED = 3
 _MOST_ATTRIBUTES = 1000
 
@@ -34,7 +35,7 @@ async def fitness(repo: GitRepository) -> Fitness:
     `RepositoryUnfit` if git is older than 2.38, there are no commits, HEAD is
     detached, the user has no git identity, or the repository is shallow, partial, has
     submodules or uses Git LFS. A dirty checkout or an operation in progress is only
-    warned of: oya will not move it.
+    warned of: oya will not move it; and so are filters, which oya does not run.
     """
     version = await _version(repo)
     branch = await repo.head_branch()
@@ -51,9 +52,9 @@ async def fitness(repo: GitRepository) -> Fitness:
             hint='git add -A && git commit -m "First commit"',
         )
     await _whole(repo)
-    await _plain(repo, f"refs/heads/{branch}")
+    named = await _plain(repo, f"refs/heads/{branch}")
     await repo.require_identity()
-    return Fitness(branch, version, tuple(await _warnings(repo, branch)))
+    return Fitness(branch, version, tuple(await _warnings(repo, branch, named)))
 
 
 async def _version(repo: GitRepository) -> str:
@@ -86,8 +87,8 @@ async def _whole(repo: GitRepository) -> None:
         )
 
 
-async def _plain(repo: GitRepository, rev: str) -> None:
-    """Neither submodules nor LFS."""
+async def _plain(repo: GitRepository, rev: str) -> set[str]:
+    """Neither submodules nor LFS; the filters that its attributes name."""
     out = await repo.git("ls-tree", "-r", "-z", "--full-tree", rev)
     entries = [entry.split("\t", 1) for entry in out.fields]
     modules = [path for about, path in entries if about.startswith("160000")]
@@ -98,20 +99,24 @@ async def _plain(repo: GitRepository, rev: str) -> None:
             safe=_UNTOUCHED,
         )
     blobs = [about.split()[2] for about, path in entries if path.split("/")[-1] == ".gitattributes"]
-    if blobs and await _speaks_of_lfs(repo, blobs[:_MOST_ATTRIBUTES]):
+    named = await _named_filters(repo, blobs[:_MOST_ATTRIBUTES])
+    if "lfs" in named:
         raise RepositoryUnfit(
             "the repository uses Git LFS (filter=lfs in .gitattributes); "
             "oya cannot work on that yet",
             safe=_UNTOUCHED,
         )
+    return named
 
 
-async def _speaks_of_lfs(repo: GitRepository, blobs: list[str]) -> bool:
+async def _named_filters(repo: GitRepository, blobs: list[str]) -> set[str]:
+    if not blobs:
+        return set()
     asked = "".join(f"{blob}\n" for blob in blobs).encode()
-    return bool(_LFS.search((await repo.git("cat-file", "--batch", stdin=asked)).stdout))
+    return {*_FILTER.findall((await repo.git("cat-file", "--batch", stdin=asked)).text)}
 
 
-async def _warnings(repo: GitRepository, branch: str) -> list[str]:
+async def _warnings(repo: GitRepository, branch: str, named: set[str]) -> list[str]:
     root = repo.place.root
     out, changes = await both(
         repo.git("rev-parse", "--absolute-git-dir", cwd=root), repo.changes(root)
@@ -125,4 +130,9 @@ async def _warnings(repo: GitRepository, branch: str) -> list[str]:
         more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
         names = ", ".join(dirty[:_NAMED])
         found.append(f"{root} has uncommitted changes ({names}{more}): {stays}")
+    if theirs := named.intersection(await filters(repo)):
+        found.append(
+            f"attributes name filters of yours (filter={', '.join(sorted(theirs))}): "
+            "agents and gates see those files as git stores them"
+        )
     return found

@@ -44,6 +44,7 @@ class GitRepository:
         self._remotes = Remotes(self.git, place.main_root)
         self._rerere = Rerere(self)
         self.tags: tuple[tuple[int, ...], str] | None = None
+        self.filters: tuple[tuple[int, ...], tuple[str, ...]] | None = None
         self._trees: dict[str, str] = {}
         self._files: dict[str, dict[str, str]] = {}
 

@@ -67,6 +67,15 @@ async def test_lfs_in_a_comment_is_none(folder: Path) -> None:
     assert await fitness(opened(folder))
 
 
+async def test_a_filter_that_is_configured_is_only_warned_of(folder: Path) -> None:
+    commit(folder, {"sub/.gitattributes": "*.ipynb filter=strip\n*.x filter=other -filter\n"})
+    assert (await fitness(opened(folder))).warnings == ()
+    git(folder, "config", "filter.strip.clean", "strip %f")
+    (warning,) = (await fitness(opened(folder))).warnings
+    assert "filter=strip" in warning
+    assert "other" not in warning
+
+
 async def test_an_old_git(
     repo: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

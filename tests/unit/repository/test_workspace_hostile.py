@@ -12,6 +12,7 @@ import pytest
 from folders_kit import DEEP, nest, without_privilege
 from oya.repository.git import GitRepository
 from oya.repository.port import Workspace
+from oya.repository.slot import Slots
 from oya.repository.workspace import GitWorkspaces
 from repository_kit import commit, git, make_repository, write
 
@@ -249,6 +250,37 @@ async def test_the_trap_of_that_test_can_spring(ws: Workspace, trap: Path, tmp_p
     git(ws.path, "config", "filter.evil.clean", str(trap))
     git(ws.path, "add", "-A")
     assert (tmp_path / "sprung").exists()
+
+
+@pytest.fixture
+def filters(folder: Path, ws: Workspace, trap: Path) -> None:
+    """Filters of the user's, configured while oya runs, that would spring the trap."""
+    for name, kind in (("mine", "clean"), ("mine", "smudge"), ("a.b", "process")):
+        git(folder, "config", f"filter.{name}.{kind}", str(trap))
+        git(folder, "config", "--global", f"filter.{name}-global.{kind}", str(trap))
+    git(folder, "config", "filter.mine.required", "true")
+
+
+@pytest.mark.parametrize("name", ["mine", "a.b", "mine-global", "a.b-global"])
+@pytest.mark.usefixtures("filters")
+async def test_no_filter_of_the_users_runs_in_a_folder_of_an_agents(
+    repo: GitRepository, spaces: GitWorkspaces, ws: Workspace, tmp_path: Path, name: str
+) -> None:
+    write(ws.path, {".gitattributes": f"* filter={name}\n", "a.txt": "mine\n", "n": "1"})
+    looked = await spaces.snapshot(ws)
+    head = await spaces.commit(ws, "m")
+    assert looked.tree == head.tree
+    assert await repo.read_file(head.commit, "a.txt") == b"mine\n"
+    await spaces.restore(ws, ws.start, ["a.txt"])
+    await spaces.restore(ws, head.commit, ["a.txt"])
+    assert (ws.path / "a.txt").read_text() == "mine\n"
+    await spaces.remove(ws)
+    again = await spaces.create("b-1", 2, start=head.commit)
+    assert (again.path / "a.txt").read_text() == "mine\n"
+    assert (await spaces.commit(again, "m")).commit == head.commit
+    async with Slots(repo, repo.place, 1).checkout(head.commit) as slot:
+        assert (slot.path / "n").read_text() == "1"
+    assert not (tmp_path / "sprung").exists()
 
 
 async def test_commits_whose_objects_are_not_there_are_named(

@@ -61,13 +61,19 @@ class GitRepository:
         return {name: found[name] for name in names if name in found}
 
     async def cas_ref(self, name: str, new: str, old: str | None) -> bool:
+        args = ("update-ref", "--no-deref", name, new, old or "")
         try:
-            await self.git("update-ref", "--no-deref", name, new, old or "")
-        except GitError:
-            if await self.read_ref(name) == old:
-                raise  # it has not moved: a lock, a full disk, an object that is missing
-            return False
-        return True
+            out = await self.git(*args, ok=range(256))
+        except GitError:  # it was ended, and has not said what it had done by then
+            now = await self.read_ref(name)
+            if now == old:
+                raise
+            return now == new
+        if out.code and await self.read_ref(name) == old:
+            # It has not moved: a lock, a full disk, an object that is missing.
+            said = out.stderr.strip()[-2000:]
+            raise GitError(f"git {' '.join(args)} ended with {out.code}: {said}")
+        return out.code == 0
 
     async def set_ref(self, name: str, new: str) -> None:
         await self.git("update-ref", "--no-deref", name, new)

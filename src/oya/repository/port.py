@@ -158,7 +158,10 @@ class Repository(Protocol):
         ...
 
     async def cas_ref(self, name: str, new: str, old: str | None) -> bool:
-        """Set the ref if it is at `old` (None: if it does not exist); False if it is not."""
+        """Set the ref if it is at `old` (None: if it does not exist); False if it is not.
+
+        After a `GitError` it has not moved, or cannot be read.
+        """
         ...
 
     async def delete_ref(self, name: str, old: str | None = None) -> None:

@@ -98,10 +98,11 @@ class Git:
         except OSError as error:
             raise GitError(f"git could not be started: {error.strerror}") from error
         try:
-            async with asyncio.timeout(seconds):
-                await git.over
-        except TimeoutError:
-            raise GitError(f"git {args[0]} was not done after {seconds:g} s") from None
+            over, _ = await asyncio.wait((git.over,), timeout=seconds)
+            if not over and git.has_exited():  # by the deadline: what it said is left to be heard
+                over, _ = await asyncio.wait((git.over,), timeout=_GRACE)
+            if not over:
+                raise GitError(f"git {args[0]} was not done after {seconds:g} s")
         finally:
             await git.end()
         output = git.output()
@@ -156,6 +157,13 @@ class _Process:
     def output(self) -> Output:
         stderr = self._err.data().decode("utf-8", "replace")
         return Output(self._process.returncode, self._out.data(), stderr, self._out.over_limit)
+
+    def has_exited(self) -> bool:
+        """Whether it has, be it that nobody has noticed yet."""
+        if self._gone.done():
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PIDFD, self._pidfd, options) is not None
 
     async def end(self) -> None:
         """Nothing of it is left afterwards: neither its group nor a descriptor."""

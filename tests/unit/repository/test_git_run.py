@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from oya.errors import GitError
 from oya.processes import survivors
 from oya.processes.orphans import end_orphans
 from oya.repository.git import GitRepository
+from oya.repository.run import Git
+
+LINE = "refs/oya/line/main"
 
 
 @pytest.fixture
@@ -54,6 +58,13 @@ async def test_at_the_deadline_git_is_killed_with_all_its_children(
     await until(lambda: not any(alive(pid) for pid in pids))
 
 
+async def test_a_git_that_had_ended_by_the_deadline_was_in_time(repo: GitRepository) -> None:
+    task = asyncio.create_task(repo.git("version", timeout=1e-6))
+    await asyncio.sleep(0)  # it has started
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # and the loop sees its end with the deadline
+    assert (await task).text.startswith("git version")
+
+
 async def test_a_cancelled_call_kills_git_with_all_its_children(
     repo: GitRepository, slow_git: Path
 ) -> None:
@@ -65,6 +76,53 @@ async def test_a_cancelled_call_kills_git_with_all_its_children(
         await task
     pids = [int(word) for word in slow_git.read_text().split()]
     await until(lambda: not any(alive(pid) for pid in pids))
+
+
+def stuck(repo: GitRepository, folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Git:
+    """A git that never ends once it has updated a ref, by `script`."""
+    program, real = folder / "bin" / "git", shutil.which("git")
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = update-ref ] || exec {real} "$@"\n{script}\nexec sleep 600\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return Git(repo.place.common_dir, timeout=2)
+
+
+@pytest.mark.parametrize("old", [True, False])
+async def test_a_ref_that_moved_before_the_deadline_has_moved(
+    repo: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool
+) -> None:
+    new = await repo.resolve("main")
+    assert new
+    before = await repo.commit_tree(await repo.tree_of(new), (), "before") if old else None
+    if before:
+        await repo.set_ref(LINE, before)
+    repo.git = stuck(repo, tmp_path, monkeypatch, f'{shutil.which("git")} "$@"')
+    assert await repo.cas_ref(LINE, new, before)
+    assert await repo.read_ref(LINE) == new
+
+
+async def test_a_ref_that_had_not_moved_by_the_deadline_is_an_error(
+    repo: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = await repo.resolve("main")
+    assert new
+    repo.git = stuck(repo, tmp_path, monkeypatch, "")
+    with pytest.raises(GitError, match="not done after"):
+        await repo.cas_ref(LINE, new, None)
+
+
+async def test_a_ref_that_another_moved_meanwhile_is_a_lost_race(
+    repo: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = await repo.resolve("main")
+    assert new
+    other = await repo.commit_tree(await repo.tree_of(new), (), "other")
+    real = shutil.which("git")
+    repo.git = stuck(repo, tmp_path, monkeypatch, f"{real} update-ref {LINE} {other}")
+    assert not await repo.cas_ref(LINE, new, None)
 
 
 async def test_a_failure_says_what_git_said(repo: GitRepository) -> None:

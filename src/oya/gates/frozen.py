@@ -17,6 +17,9 @@ from oya.gates.model import Report, file_of
 from oya.gates.parts import PARTS
 from oya.gates.reports.rust import is_source
 
+FILE: Final = "100644"
+LINK: Final = "120000"
+"""Modes that git has for a plain file, and for a symbolic link."""
 _RUNNER_FILES: Final = frozenset(
     {
         "conftest.py",
@@ -86,9 +89,14 @@ def frozen_text(path: str, data: bytes) -> bytes:
     return part(data) if part is not None else data
 
 
-def digest(path: str, data: bytes) -> str:
-    """What stands for a frozen file; for all but `PARTS` a blob's id does as well,
-    as long as both sides of a comparison use the same."""
+def digest(path: str, data: bytes, mode: str = FILE) -> str:
+    """What stands for a frozen file, as long as both sides of a comparison use the same.
+
+    A symbolic link, of which `data` is the target, is never what a file is. Whether one of
+    `PARTS` may be run is nothing to the runner; of others it counts.
+    """
+    if mode == LINK or (mode != FILE and _last(path) not in PARTS):
+        return f"{mode} {hashlib.sha256(data).hexdigest()}"
     return hashlib.sha256(frozen_text(path, data)).hexdigest()
 
 

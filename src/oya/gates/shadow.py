@@ -17,16 +17,24 @@ _COMPILED: Final = frozenset({"so", "pyc"})
 _CACHE: Final = "__pycache__"
 
 
-def shadows(added: Iterable[str], frozen: Collection[str]) -> tuple[str, ...]:
+def shadows(
+    added: Iterable[str], frozen: Collection[str], links: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Those of the paths `added` that would be imported in place of something else.
 
     That is: modules that run at every start; the test runner's own names, in the root, in
     `src` or beside frozen files; names of the standard library beside frozen tests, whose
     folder is searched first; a package, or a compiled module, beside a frozen module of the
     same name, which both go before it; and its byte code, which Python may believe unseen.
+    `links` are the symbolic links that are new or lead elsewhere: any may be a package.
     """
     beside = {path.rpartition("/")[0] for path in frozen if path.endswith(".py")} - {""}
-    return tuple(sorted(path for path in added if _shadows(path, beside, frozen)))
+    found = {path for path in added if _shadows(path, beside, frozen)}
+    for link in links:
+        package = f"{link}/__init__.py"
+        if link.rpartition("/")[2] == _CACHE or _shadows(package, beside, frozen):
+            found.add(link)
+    return tuple(sorted(found))
 
 
 def _shadows(path: str, beside: set[str], frozen: Collection[str]) -> bool:

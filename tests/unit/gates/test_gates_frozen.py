@@ -86,6 +86,21 @@ def test_a_pyproject_without_the_runners_tables_may_come_and_go() -> None:
     assert changed({}, {"pyproject.toml": digest("pyproject.toml", PYPROJECT)}) != ()
 
 
+LINK, PROGRAM = "120000", "100755"
+
+
+def test_a_link_is_no_file_of_the_same_bytes() -> None:
+    for path, data in (("tests/in.txt", b"42\n"), ("pyproject.toml", PYPROJECT)):
+        assert changed({path: digest(path, data)}, {path: digest(path, data, LINK)}) == (path,)
+    assert changed({}, {"pyproject.toml": digest("pyproject.toml", b"a = 1", LINK)}) != ()
+
+
+def test_what_may_be_run_is_not_what_may_not() -> None:
+    was, now = digest("tests/run.sh", b"true"), digest("tests/run.sh", b"true", PROGRAM)
+    assert changed({"tests/run.sh": was}, {"tests/run.sh": now}) == ("tests/run.sh",)
+    assert digest("pyproject.toml", PYPROJECT, PROGRAM) == digest("pyproject.toml", PYPROJECT)
+
+
 def test_edits_removals_and_new_runner_files_are_changes() -> None:
     frozen = {"tests/test_a.py": "1", "tests/test_b.py": "1", "tests/conftest.py": "1"}
     now = {

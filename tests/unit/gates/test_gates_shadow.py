@@ -53,3 +53,26 @@ def test_what_would_run_instead_is_refused(path: str) -> None:
 )
 def test_what_an_implementer_may_add(path: str) -> None:
     assert shadows([path], FROZEN) == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "pytest",
+        "src/pluggy",
+        "sitecustomize",
+        "tests/json",
+        "tests/helpers",
+        "conftest",
+        "tests/__pycache__",
+        "__pycache__",
+    ],
+)
+def test_a_link_may_be_a_package_or_a_cache(path: str) -> None:
+    assert shadows([path, "src/app"], FROZEN, links=[path, "src/app"]) == (path,)
+    assert shadows([path], FROZEN) == ()
+
+
+@pytest.mark.parametrize("path", ["json", "tests/data/in", "tests/deep/json", "docs/pytest"])
+def test_a_link_that_an_implementer_may_add(path: str) -> None:
+    assert shadows([path], FROZEN, links=[path]) == ()

@@ -199,6 +199,31 @@ async def test_a_new_file_that_runs_before_the_tests_is_put_back_and_then_ends_i
     assert "edited the frozen files again: sitecustomize.py" in over.reason
 
 
+@pytest.mark.parametrize("way", ["link", "program", "package"])
+async def test_what_a_frozen_file_is_counts_as_what_is_in_it(world: World, way: str) -> None:
+    """The blob of a link to `x` is that of a file that says `x`."""
+    old = (await world.parts.repo.read_file(world.line.base, "tests/old.py") or b"").decode()
+
+    def play(folder: Path, turn: int) -> None:
+        (folder / "src/x.txt").write_text("done\n")
+        if turn > 1:
+            return
+        file = folder / "tests/old.py"
+        if way == "program":
+            file.chmod(0o755)
+        elif way == "link":
+            file.unlink()
+            file.symlink_to(old)
+        else:
+            (folder / "tests/old").symlink_to("../src")
+
+    result, heard = await implement(world, await behaviour(world), play)
+    assert f"were put back: tests/old{'' if way == 'package' else '.py'}." in heard[1]
+    assert isinstance(result.event, ImplementationAccepted)
+    there = await world.parts.repo.diff(world.line.base, result.event.commit)
+    assert [change.path for change in there] == ["src/x.txt", "tests/new.py"]
+
+
 async def test_of_a_failure_of_200_kilobytes_the_first_lines_come_back(world: World) -> None:
     """A report, a check and a gate that each say very much."""
     contract = await behaviour(world, "new src/x.txt done 12000\n" + "also src/x.txt done 12000\n")

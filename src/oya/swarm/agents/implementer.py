@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from oya.agents.answers import AnswerWrong, ImplementerAnswer
-from oya.gates.frozen import changed, digest, frozen_paths
+from oya.gates.frozen import LINK, changed, digest, frozen_paths
 from oya.gates.globs import among
 from oya.gates.green import absent, unstable
 from oya.gates.model import Report
@@ -145,23 +145,25 @@ async def _thawed(
     attempt: Attempt, frozen: Collection[str], reference: str, head: Head
 ) -> tuple[str, ...]:
     """Frozen files that were edited, and new ones that would change how the tests run."""
-    repo = attempt.parts.repo
-    before = await repo.list_files(reference)
-    after = await repo.list_files(head.commit)
-    differ = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    was = {p: await _digest(attempt, reference, p) for p in differ if p in frozen}
-    now = {path: await _digest(attempt, head.commit, path) for path in differ}
+    there = await attempt.parts.repo.diff(reference, head.commit)
+    was = {
+        c.path: await _digest(attempt, reference, c.path, c.old_mode)
+        for c in there
+        if c.path in frozen
+    }
+    now = {c.path: await _digest(attempt, head.commit, c.path, c.mode) for c in there}
     edited = changed(
-        {p: d for p, d in was.items() if d is not None},
-        {p: d for p, d in now.items() if d is not None},
+        {path: d for path, d in was.items() if d is not None},
+        {path: d for path, d in now.items() if d is not None},
     )
-    added = [path for path in differ if path not in before]
-    return tuple(sorted({*edited, *shadows(added, frozen)}))
+    added = [change.path for change in there if change.status == "A"]
+    links = [change.path for change in there if change.mode == LINK]
+    return tuple(sorted({*edited, *shadows(added, frozen, links)}))
 
 
-async def _digest(attempt: Attempt, commit: str, path: str) -> str | None:
+async def _digest(attempt: Attempt, commit: str, path: str, mode: str) -> str | None:
     data = await attempt.parts.repo.read_file(commit, path)
-    return None if data is None else digest(path, data)
+    return None if data is None else digest(path, data, mode)
 
 
 def _warning(touched: Sequence[str]) -> str:

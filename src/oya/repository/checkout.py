@@ -62,17 +62,20 @@ BYTE_CODE = "__pycache__/"
 """What every run of Python leaves: ignored, whether the user's repository says so or not."""
 _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _MOST_REFUSED = 100
+_TRIES = 10
 _REFUSED = re.compile(r"(?:Ignoring path|Unable to process path) (.*)")
 
 
 class Checkout:
-    """A folder, and the index that oya keeps of it in `admin`."""
+    """A folder, and the index that oya keeps of it in `admin`. `aside`, where the next `.git`
+    is made, lies on the same disk, and in nobody's folder."""
 
     def __init__(self, repo: GitRepository, folder: Path, admin: Path) -> None:
         self._repo = repo
         self._git = repo.git
         self._common_dir = repo.place.common_dir
         self.folder = folder
+        self.aside = folder.parent.with_name(f"{folder.parent.name}.git") / folder.name
         self._admin = admin
         self._index = admin / "index"
 
@@ -180,15 +183,33 @@ class Checkout:
         """Lay a `.git` with this commit checked out, in place of whatever is there.
 
         `branch` is a full ref name, None for a detached HEAD; `tags` the lines of a
-        packed-refs file.
+        packed-refs file. Made `aside`: whoever still runs in the folder could make each
+        step there lead elsewhere. `GitError` if it cannot be put there.
         """
-        lay_git_dir(self.folder / ".git", [self._common_dir / "objects"], commit, branch, tags)
-        own = _read_text(self._common_dir / "info" / "exclude")
-        (self.folder / ".git" / "info" / "exclude").write_text(
-            f"{own}\n{exclude}\n", errors="surrogateescape"
-        )
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copy2(self._index, self.folder / ".git" / "index")
+        try:
+            lay_git_dir(self.aside, [self._common_dir / "objects"], commit, branch, tags)
+            own = _read_text(self._common_dir / "info" / "exclude")
+            _write(self.aside / "info" / "exclude", f"{own}\n{exclude}\n")
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(self._index, self.aside / "index")
+            self._move_in()
+        finally:
+            take_away(self.aside)
+
+    def _move_in(self) -> None:
+        """Put what lies aside in place of the `.git`: a rename goes through no link."""
+        for tries_left in reversed(range(_TRIES)):
+            take_away(self.folder / ".git")
+            try:
+                self.aside.rename(self.folder / ".git")
+            except OSError as error:
+                if not tries_left:
+                    raise GitError(
+                        f"the .git of {self.folder} cannot be laid: {error.strerror}",
+                        hint="A process that works there puts something else in its place.",
+                    ) from error
+            else:
+                return
 
     def head(self) -> str | None:
         """The commit that HEAD of the folder's `.git` names, read by hand; None if it does not."""

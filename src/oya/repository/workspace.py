@@ -267,6 +267,7 @@ class GitWorkspaces:
         point("workspace.set_out")
         await asyncio.to_thread(take_away, self._gone / key)
         point("workspace.folder_gone")
+        await asyncio.to_thread(take_away, self._checkout(key).aside)
         await asyncio.to_thread(take_away, self._admin / key)
         point("workspace.record_gone")
         await self._repo.delete_ref(self.base_ref(bead, epoch))

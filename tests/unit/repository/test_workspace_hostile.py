@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from folders_kit import DEEP, nest, without_privilege
+from oya.errors import GitError
+from oya.folders import take_away
+from oya.repository.checkout import Checkout
 from oya.repository.git import GitRepository
 from oya.repository.port import Workspace
 from oya.repository.slot import Slots
@@ -155,6 +158,70 @@ async def test_damage_to_git_does_not_stop_the_harvest(
     assert await changed(repo, ws, found.head.commit) == {"n": "A"}
     assert not ws.path.exists()
     assert users_state(folder) == before
+
+
+def put_there(
+    monkeypatch: pytest.MonkeyPatch, ws: Workspace, target: Path, times: int
+) -> list[int]:
+    """An agent's process is faster than oya: `.git` is a link as soon as it is gone."""
+    target.mkdir()
+    left = [times]
+
+    def taken_away(path: Path) -> None:
+        take_away(path)
+        if path == ws.path / ".git" and left[0]:
+            left[0] -= 1
+            path.symlink_to(target)
+
+    monkeypatch.setattr("oya.repository.checkout.take_away", taken_away)
+    return left
+
+
+async def test_git_is_laid_through_no_link_that_is_put_there_meanwhile(
+    spaces: GitWorkspaces, ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(ws.path, {"n": "1"})
+    left = put_there(monkeypatch, ws, tmp_path / "keys", 2)
+    await spaces.commit(ws, "m")
+    assert left == [0]
+    assert list((tmp_path / "keys").iterdir()) == []
+    assert git(ws.path, "status", "--porcelain=v1", "--branch") == "## oya/b-1"
+
+
+async def test_whoever_always_puts_something_there_gets_no_git(
+    repo: GitRepository,
+    spaces: GitWorkspaces,
+    ws: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(ws.path, {"n": "1"})
+    put_there(monkeypatch, ws, tmp_path / "keys", 1000)
+    with pytest.raises(GitError, match=r"\.git of .* cannot be laid"):
+        await spaces.commit(ws, "m")
+    assert list((tmp_path / "keys").iterdir()) == []
+    kept = await repo.read_ref(spaces.attempt_ref("b-1", 1))
+    assert kept
+    assert await changed(repo, ws, kept) == {"n": "A"}
+    await spaces.remove(ws)
+    assert list(repo.place.cache.rglob("*b-1*")) == []
+
+
+async def test_a_git_that_a_death_left_half_laid_goes_with_the_workspace(
+    repo: GitRepository, ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def died(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("oya.repository.checkout.shutil.copy2", died)
+    monkeypatch.setattr("oya.repository.checkout.take_away", lambda path: None)
+    checkout = Checkout(repo, ws.path, repo.place.admin / "work" / ws.path.name)
+    with pytest.raises(KeyboardInterrupt):
+        checkout.lay_git(ws.start, None, "")
+    monkeypatch.undo()
+    assert checkout.aside.is_dir()
+    await GitWorkspaces(repo, repo.place).harvest(ws.path)
+    assert list(repo.place.cache.rglob("*b-1*")) == []
 
 
 def rebase_in_progress(ws: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -19,7 +18,7 @@ def encode(bead: str) -> str:
     """The id as one component of a ref or a path: `[A-Za-z0-9_-]`, `%XX`, single inner dots.
 
     Different ids give different names, except that what is longer than 160 bytes is
-    cut and marked with a hash of the whole.
+    cut and marked with a hash of the whole. Ids that differ only in case give names that do.
     """
     data = bead.encode("utf-8", "surrogatepass")
     dots = {match.start() for match in _INNER_DOT.finditer(data)}
@@ -42,16 +41,6 @@ def decode(name: str) -> str:
     if "%h" in name:
         return name
     return unquote_to_bytes(name).decode("utf-8", "surrogatepass")
-
-
-def safe(bead: str, taken: Container[str]) -> str:
-    """`encode`, with a hash of the id added if its lower-case form is in `taken`.
-
-    `taken` holds the lower-case names of the other beads: ids that differ only in
-    case would be one file where the file system does not tell them apart.
-    """
-    name = encode(bead)
-    return _marked(name, bead) if name.lower() in taken else name
 
 
 def _marked(name: str, bead: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,8 +34,8 @@ class GitWorkspaces:
 
     `max_file` is in bytes. Each new workspace gets `copies`, which get into no commit, then
     `prepare` is awaited with its folder; what it makes there is not taken for the
-    agent's work. `name` gives the name of a bead in refs and paths. Different
-    workspaces may be used at the same time, one only by one caller at a time.
+    agent's work. Different workspaces may be used at the same time, one only by one caller
+    at a time.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class GitWorkspaces:
         max_file: int = 10_000_000,
         copies: Copies = NO_COPIES,
         prepare: Hook | None = None,
-        name: Callable[[str], str] = encode,
     ) -> None:
         self._repo = repo
         self._work = place.cache / "work"
@@ -58,20 +57,19 @@ class GitWorkspaces:
         own = (".oya/out/", ".oya/gate/", *map(literal, copies.paths))
         self._exclude = "\n".join((BYTE_CODE, *(f"/{path}" for path in own)))
         self._prepare = prepare
-        self._name = name
         self._live: set[str] = set()
 
     def attempt_ref(self, bead: str, epoch: int) -> str:
         """Where the newest head of an attempt is kept."""
-        return f"refs/oya/attempts/{self._name(bead)}/{epoch}"
+        return f"refs/oya/attempts/{encode(bead)}/{epoch}"
 
     def base_ref(self, bead: str, epoch: int) -> str:
         """What holds the start of an attempt while its workspace exists."""
-        return f"refs/oya/base/{self._name(bead)}/{epoch}"
+        return f"refs/oya/base/{encode(bead)}/{epoch}"
 
     def folder(self, bead: str, epoch: int) -> Path:
         """Where the workspace of an attempt is, while there is one."""
-        return self._work / f"{self._name(bead)}.{epoch}"
+        return self._work / f"{encode(bead)}.{epoch}"
 
     async def create(
         self, bead: str, epoch: int, *, start: str, merge: Sequence[str] = ()
@@ -94,13 +92,13 @@ class GitWorkspaces:
         self, key: str, bead: str, epoch: int, start: str, merge: Sequence[str]
     ) -> Workspace:
         base_ref = self.base_ref(bead, epoch)
-        await set_aside(self._repo, self.attempt_ref(bead, epoch), self._name(bead))
+        await set_aside(self._repo, self.attempt_ref(bead, epoch), encode(bead))
         await self._repo.set_ref(base_ref, start)
         point("workspace.base_held")
         commit, conflicts = await merged(self._repo, start, merge)
         if commit != start:
             await self._repo.set_ref(base_ref, commit)
-        branch = f"oya/{self._name(bead)}"
+        branch = f"oya/{encode(bead)}"
         admin = self._admin / key
         tree = await self._repo.tree_of(commit)
         record = Record(bead, epoch, branch, commit, commit, tree, conflicts)
@@ -234,7 +232,7 @@ class GitWorkspaces:
         start = record.start if record else await self._repo.read_ref(self.base_ref(bead, epoch))
         if start is None:
             return Harvested(None, await self._move_aside(key, bead, epoch))
-        workspace = Workspace(bead, epoch, path, f"oya/{self._name(bead)}", start)
+        workspace = Workspace(bead, epoch, path, f"oya/{encode(bead)}", start)
         try:
             head = await self.commit(workspace, f"What {bead} had when oya ended", last=True)
         except (OyaError, OSError):

@@ -6,7 +6,7 @@ import subprocess
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oya.repository.encode import decode, encode, safe
+from oya.repository.encode import decode, encode
 
 NAME = re.compile(r"[A-Za-z0-9_%-]+(\.[A-Za-z0-9_%-]+)*")
 
@@ -50,11 +50,3 @@ def test_a_long_id_is_cut_and_stays_its_own() -> None:
     assert a != b
     assert len(a) < 200
     assert NAME.fullmatch(a.replace("%h", "%"))
-
-
-def test_ids_that_differ_only_in_case_get_a_hash() -> None:
-    assert safe("ABC", {"xyz"}) == "ABC"
-    other = safe("ABC", {"abc"})
-    assert other != encode("ABC")
-    assert other.startswith("ABC%h")
-    assert safe("ABC", {"abc"}) == other

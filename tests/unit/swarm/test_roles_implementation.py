@@ -188,6 +188,36 @@ async def test_what_others_changed_in_a_frozen_file_is_nobodys_edit(world: World
     assert len(heard) == 1
 
 
+async def test_what_landed_before_a_rework_is_nobodys_edit_in_the_attempt_after_it_either(
+    world: World,
+) -> None:
+    """Accepted as rework, contested, implemented again: the base is the new one still."""
+    contract = await behaviour(world)
+    others = {
+        "tests/old.py": "here a.txt one\nmore a.txt one\n",
+        "tests/later.py": "later a.txt one\n",
+        "conftest.py": "",
+    }
+    landed = world.commit(others)
+    await world.line.refresh()
+    result, _ = await implement(world, contract, writes(DONE), rework=True)
+    reworked = result.event
+    assert isinstance(reworked, ImplementationAccepted)
+    assert reworked.base == landed
+    world.commit({"tests/newest.py": "newest a.txt one\n"})
+    await world.line.refresh()
+
+    known = {"implementation": reworked.commit, "base": reworked.base}
+    eased = {"src/x.txt": "x done better\n", "tests/later.py": "later a.txt o\n"}
+    result, heard = await implement(world, contract, writes(eased, {}), **known)
+    assert isinstance(result.event, ImplementationAccepted)
+    assert "frozen by the contract and were put back: tests/later.py." in heard[1]
+    assert len(heard) == 2
+    assert result.event.base == landed
+    for path, text in others.items():
+        assert await world.repo.read_file(result.event.commit, path) == text.encode()
+
+
 async def test_a_new_file_that_runs_before_the_tests_is_put_back_and_then_ends_it(
     world: World,
 ) -> None:

@@ -69,8 +69,9 @@ class ImplementerActor(AgentActor):
 
 
 async def _reference(attempt: Attempt, contract: Contract) -> str | Result:
-    """The commit whose frozen files count: the contract, merged into its present base."""
-    if not attempt.state.rework:
+    """The commit whose frozen files count: the contract, merged into its present base, which stays
+    another than its own in every attempt after a rework."""
+    if attempt.base == contract.base:
         return contract.commit
     repo = attempt.parts.repo
     merged = await repo.merge_tree(attempt.base, contract.commit)
@@ -133,7 +134,7 @@ async def _own_changes(attempt: Attempt, contract: Contract, head: Head) -> list
 
 async def _frozen(attempt: Attempt, contract: Contract, reference: str) -> Collection[str]:
     """The paths that are frozen in this attempt: on a new base its own tests are among them."""
-    if not attempt.state.rework:
+    if attempt.base == contract.base:
         return contract.frozen
     files = await attempt.parts.repo.list_files(reference)
     tests = None if contract.kind == "check" else await attempt.parts.gates.tests(attempt.base)

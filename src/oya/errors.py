@@ -19,6 +19,7 @@
     │       └── PushUnsure       whether a push has arrived is not known yet
     ├── ProcessError             a program could not be started
     ├── NoRoom                   disk or memory are short: no verdict, nobody's failure
+    ├── PrepareFailed            [workspace] prepare failed, so that nothing can run there
     ├── BackendError             a backend broke the protocol, died, or its provider refused
     └── ActorError
         ├── ActorDead            the message was not delivered, and is given back
@@ -125,6 +126,37 @@ class ProcessError(OyaError):
 
 class NoRoom(OyaError):
     """Disk or memory are short, so that nothing can be judged."""
+
+
+class PrepareFailed(OyaError):
+    """`[workspace] prepare` failed, twice in a row, in a folder that had room for it.
+
+    `line` is the command that failed, `exit` its exit code (None: a signal or its timeout has
+    ended it), `output` the relevant part of what it said, `seconds` what all of it took.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        line: str,
+        exit: int | None,
+        output: str = "",
+        seconds: float = 0.0,
+        safe: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, safe=safe, hint=hint)
+        self.line = line
+        self.exit = exit
+        self.output = output
+        self.seconds = seconds
+
+    @property
+    def told(self) -> str:
+        """For an agent: what failed, and what it said."""
+        how = "was cut short" if self.exit is None else f"exited with {self.exit}"
+        return f"`{self.line}` ([workspace] prepare) {how}\n{self.output}".rstrip()
 
 
 class BackendError(OyaError):

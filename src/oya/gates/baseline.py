@@ -31,7 +31,10 @@ def reds(
     for one in evidence:
         if one.ok or (one.empty and may_be_empty):
             continue
-        if one.empty:
+        if not one.prepared:
+            said = one.tail.strip()[-_SAID:]
+            found.append(f"`{one.command}` ([workspace] prepare) fails: {said}")
+        elif one.empty:
             found.append(f"{one.gate}: no test is collected any more")
         elif not (no_worse and _may_be_red(one)):
             found += _names(one) or [f"{one.gate}: {one.tail.strip()[-_SAID:]}"]
@@ -56,6 +59,8 @@ def judge_tests(
     """
     if tests.report is None:
         return (feedback(tests),)
+    if not parent.prepared:  # what passes there is not known
+        return (f"on the base: {feedback(parent)}",)
     stays = stays_red(parent.report) if no_worse else frozenset()
     findings = judge_implementation(
         tests.report, fail_to_pass, guards, pass_to_pass, changes, stays

@@ -47,7 +47,7 @@ def to_row(evidence: Evidence) -> dict[str, Any]:
         "tail": evidence.tail,
         "counts": report.counts() if report is not None else None,
         "report": _pack(report) if report is not None else None,
-    }
+    } | ({} if evidence.prepared else {"prepared": False})
 
 
 def from_row(row: dict[str, Any]) -> Evidence | None:
@@ -69,6 +69,7 @@ def from_row(row: dict[str, Any]) -> Evidence | None:
             tail=str(row["tail"]),
             timed_out=row["timed_out"] is True,
             reused=True,
+            prepared="prepared" not in row,
         )
     except (KeyError, TypeError, ValueError, zlib.error):
         return None

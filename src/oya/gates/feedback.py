@@ -32,6 +32,9 @@ def feedback(evidence: Evidence, limit: int = TAIL_LIMIT + 500) -> str:
     else:
         how = f"exited with {evidence.exit}"
     head = f"Gate `{evidence.gate}`: `{clip(evidence.command, 200)}` {how}."
+    if not evidence.prepared:
+        what = f"`{clip(evidence.command, 200)}` ([workspace] prepare)"
+        head = f"Gate `{evidence.gate}` could not run: {what} {how}."
     return clip(f"{head}\n\n{evidence.tail}".rstrip(), limit)
 
 

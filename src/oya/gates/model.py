@@ -146,6 +146,8 @@ class Evidence:
     part of the output, at most `TAIL_LIMIT` characters. `report` is None where the gate
     gives none, or where it could not be read (then `ok` is False and `tail` says why).
     `reused`: it was found, not made; `again`: it was to be made, whatever could be found.
+    `prepared`: False where nothing of the gate ran, since `[workspace] prepare` failed there:
+    `command`, `exit` and `tail` are those of that.
     """
 
     key: str
@@ -162,6 +164,7 @@ class Evidence:
     timed_out: bool = False
     reused: bool = False
     again: bool = False
+    prepared: bool = True
 
     @property
     def empty(self) -> bool:
@@ -172,7 +175,7 @@ class Evidence:
     @property
     def complete(self) -> bool:
         """Whether it ran to its end by itself; only then it says something about the tree."""
-        return self.exit is not None and not self.timed_out
+        return self.exit is not None and not self.timed_out and self.prepared
 
 
 def file_of(test_id: str) -> str:

@@ -35,7 +35,8 @@ class Runner(Protocol):
     """Runs commands on exact trees. A cancelled run leaves nothing.
 
     Raises ProcessError where a command cannot be started, what a checkout raises where the
-    tree cannot be had; never for what a command does.
+    tree cannot be had; never for what a command does. Where the tree cannot be prepared, that is
+    red evidence of a gate; a command has nothing to say then, and raises PrepareFailed.
     """
 
     @property
@@ -77,6 +78,7 @@ class Checkout(Protocol):
         self, commit: str, *, urgent: bool = False, strange: bool = False
     ) -> AbstractAsyncContextManager[SlotLike]:
         """Wait for a slot and put exactly the tree of `commit` there, for as long as it is held.
+        PrepareFailed where what is to be done there before anything runs has failed.
 
         `urgent` is served before those who are not. `strange`: an agent wrote what is to run.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from oya.clock import Clock, stamp
-from oya.errors import NoRoom
+from oya.errors import NoRoom, PrepareFailed
 from oya.gates import moon
 from oya.gates.checks import Ran, last_line
 from oya.gates.config import GatesConfig, fill, words
@@ -89,6 +89,8 @@ class ProcessRunner:
                 evidence = await self._execute(slot, commit, tree, job, key, files)
                 if not evidence.ok:
                     await asyncio.to_thread(_require_room, slot, since)
+        except PrepareFailed as failed:
+            evidence = _unprepared(failed, tree, job, key, files)
         except BaseException:
             files.remove(logs=True)
             raise
@@ -109,7 +111,7 @@ class ProcessRunner:
                 ended = await self._command(line, slot, files, 1, timeout, more)
                 if not ended.ok:
                     await asyncio.to_thread(_require_room, slot, since)
-                text = await asyncio.to_thread(_shown, files.log(1), slot.path.resolve())
+                text = await asyncio.to_thread(shown, files.log(1), slot.path.resolve())
         finally:
             files.remove(logs=True)
         tail = excerpt(text, ok=ended.ok)
@@ -268,27 +270,47 @@ def _require_room(slot: SlotLike, since: float) -> None:
 def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:
     """The evidence with what its files say."""
     root = root.resolve()
-    shown = excerpt(_shown(evidence.log, root), ok=evidence.ok)
+    told = excerpt(shown(evidence.log, root), ok=evidence.ok)
     if evidence.tail:
-        shown = clip(f"{evidence.tail}\n\n{shown}", TAIL_LIMIT)
+        told = clip(f"{evidence.tail}\n\n{told}", TAIL_LIMIT)
     if job.exit_only:
-        return replace(evidence, report=_by_exit(evidence, shown), tail=shown)
+        return replace(evidence, report=_by_exit(evidence, told), tail=told)
     if not job.report:
-        return replace(evidence, tail=shown)
+        return replace(evidence, tail=told)
     names = cache(lambda: project_names(files_below(root)))  # a walk, seldom needed
     written = Written(root, files.report, evidence.log, lambda name: names()(name))
     try:
         report = KINDS[job.report].read(written)
     except Unreadable as problem:
-        return replace(evidence, ok=False, tail=clip(f"{problem}\n\n{shown}", TAIL_LIMIT))
+        return replace(evidence, ok=False, tail=clip(f"{problem}\n\n{told}", TAIL_LIMIT))
     if not report.ran:
-        shown = f"no test ran\n\n{shown}"
-    red = failures(report) or shown
+        told = f"no test ran\n\n{told}"
+    red = failures(report) or told
     if KINDS[job.report].output:
-        shown = ""  # which was the report
-    tail = shown if evidence.ok and report.ran else red
+        told = ""  # which was the report
+    tail = told if evidence.ok and report.ran else red
     return replace(
         evidence, ok=evidence.ok and report.ran, report=report, tail=clip(tail, TAIL_LIMIT)
+    )
+
+
+def _unprepared(failed: PrepareFailed, tree: str, job: Job, key: str, files: _Files) -> Evidence:
+    """Red, and no verdict that stays: another time the same tree may be prepared."""
+    log = files.log(1)
+    log.write_text(failed.output)
+    return Evidence(
+        key=key,
+        gate=job.gate,
+        tree=tree,
+        command=clip(failed.line, _COMMAND_LIMIT),
+        exit=failed.exit,
+        seconds=failed.seconds,
+        cpu_seconds=0.0,  # which was counted as that of prepare
+        ok=False,
+        report=None,
+        log=log,
+        tail=clip(failed.output, TAIL_LIMIT),
+        prepared=False,
     )
 
 
@@ -304,7 +326,7 @@ def _by_exit(evidence: Evidence, shown: str) -> Report:
     return Report((Case(EXIT_ONLY, outcome, shown),))
 
 
-def _shown(log: Path, root: Path) -> str:
+def shown(log: Path, root: Path) -> str:
     """A log as text, the slot's paths taken out: they mean nothing elsewhere."""
     try:
         output = read_regular(log, 2 * LOG_LIMIT)

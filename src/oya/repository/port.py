@@ -115,6 +115,7 @@ class Workspace:
 
     `conflicts` are the paths that have git's conflict markers in them. The merge
     itself is concluded, markers and all, so that the agent works on a clean tree.
+    `unprepared` says why it could not be prepared; empty: it is.
     """
 
     bead: str
@@ -123,6 +124,7 @@ class Workspace:
     branch: str
     start: str
     conflicts: tuple[str, ...] = ()
+    unprepared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from oya.crashpoints import point
-from oya.errors import GitError, OyaError
+from oya.errors import GitError, OyaError, PrepareFailed
 from oya.folders import is_real_folder, take_away
 from oya.repository.checkout import BYTE_CODE, Checkout, literal, tags_of
 from oya.repository.copies import NO_COPIES, Copies
@@ -34,8 +34,8 @@ class GitWorkspaces:
 
     `max_file` is in bytes. Each new workspace gets `copies`, which get into no commit, then
     `prepare` is awaited with its folder; what it makes there is not taken for the
-    agent's work. Different workspaces may be used at the same time, one only by one caller
-    at a time.
+    agent's work, and where it fails, whoever works there is told. Different workspaces may be
+    used at the same time, one only by one caller at a time.
     """
 
     def __init__(
@@ -110,7 +110,10 @@ class GitWorkspaces:
         point("workspace.filled")
         prepared: dict[str, tuple[int, int]] = {}
         if self._prepare:
-            await self._prepare(workspace.path, {})
+            try:
+                await self._prepare(workspace.path, {})
+            except PrepareFailed as failed:
+                workspace = replace(workspace, unprepared=failed.told)
             prepared = _fingerprints(workspace.path, await checkout.changed())
         Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
         point("workspace.ready")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,16 +20,17 @@ from oya.agents.gate_requests import FolderRequests, GateRequests
 from oya.agents.port import Backend
 from oya.agents.prompts import Prompts
 from oya.clock import Clock
-from oya.errors import NoRoom, OyaError
+from oya.errors import NoRoom, OyaError, PrepareFailed
 from oya.gates.baseline import reds
 from oya.gates.checks import Ran
 from oya.gates.config import GatesConfig
+from oya.gates.feedback import excerpt
 from oya.gates.gates import Gates
 from oya.gates.port import EvidenceBook
-from oya.gates.runner import ProcessRunner
+from oya.gates.runner import ProcessRunner, shown
 from oya.lifecycle.events import Event
 from oya.lifecycle.model import Hold, Limits, Role
-from oya.processes.port import BACKGROUND, Command, Processes, shell
+from oya.processes.port import BACKGROUND, Command, Ended, Processes, shell
 from oya.processes.real import GuardedProcesses
 from oya.repository.copies import NO_COPIES, Copies, read_copies
 from oya.repository.follow import follow
@@ -57,6 +59,8 @@ RUNS_WITHIN = 2000
 """Events, the newest, among which runs of a gate are looked for."""
 log = structlog.get_logger()
 
+PREPARED_WITHIN = 2
+"""Runs in which a line of `[workspace] prepare` has to come to its end once."""
 CLEANUP_TIMEOUT = 300.0
 """Seconds that one line of `[workspace] cleanup` may take."""
 CHECK_TIMEOUT = 300.0
@@ -295,25 +299,48 @@ def fingerprint(settings: Settings, copies: Copies = NO_COPIES) -> str:
 
 
 def preparer(settings: Settings, place: Place, processes: Processes, meter: Meter) -> Hook | None:
-    """Runs `[workspace] prepare` in a folder; None where nothing is to be prepared."""
+    """Runs `[workspace] prepare` in a folder; None where nothing is to be prepared.
+
+    A line that fails is run once more, since most of them ask a network: then it is
+    `PrepareFailed`, or `NoRoom` where the disk is short.
+    """
     if not settings.workspace.prepare:
         return None
 
+    async def run(command: Command) -> Ended:
+        ended = await processes.run(command)
+        meter.add("prepare", ended.seconds, ended.cpu_seconds)
+        return ended
+
     async def prepare(folder: Path, more: Mapping[str, str]) -> None:
+        seconds = 0.0
         for line in settings.workspace.prepare:
             command = _in_folder(settings, place, "prepare", line, folder, more)
-            ended = await processes.run(command)
-            meter.add("prepare", ended.seconds, ended.cpu_seconds)
+            for _ in range(PREPARED_WITHIN):
+                ended = await run(command)
+                seconds += ended.seconds
+                if ended.ok or ended.timed_out:
+                    break
             if not ended.ok:
                 if short := room.shortage(folder):
                     raise NoRoom(f"`{line}` failed: {short}")
-                raise OyaError(
-                    f"`{line}` failed in {folder} (exit {ended.exit})",
-                    safe="Nothing was changed in the repository.",
-                    hint=f"See {command.output}; it is [workspace] prepare in .oya/swarm.toml.",
-                )
+                raise await asyncio.to_thread(_unprepared, command, line, ended, seconds)
 
     return prepare
+
+
+def _unprepared(command: Command, line: str, ended: Ended, seconds: float) -> PrepareFailed:
+    log = command.output
+    assert log is not None
+    return PrepareFailed(
+        f"`{line}` failed in {command.cwd} (exit {ended.exit})",
+        line=line,
+        exit=ended.exit,
+        output=excerpt(shown(log, command.cwd.resolve()), ok=False),
+        seconds=seconds,
+        safe="Nothing was changed in the repository.",
+        hint=f"See {log}; it is [workspace] prepare in .oya/swarm.toml.",
+    )
 
 
 def cleaner(settings: Settings, place: Place, processes: Processes, meter: Meter) -> Hook | None:

@@ -20,7 +20,14 @@ from oya.agents.classify import BackendRefused
 from oya.agents.port import AgentSession, Task
 from oya.agents.prompts import Briefing
 from oya.crashpoints import point
-from oya.errors import BackendError, GitError, OyaError, RefusedError, StoreError
+from oya.errors import (
+    BackendError,
+    GitError,
+    OyaError,
+    PrepareFailed,
+    RefusedError,
+    StoreError,
+)
 from oya.lifecycle.events import AttemptFailed, Event
 from oya.lifecycle.failures import RULES, FailureClass
 from oya.lifecycle.model import BeadState, Phase
@@ -314,7 +321,7 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
         if short := attempt.parts.shortage():
             return AttemptOver(FailureClass.HOST_PRESSURE, short)
         async with attempt:
-            return await work(attempt)
+            return await _worked(attempt, work)
     except AttemptOver as over:
         return await _pressed(attempt, over) if RULES[over.failure].counts else over
     except StoreError as outage:  # nobody's fault, and no attempt used
@@ -324,6 +331,22 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
             return await _pressed(attempt, AttemptOver(FailureClass.HOST_PRESSURE, str(error)))
         log.exception("attempt failed", bead=attempt.claim.bead, epoch=attempt.claim.epoch)
         return AttemptOver(FailureClass.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+async def _worked(attempt: Attempt, work: Working) -> Result:
+    """A command that could not run, since its tree could not be prepared, ends the attempt: by
+    its own failure, unless not even the newest base can be prepared now."""
+    try:
+        return await work(attempt)
+    except PrepareFailed as failed:
+        parts, base = attempt.parts, attempt.claim.base
+        try:
+            await parts.check(base, "true")
+        except PrepareFailed as too:
+            why = f"the base {base[:9]} cannot be prepared: {too.told.splitlines()[0]}"
+            raise AttemptOver(FailureClass.BASE_RED, why) from too
+        why = f"the work cannot be prepared: {failed.told}"
+        raise AttemptOver(FailureClass.GATE_RED, why.splitlines()[0], (why,)) from failed
 
 
 async def _pressed(attempt: Attempt, over: AttemptOver) -> AttemptOver:

@@ -30,7 +30,7 @@ async def brief(parts: Parts, claim: Claim, workspace: Workspace, base: str) -> 
         criteria=bead.criteria,
         comments=tuple(f"{c.author}: {c.text}" for c in bead.comments),
         depends=_dependencies(parts, claim.bead),
-        findings=state.findings,
+        findings=(*state.findings, *_unprepared(workspace)),
         notes=state.notes,
         attempt=claim.attempt,
         contract=contract.answer if contract else None,
@@ -41,6 +41,15 @@ async def brief(parts: Parts, claim: Claim, workspace: Workspace, base: str) -> 
         gates=_gates(parts),
         files=tuple(files[:MAP_LINES]),
         files_total=len(files),
+    )
+
+
+def _unprepared(workspace: Workspace) -> tuple[str, ...]:
+    if not workspace.unprepared:
+        return ()
+    return (
+        f"the workspace could not be prepared, and no gate can run there so: "
+        f"{workspace.unprepared}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from oya.errors import PrepareFailed
 from oya.gates import baseline, checks
 from oya.gates.model import Evidence, Outcome, Report, belongs
 from oya.lifecycle.model import Check
@@ -49,9 +50,13 @@ async def failing_gate(parts: Parts, base: str, gate: Evidence) -> tuple[str, ..
 
 
 async def failing_checks(parts: Parts, commit: str, wanted: Iterable[Check]) -> tuple[str, ...]:
-    """Which checks of contract and reviewers do not hold on `commit`, in words."""
-    ran = [
-        (checks.Check(check.command, check.expect), await parts.check(commit, check.command))
-        for check in dict.fromkeys(wanted)
-    ]
+    """Which checks of contract and reviewers do not hold on `commit`, in words; where it cannot
+    be prepared, that is all there is to say."""
+    try:
+        ran = [
+            (checks.Check(check.command, check.expect), await parts.check(commit, check.command))
+            for check in dict.fromkeys(wanted)
+        ]
+    except PrepareFailed as failed:
+        return (f"no check could run: {failed.told}",)
     return checks.failing_checks(ran)

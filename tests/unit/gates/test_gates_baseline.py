@@ -43,6 +43,14 @@ def test_what_was_red_may_stay_red_and_explains_the_exit_code() -> None:
     assert judge(tests, PARENT, no_worse=False)[0].startswith(BAD)
 
 
+def test_where_the_parent_is_not_prepared_nobody_knows_what_passes_there() -> None:
+    parent = replace(of(None, 1), prepared=False)
+    assert not parent.complete
+    assert judge(of(cases(new=P)), parent)[0].startswith("on the base: Gate `tests` could not run")
+    assert reds([parent], no_worse=True) == ["`run` ([workspace] prepare) fails: it said so"]
+    assert judge_gate(of(None, 1, "ci"), replace(parent, gate="ci")) != ()
+
+
 def test_what_was_red_may_become_green_or_go() -> None:
     assert judge(of(cases(old=P, bad=P, new=P)), PARENT) == ()
     assert judge(of(cases(old=P, new=P)), PARENT) == ()

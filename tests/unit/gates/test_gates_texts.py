@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,9 @@ evidences = st.builds(
 )
 
 
-@given(evidences)
-def test_a_row_of_json_is_the_evidence_again(evidence: Evidence) -> None:
+@given(evidences, st.booleans())
+def test_a_row_of_json_is_the_evidence_again(evidence: Evidence, prepared: bool) -> None:
+    evidence = replace(evidence, prepared=prepared)
     assert from_row(json.loads(json.dumps(to_row(evidence)))) == evidence
 
 
@@ -166,6 +168,12 @@ def evidence(exit: int | None, *, timed_out: bool = False, command: str = "make"
 def test_feedback_says_what_ran_and_how_it_ended(given_evidence: Evidence, words: str) -> None:
     text = feedback(given_evidence)
     assert words in text
+    assert text.endswith("the tail")
+
+
+def test_feedback_says_that_nothing_ran_where_a_tree_is_not_prepared() -> None:
+    text = feedback(replace(evidence(2, command="uv sync"), prepared=False))
+    assert text.startswith("Gate `ci` could not run: `uv sync` ([workspace] prepare) exited with 2")
     assert text.endswith("the tail")
 
 

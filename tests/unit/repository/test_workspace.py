@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oya.errors import GitError
+from oya.errors import GitError, PrepareFailed
 from oya.repository.checkout import Checkout
 from oya.repository.copies import Copied, Copies
 from oya.repository.git import GitRepository
@@ -399,6 +399,19 @@ async def test_a_preparation_that_fails_leaves_nothing(repo: GitRepository) -> N
         await make(repo, spaces)
     assert await spaces.leftovers() == []
     assert await repo.list_refs("refs/oya") == {}
+
+
+async def test_where_prepare_fails_the_folder_stands_and_says_so(repo: GitRepository) -> None:
+    async def prepare(path: Path, more: Mapping[str, str]) -> None:
+        write(path, {"env/x": "half"})
+        raise PrepareFailed("failed", line="uv sync", exit=2, output="the lock is stale")
+
+    ws = await make(repo, GitWorkspaces(repo, repo.place))
+    assert ws.unprepared == ""
+    spaces = GitWorkspaces(repo, repo.place, prepare=prepare)
+    ws = await spaces.create("b-2", 1, start=ws.start)
+    assert ws.unprepared == "`uv sync` ([workspace] prepare) exited with 2\nthe lock is stale"
+    assert (await spaces.commit(ws, "m")).commit == ws.start, "nobody's work is in it"
 
 
 async def test_gc_in_the_main_repository_takes_nothing_from_a_workspace(

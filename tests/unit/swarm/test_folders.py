@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from oya.errors import NoRoom, OyaError
+from oya.errors import NoRoom, OyaError, PrepareFailed
 from oya.processes.real import GuardedProcesses
 from oya.repository.copies import read_copies
 from oya.swarm.assembly import build_slots, fingerprint
@@ -64,6 +64,17 @@ async def test_a_prepare_that_fails_names_its_log(folder: Path) -> None:
     with pytest.raises(OyaError, match="`exit 4` failed") as error:
         await use(folder, settings(prepare=["exit 4"]))
     assert "oya/logs/gates/prepare-0.log" in error.value.hint
+
+
+async def test_a_prepare_that_fails_once_is_run_once_more(folder: Path) -> None:
+    tries = folder.parent / "tries"
+    fails = "echo x >> {0}; test $(wc -l < {0}) -eq {1} || {{ echo no; exit 4; }}"
+    await use(folder, settings(prepare=[fails.format(tries, 2)]))
+    with pytest.raises(PrepareFailed) as error:
+        await use(folder, settings(prepare=["true", fails.format(tries, 5)]))
+    assert tries.read_text() == "x\n" * 4
+    assert (error.value.exit, error.value.output) == (4, "no")
+    assert error.value.seconds > 0
 
 
 def test_evidence_counts_for_the_contents_of_copied_files(folder: Path) -> None:

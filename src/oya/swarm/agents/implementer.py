@@ -137,9 +137,13 @@ async def _frozen(attempt: Attempt, contract: Contract, reference: str) -> Colle
     if attempt.base == contract.base:
         return contract.frozen
     files = await attempt.parts.repo.list_files(reference)
-    tests = None if contract.kind == "check" else await attempt.parts.gates.tests(attempt.base)
-    report = (tests.report if tests else None) or Report()
-    return frozen_paths(files, contract.test_files, report)
+    if contract.kind == "check":
+        return frozen_paths(files, contract.test_files, Report())
+    tests = await attempt.parts.gates.tests(attempt.base)
+    if tests.report is None:  # nobody can tell then which files are tests
+        await require_green_base(attempt, ci=False)
+        tests = await attempt.parts.gates.tests(attempt.base)
+    return frozen_paths(files, contract.test_files, tests.report or Report())
 
 
 async def _thawed(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from oya.agents.answers import Challenge, TestWriterAnswer
 from oya.gates.checks import Check, Ran, failing_checks, judge_red_checks
+from oya.gates.feedback import feedback
 from oya.gates.frozen import frozen_paths
 from oya.gates.globs import names_all
 from oya.gates.model import Report
@@ -124,6 +125,9 @@ async def _judge_tests(
     attempt: Attempt, answer: TestWriterAnswer, head: Head
 ) -> Result | list[str]:
     """Red by its own tests for behaviour, green as it was to preserve that."""
+    tests = await attempt.parts.gates.tests(head.commit)
+    if not tests.prepared:
+        return [feedback(tests)]
     base = await _report(attempt, attempt.base)
     contract = await _report(attempt, head.commit)
     files = await attempt.parts.repo.list_files(attempt.base)

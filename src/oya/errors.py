@@ -19,6 +19,7 @@
     │       └── PushUnsure       whether a push has arrived is not known yet
     ├── ProcessError             a program could not be started
     ├── NoRoom                   disk or memory are short: no verdict, nobody's failure
+    ├── NoSlot                   all slots were taken for too long: no verdict, nobody's failure
     ├── PrepareFailed            [workspace] prepare failed, so that nothing can run there
     ├── BackendError             a backend broke the protocol, died, or its provider refused
     └── ActorError
@@ -126,6 +127,10 @@ class ProcessError(OyaError):
 
 class NoRoom(OyaError):
     """Disk or memory are short, so that nothing can be judged."""
+
+
+class NoSlot(OyaError):
+    """All slots were taken for too long, so that nothing was judged."""
 
 
 class PrepareFailed(OyaError):

@@ -78,6 +78,7 @@ class Checkout(Protocol):
         self, commit: str, *, urgent: bool = False, strange: bool = False
     ) -> AbstractAsyncContextManager[SlotLike]:
         """Wait for a slot and put exactly the tree of `commit` there, for as long as it is held.
+        NoSlot where none becomes free for long.
         PrepareFailed where what is to be done there before anything runs has failed.
 
         `urgent` is served before those who are not. `strange`: an agent wrote what is to run.

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oya.errors import GitError, OyaError
+from oya.errors import GitError, NoSlot, OyaError
 from oya.folders import is_real_folder, open_up, take_away
 from oya.repository.checkout import Checkout, tags_of
 from oya.repository.copies import NO_COPIES, Copies
@@ -85,14 +85,14 @@ class Slots:
         """A slot with this commit checked out, HEAD detached at it, for as long as the block.
 
         `urgent` goes before all who are not. `strange`: an agent wrote what is to run there, so
-        nothing that it writes is kept. `OyaError` if none becomes free within `wait` seconds,
+        nothing that it writes is kept. `NoSlot` if none becomes free within `wait` seconds,
         `GitError` if the commit cannot be checked out.
         """
         try:
             async with asyncio.timeout(wait):
                 index = await self._turn(commit, urgent)
         except TimeoutError:
-            raise OyaError(
+            raise NoSlot(
                 f"no slot became free within {wait:g} s",
                 safe="Nothing was judged, so nothing was lost.",
                 hint="Set [quality-gates] slots higher, or timeout lower.",

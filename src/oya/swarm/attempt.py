@@ -23,6 +23,7 @@ from oya.crashpoints import point
 from oya.errors import (
     BackendError,
     GitError,
+    NoSlot,
     OyaError,
     PrepareFailed,
     RefusedError,
@@ -326,6 +327,8 @@ async def _tried(attempt: Attempt, work: Working) -> Result | AttemptOver:
         return await _pressed(attempt, over) if RULES[over.failure].counts else over
     except StoreError as outage:  # nobody's fault, and no attempt used
         return AttemptOver(FailureClass.CANCELLED, str(outage))
+    except NoSlot as busy:
+        return AttemptOver(FailureClass.HOST_PRESSURE, str(busy))
     except Exception as error:
         if is_full(error):
             return await _pressed(attempt, AttemptOver(FailureClass.HOST_PRESSURE, str(error)))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from oya.errors import GitError, NoRoom, OyaError
+from oya.errors import GitError, NoRoom, NoSlot
 from oya.repository.copies import Copied, Copies
 from oya.repository.git import GitRepository
 from oya.repository.slot import Slots
@@ -155,7 +155,7 @@ async def test_waiting_for_a_slot_has_an_end(repo: GitRepository, slots: Slots) 
     start = await repo.resolve("main")
     assert start
     async with slots.checkout(start):
-        with pytest.raises(OyaError, match="no slot became free"):
+        with pytest.raises(NoSlot, match="no slot became free"):
             async with slots.checkout(start, wait=0.01):
                 raise AssertionError
     async with slots.checkout(start, wait=10):

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 from swarm_kit import World
 
-from oya.errors import GitError, NoRoom
-from oya.lifecycle.failures import FailureClass
+from oya.errors import GitError, NoRoom, NoSlot
+from oya.lifecycle.failures import RULES, FailureClass
 from oya.lifecycle.model import BeadState
 from oya.repository.port import Workspace
+from oya.repository.slot import Slots
 from oya.swarm.attempt import Attempt, AttemptOver, Ending, Result, run_attempt
 from oya.swarm.messages import Claim
 
@@ -86,6 +87,22 @@ async def test_nor_has_who_fails_while_it_is(world: World, failure: FailureClass
 async def test_a_gate_that_only_says_so_is_red(world: World) -> None:
     (failure, _, _), state = await tried(world, AttemptOver(RED, "No space left on device"))
     assert (failure, state.retry_count) == (RED, 1)
+
+
+@pytest.mark.parametrize("fills", [False, True])
+async def test_who_waits_in_vain_for_a_slot_has_used_no_attempt_whatever_it_wrote(
+    world: World, fills: bool
+) -> None:
+    slots = Slots(world.repo, world.repo.place, 1)
+    async with slots.checkout(world.line.base):
+        with pytest.raises(NoSlot) as waited:
+            async with slots.checkout(world.line.base, wait=0.01):
+                raise AssertionError("there are two in one slot")
+    (failure, reason, _), state = await tried(world, waited.value, fills=fills)
+    assert (failure, state.retry_count) == (PRESSURE, 0)
+    assert reason == "no slot became free within 0.01 s"
+    assert state.snapshot is not None, "it goes on with its work"
+    assert not RULES[failure].melts
 
 
 async def test_what_a_provider_says_stands(world: World) -> None:

@@ -30,6 +30,10 @@ MOST = 30
 """Requests of one attempt that are answered with a verdict."""
 
 
+NAMED = 20
+"""Paths that are left out and named."""
+
+
 class GateDesk:
     """Answers the requests of one attempt, one at a time, in `serving`."""
 
@@ -120,6 +124,13 @@ def told(evidence: Evidence, head: Head) -> str:
         said += [", ".join(f"{count} {how}" for how, count in counts.items() if count)]
     if evidence.reused:
         said.append("(This tree was judged before: nothing was run.)")
-    if head.left_out:
-        said.append(f"Too large, or no file, and left out: {', '.join(head.left_out[:20])}")
-    return "\n".join(said)
+    return "\n".join((*said, *left_out(head)))
+
+
+def left_out(head: Head | None) -> tuple[str, ...]:
+    """What an agent reads about what lies in its folder and is not judged; nothing, if all is."""
+    if head is None or not head.left_out:
+        return ()
+    names = ", ".join(sorted(head.left_out)[:NAMED])
+    more = f" and {len(head.left_out) - NAMED} more" if len(head.left_out) > NAMED else ""
+    return (f"Too large, or no file, and left out: {names}{more}",)

@@ -36,7 +36,7 @@ from oya.lifecycle.swarm import counted
 from oya.repository.port import Head, Workspace
 from oya.room import is_full, took_it
 from oya.store.engine import Write
-from oya.swarm.asking import GateDesk
+from oya.swarm.asking import GateDesk, left_out
 from oya.swarm.assembly import Parts
 from oya.swarm.briefing import brief
 from oya.swarm.messages import Claim
@@ -128,6 +128,7 @@ class Attempt:
         self._turn: AgentSession | None = None
         self._workspace: Workspace | None = None
         self._desk: GateDesk | None = None
+        self._head: Head | None = None
         self._turn_seconds = 0.0
         self.fixes = 0
         self._began = 0.0
@@ -222,7 +223,9 @@ class Attempt:
         return self._desk.serving() if self._desk else nullcontext()
 
     async def fix(self, findings: Sequence[str], failure: FailureClass) -> None:
-        """Say what is wrong in the same session; over `fix_rounds` the attempt has failed."""
+        """Say what is wrong in the same session, and what was left out of what was judged; over
+        `fix_rounds` the attempt has failed."""
+        findings = (*findings, *left_out(self._head))
         if self.fixes >= self.parts.settings.execution.fix_rounds:
             raise AttemptOver(failure, findings[0].splitlines()[0][:300], findings)
         self.fixes += 1
@@ -235,7 +238,8 @@ class Attempt:
         """Commit everything that is in the workspace, and hold it by the attempt's ref. `last`:
         nobody works there any more."""
         message = f"{self.role} on {self.claim.bead}, attempt {self.claim.attempt}"
-        return await self.parts.workspaces.commit(self.workspace, message, last=last)
+        self._head = await self.parts.workspaces.commit(self.workspace, message, last=last)
+        return self._head
 
     def answer(self, model: type[A]) -> A | None:
         """The answer file, or None where there is none; `AnswerWrong` when it does not fit."""
@@ -409,12 +413,13 @@ async def _record(attempt: Attempt, outcome: Result, failure: FailureClass | Non
 
 
 async def _failed(attempt: Attempt, over: AttemptOver) -> Result:
-    snapshot = commit = None
-    if attempt._workspace is not None:
-        commit = await _kept(attempt)
-        snapshot = None if commit == attempt.workspace.start else commit
+    snapshot, data = None, dict[str, Any]()
+    if attempt._workspace is not None and (head := await _kept(attempt)):
+        snapshot = None if head.commit == attempt.workspace.start else head.commit
+        data = {"head": head.commit}
+        data |= {"left_out": list(head.left_out)} if head.left_out else {}
     event = AttemptFailed(attempt.claim.epoch, over.failure, over.reason, over.findings, snapshot)
-    return Result(event, data={"head": commit} if commit else {})
+    return Result(event, data=data)
 
 
 async def _put_away(attempt: Attempt) -> None:
@@ -430,10 +435,10 @@ async def _put_away(attempt: Attempt) -> None:
         log.error("workspace left", bead=attempt.claim.bead, error=str(error))
 
 
-async def _kept(attempt: Attempt) -> str | None:
+async def _kept(attempt: Attempt) -> Head | None:
     """The attempt's head with everything that lies there; None where that cannot be read."""
     try:
-        return (await attempt.head(last=True)).commit
+        return await attempt.head(last=True)
     except (OyaError, OSError) as error:
         log.warning("no snapshot", bead=attempt.claim.bead, why=str(error))
         return None

@@ -40,7 +40,7 @@ def sentence(record: EventRecord) -> str:
     """One event, in words, with where the bead went if it went anywhere."""
     tell = _SENTENCES.get(record.event)
     words = tell(record) if tell else _plain(record)
-    return f"{words}{_moved(record)}{_noticed(record)}"
+    return f"{words}{_moved(record)}{_left_out(record)}{_noticed(record)}"
 
 
 def line(record: EventRecord) -> str:
@@ -62,6 +62,11 @@ def _moved(record: EventRecord) -> str:
 
 
 _SELF_EVIDENT = frozenset({"claimed", "landing_started", "landed", "removed", "undone"})
+
+
+def _left_out(record: EventRecord) -> str:
+    names = ", ".join(map(str, record.data.get("left_out") or ()))
+    return f" Left out, too large or no file: {_words(names)}." if names else ""
 
 
 def _noticed(record: EventRecord) -> str:

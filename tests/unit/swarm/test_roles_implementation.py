@@ -279,6 +279,36 @@ async def test_of_a_gate_that_says_200_kilobytes_the_trouble_comes_back(
     assert len(heard[1]) < 12_000
 
 
+async def test_who_leaves_what_is_too_large_is_told_so_with_what_is_red_for_it(
+    own_git: None, tmp_path: Path
+) -> None:
+    async with at(tmp_path, more='[workspace]\nmax_file = "1kB"\n') as world:
+        await began(world)
+        contract = await behaviour(world)
+        large: dict[str, str | None] = {"src/x.txt": "done\n" * 400, "src/y.txt": "y" * 2000}
+        large["src/small.txt"] = "s\n"
+        result, heard = await implement(world, contract, writes(large, DONE))
+        assert f"{NEW}: failed" in heard[1]
+        assert "Too large, or no file, and left out: src/x.txt, src/y.txt" in heard[1]
+        assert isinstance(result.event, ImplementationAccepted)
+        assert result.data["left_out"] == ["src/y.txt"]
+
+        over = await failed(world, contract, writes(large, {"src/z.txt": "z"}))
+        assert over.findings[0].startswith(f"{NEW}: failed")
+        assert over.findings[-1].endswith("left out: src/x.txt, src/y.txt")
+        alone: dict[str, str | None] = {"src/x.txt": "done\n" * 400}
+        _, heard = await implement(world, contract, writes(alone, DONE))
+        assert "nothing had changed" in heard[1]
+        assert "left out: src/x.txt" in heard[1]
+        over = await failed(world, contract, writes(alone))
+        assert over.failure is FailureClass.AGENT_EMPTY
+        assert over.findings[-1].endswith("left out: src/x.txt")
+
+        small: dict[str, str | None] = {"src/x.txt": "no\n"}
+        _, heard = await implement(world, contract, writes(small, DONE))
+        assert "left out" not in heard[1]
+
+
 async def test_an_exit_code_that_no_test_explains_comes_back_before_landing(
     own_git: None, tmp_path: Path
 ) -> None:

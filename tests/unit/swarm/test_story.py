@@ -45,6 +45,19 @@ def record(event: str, **fields: object) -> EventRecord:
         ),
         (
             record(
+                "attempt_failed",
+                from_="implementation/in_progress",
+                to="implementation/pending",
+                agent="implementer-2",
+                class_="gate_red",
+                reason="red",
+                data={"left_out": ["big.bin", "vendor/lib/"]},
+            ),
+            "The attempt of implementer-2 ended as gate_red: red. "
+            "Left out, too large or no file: big.bin, vendor/lib/.",
+        ),
+        (
+            record(
                 "defended",
                 from_="review/in_progress",
                 to="landing/pending",

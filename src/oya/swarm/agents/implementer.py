@@ -50,7 +50,12 @@ class ImplementerActor(AgentActor):
             if refused is not None:
                 return refused
             head = await attempt.head()
-            await _require_work(attempt, contract, head)
+            lacks = await _lacks(attempt, contract, head)
+            if lacks and not head.left_out:
+                raise AttemptOver(FailureClass.AGENT_EMPTY, lacks)
+            if lacks:
+                await attempt.fix([lacks], FailureClass.AGENT_EMPTY)
+                continue
             touched = await _thawed(attempt, frozen, reference, head)
             if touched:
                 if warned:
@@ -102,20 +107,17 @@ def _cannot(attempt: Attempt, contract: Contract) -> Result | None:
     return Result(event, data=discovered(answer))
 
 
-async def _require_work(attempt: Attempt, contract: Contract, head: Head) -> None:
-    """`agent_empty` where nothing was done. What no red test stands for needs a change, always;
-    the gates alone decide on work that another contract had."""
+async def _lacks(attempt: Attempt, contract: Contract, head: Head) -> str | None:
+    """Why that is no work, where nothing was done. What no red test stands for needs a change,
+    always; the gates alone decide on work that another contract had."""
     if contract.kind not in PROVES and not await _own_changes(attempt, contract, head):
-        raise AttemptOver(
-            FailureClass.AGENT_EMPTY, f"changed nothing, and kind {contract.kind} needs a change"
-        )
+        return f"changed nothing, and kind {contract.kind} needs a change"
     if attempt.state.rework or _begins_with_work(attempt, contract):
-        return  # the merge itself may be all that the new base, or contract, needs
+        return None  # the merge itself may be all that the new base, or contract, needs
     start = attempt.state.snapshot or attempt.workspace.start
     if head.tree == await attempt.parts.repo.tree_of(start) and not attempt.state.snapshot:
-        raise AttemptOver(
-            FailureClass.AGENT_EMPTY, "said that it was done, and nothing had changed"
-        )
+        return "said that it was done, and nothing had changed"
+    return None
 
 
 def _begins_with_work(attempt: Attempt, contract: Contract) -> bool:

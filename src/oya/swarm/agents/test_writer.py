@@ -180,6 +180,7 @@ async def _accept(
             "fail_to_pass": list(verdict.fail_to_pass),
             "contract": contract.hash,
             "red": red,
+            **({"left_out": list(head.left_out)} if head.left_out else {}),
             **discovered(answer),
         },
     )

@@ -80,10 +80,13 @@ class Result:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-def discovered(answer: RoleAnswer | None) -> dict[str, Any]:
+def discovered(*answers: RoleAnswer | None) -> dict[str, Any]:
     """Other work that an agent noticed, as it stands in the event; nobody works on it."""
-    found = answer.discovered if answer else []
-    return {"discovered": [item.model_dump() for item in found]} if found else {}
+    found: list[dict[str, Any]] = []
+    for item in (item for answer in answers if answer for item in answer.discovered):
+        said = item.model_dump()
+        found += [said] if said not in found else []
+    return {"discovered": found} if found else {}
 
 
 def starting_point(state: BeadState, base: str) -> tuple[str, tuple[str, ...]]:

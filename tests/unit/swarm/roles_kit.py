@@ -129,6 +129,25 @@ async def implement(
     return await _attempt(world, claim, ImplementerActor, play)
 
 
+async def plan(world: World, accepted: Contract, play: Play) -> tuple[Result, list[str]]:
+    """One attempt of a planner at this contract."""
+    from oya.swarm.agents.planner import PlannerActor
+
+    await world.store.contracts.put("a", accepted.to_json())
+    epoch = next(EPOCHS)
+    state = BeadState(
+        "a",
+        phase=Phase.CONTRACT,
+        checking=True,
+        contract=accepted.commit,
+        base=accepted.base,
+        agent="x-1",
+        epoch=epoch,
+    )
+    claim = Claim("a", epoch, 1, "x-1", "agent", world.line.base, state)
+    return await _attempt(world, claim, PlannerActor, play)
+
+
 async def _attempt(
     world: World, claim: Claim, actor: type[AgentActor], play: Play
 ) -> tuple[Result, list[str]]:

@@ -29,7 +29,7 @@ class PlannerActor(AgentActor):
             raise
         findings = tuple(answer.findings) or (answer.why,)
         if answer.cannot or answer.verdict == "revise":
-            return Result(CheckRevised(epoch, findings))
+            return Result(CheckRevised(epoch, findings), data=discovered(answer))
         return Result(CheckAccepted(epoch, tuple(answer.findings)), data=discovered(answer))
 
 

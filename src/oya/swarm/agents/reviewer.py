@@ -45,23 +45,25 @@ class ReviewerActor(AgentActor):
         parts = attempt.parts
         briefing = replace(await attempt.briefing(), hints=tuple(hints))
         await attempt.prompt(parts.prompts.first(self.role, briefing))
-        said: list[str] = []
+        said, answers = list[str](), list[ReviewerAnswer]()
         for generation in range(parts.settings.review.rounds):
             if generation:
                 again = ["none of your challenges survived; attack again", *said]
                 await attempt.prompt(parts.prompts.again(self.role, again))
             answer = await attempt.full_answer(ReviewerAnswer)
+            answers.append(answer)
             if answer.cannot:
                 asked = answer.question or answer.why
-                return Result(CannotDo(attempt.claim.epoch, answer.cannot, answer.why, asked))
+                cannot = CannotDo(attempt.claim.epoch, answer.cannot, answer.why, asked)
+                return Result(cannot, data=discovered(*answers))
             tried = await try_all(attempt, contract, answer.challenges, doubts)
             said += [*answer.findings, *tried.findings]
             if tried.survivors:
-                return _verdict(attempt, contract, doubts, tried.survivors, said)
+                return _verdict(attempt, contract, doubts, tried.survivors, said, answers)
         commit = str(attempt.state.implementation)
         hold = await parts.hold_for(contract, attempt.base, commit)
         event = Defended(attempt.claim.epoch, commit, *hold)
-        return Result(event, data={"findings": said} | discovered(answer))
+        return Result(event, data={"findings": said} | discovered(*answers))
 
 
 def _may_go_back(attempt: Attempt) -> bool:
@@ -92,8 +94,9 @@ def _verdict(
     doubts: Doubts,
     survivors: Sequence[Survivor],
     said: Sequence[str],
+    answers: Sequence[ReviewerAnswer] = (),
 ) -> Result:
-    epoch, data = attempt.claim.epoch, {"findings": list(said)}
+    epoch, data = attempt.claim.epoch, {"findings": list(said)} | discovered(*answers)
     for survivor in survivors:
         test = survivor.challenge.contradicts
         if contradicts(contract, test):

@@ -14,7 +14,8 @@ class Record:
 
     `ready` is set when everything was checked out: before that, a file that is missing
     was not deleted by anybody. `prepared` are the files that `prepare` made and git
-    does not ignore, with what tells that they were not touched since.
+    does not ignore, with what tells that they were not touched since. `folder` is where the
+    workspace was made: the repository may have moved since, or the cache be another.
     """
 
     bead: str
@@ -26,6 +27,7 @@ class Record:
     conflicts: tuple[str, ...] = ()
     ready: bool = False
     prepared: dict[str, tuple[int, int]] = field(default_factory=dict)
+    folder: str = ""
 
     def at(self, head: str, tree: str) -> Record:
         """The same after a snapshot."""

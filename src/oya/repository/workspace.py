@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +102,8 @@ class GitWorkspaces:
         branch = f"oya/{encode(bead)}"
         admin = self._admin / key
         tree = await self._repo.tree_of(commit)
-        record = Record(bead, epoch, branch, commit, commit, tree, conflicts)
+        folder = str(self._work / key)
+        record = Record(bead, epoch, branch, commit, commit, tree, conflicts, folder=folder)
         record.save(admin)
         point("workspace.recorded")
         workspace = Workspace(bead, epoch, self._work / key, branch, commit, conflicts)
@@ -115,7 +117,7 @@ class GitWorkspaces:
             except PrepareFailed as failed:
                 workspace = replace(workspace, unprepared=failed.told)
             prepared = _fingerprints(workspace.path, await checkout.changed())
-        Record(bead, epoch, branch, commit, commit, tree, conflicts, True, prepared).save(admin)
+        replace(record, ready=True, prepared=prepared).save(admin)
         point("workspace.ready")
         return workspace
 
@@ -226,6 +228,8 @@ class GitWorkspaces:
         key = path.name
         bead, epoch = self._whose(key)
         record = load(self._admin / key)
+        if record and record.folder:
+            await asyncio.to_thread(_bring, Path(record.folder), path)
         gone = not await asyncio.to_thread(
             os.path.lexists, path
         )  # its work was under the ref before that
@@ -286,6 +290,14 @@ class GitWorkspaces:
 
     def _checkout(self, key: str) -> Checkout:
         return Checkout(self._repo, self._work / key, self._admin / key)
+
+
+def _bring(made: Path, path: Path) -> None:
+    """A workspace that was made elsewhere, to where workspaces are now; links stay links."""
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(path) and is_real_folder(made) and made.stat().st_uid == os.getuid():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(made, path)
 
 
 def _fingerprints(folder: Path, paths: Sequence[str]) -> dict[str, tuple[int, int]]:

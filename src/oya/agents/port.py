@@ -38,7 +38,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnd:
-    """How a turn ended. `failure` is None where nothing is known to have gone wrong.
+    """How a turn ended. `failure` is None where nothing is known to have gone wrong; `reason` may
+    tell of an exit code then, which says nothing of the work.
 
     `resets_in`: seconds until the provider's limit is over, where `failure` is one and its
     end was told.

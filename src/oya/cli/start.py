@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,11 +45,12 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
 
         return explain(place, wish.request(Path.cwd()), form)
     started = None
+    said = [partial(say, "Starting: looks at the repository, its backlog and the sandbox.")]
     for _ in range(TRIES):
         running = _running(Client(place.socket))
         if running is not None:
             return _attach(place, wish, running, form, detach)
-        if (started := _launch(wish)) is not None:
+        if (started := _launch(wish, lambda: said and said.pop()())) is not None:
             break
     if started is None:
         raise _held()
@@ -62,13 +64,12 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
     return stay(place, form, since=started.since, ours=True)
 
 
-def _launch(wish: Wish) -> Started | None:
+def _launch(wish: Wish, slow: Callable[[], object]) -> Started | None:
     """None where another process has held the state for as long as one waits for it."""
     from oya.daemon.launch import Locked, launch
 
-    say("Starting: looks at the repository, its backlog and the sandbox.")
     try:
-        return launch(wish.request(Path.cwd()))
+        return launch(wish.request(Path.cwd()), slow)
     except Locked:
         return None
     except KeyboardInterrupt:

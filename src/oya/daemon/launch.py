@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from oya.errors import DaemonSilent, OyaError
 START_WITHIN = 120.0
 """Seconds until the daemon must have said how starting went: opening a damaged or a large
 store may copy it first."""
+A_WHILE = 1.0
 ENDED_WITHIN = 10.0
 """Seconds that a daemon may take to end which is told so before it was ready."""
 MAX_WORDS = 100_000
@@ -40,10 +42,10 @@ class Locked(Exception):
     """Another daemon was faster: there is one to attach to."""
 
 
-def launch(request: Request) -> Started:
+def launch(request: Request, slow: Callable[[], object] = lambda: None) -> Started:
     """Start a daemon and wait until it answers. Raises what kept it from starting; `Locked`
     where another process holds the state; `DaemonSilent` where it takes too long, and goes on.
-    Writes nothing; the daemon does, once all is well."""
+    Writes nothing; the daemon does, once all is well. `slow` is called where it takes a while."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as stderr, os.fdopen(reading, "rb") as ready:
         child = subprocess.Popen(
@@ -57,6 +59,8 @@ def launch(request: Request) -> Started:
         )
         os.close(writing)
         try:
+            if not select.select([ready], [], [], A_WHILE)[0]:
+                slow()
             said = _hear(ready.fileno(), time.monotonic() + START_WITHIN)
         except KeyboardInterrupt:
             child.terminate()

@@ -52,6 +52,10 @@ OUTAGE = 60.0
 """Seconds for which a result waits for such a store."""
 
 
+LAST_WORDS = 200
+"""Characters of what an agent said before it left without work."""
+
+
 class AttemptOver(Exception):
     """The attempt ends here without a result; the class decides what follows. `resets_at` is
     when the provider's limit is over, in monotonic seconds; None: not known, or there is none."""
@@ -133,6 +137,7 @@ class Attempt:
         self._desk: GateDesk | None = None
         self._head: Head | None = None
         self._turn_seconds = 0.0
+        self._said = ""
         self.fixes = 0
         self._began = 0.0
 
@@ -213,8 +218,15 @@ class Attempt:
         stood = self._stood() - stood
         self._turn_seconds += self.parts.clock.monotonic() - began - stood
         self.parts.meter.usage(self.claim.backend, end.usage)
+        last = end.text.rstrip().rpartition("\n")[2]
+        self._said = " ".join(f"{end.reason} {last}".split())
         if end.failure is not None:
             raise AttemptOver(end.failure, end.reason, resets_at=self._moment(end.resets_in))
+
+    @property
+    def last_words(self) -> str:
+        """How the last turn ended and what it said at last, to follow on why it was nothing."""
+        return f"; at last it said: {self._said[:LAST_WORDS]}" if self._said else ""
 
     def _stood(self) -> float:
         return self._desk.stood() if self._desk else 0.0
@@ -259,9 +271,8 @@ class Attempt:
                 continue
             if answer is None:
                 where = answer_path(self.workspace.path, self.role).name
-                raise AttemptOver(
-                    FailureClass.AGENT_EMPTY, f"ended its turn without an answer (.oya/out/{where})"
-                )
+                why = f"ended its turn without an answer (.oya/out/{where})"
+                raise AttemptOver(FailureClass.AGENT_EMPTY, f"{why}{self.last_words}")
             return answer
 
     async def _open(self) -> AgentSession:

@@ -88,7 +88,7 @@ def test_one_that_holds_the_state_and_does_not_answer_yet_is_waited_for(
     """Of two that are started at once, on a busy machine."""
     with ExitStack() as daemon:
 
-        def launch(_: Request) -> Started:
+        def launch(_: Request, __: object) -> Started:
             daemon.enter_context(going(folder))
             raise Locked
 
@@ -102,7 +102,7 @@ def test_one_that_never_answers_is_not_waited_for_in_vain(
 ) -> None:
     tried: list[Request] = []
 
-    def launch(request: Request) -> Started:
+    def launch(request: Request, _: object) -> Started:
         tried.append(request)
         raise Locked
 

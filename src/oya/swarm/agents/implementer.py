@@ -52,7 +52,7 @@ class ImplementerActor(AgentActor):
             head = await attempt.head()
             lacks = await _lacks(attempt, contract, head)
             if lacks and not head.left_out:
-                raise AttemptOver(FailureClass.AGENT_EMPTY, lacks)
+                raise AttemptOver(FailureClass.AGENT_EMPTY, f"{lacks}{attempt.last_words}")
             if lacks:
                 await attempt.fix([lacks], FailureClass.AGENT_EMPTY)
                 continue

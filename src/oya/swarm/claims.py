@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from oya.errors import ActorError, RefusedError
+from oya.errors import ActorDead, ActorError, RefusedError
 from oya.lifecycle.events import Claimed, LeaseExpired
 from oya.lifecycle.failures import RULES, FailureClass, Measure
 from oya.lifecycle.model import BeadState, Role, Status
@@ -159,7 +159,8 @@ class Claims:
         """Tell the agent that works under that epoch to end its attempt."""
         for handle in self._shared.pool.working():
             if handle.bead == bead and handle.epoch == epoch and handle.ref is not None:
-                handle.ref.try_tell(CancelBead(bead, epoch, why), control=True)
+                with suppress(ActorDead):  # it has ended: its release is on the way
+                    handle.ref.try_tell(CancelBead(bead, epoch, why), control=True)
 
     def ended(
         self, claim: Claim, failure: FailureClass | None, reason: str, resets_at: float | None

@@ -71,12 +71,17 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
     async def pre_start(self) -> None:
         deadline = self._parts.settings.execution.grace + CLEAN_UP
         self._agents = await self.supervise(restart=AGENT_RESTART, name="agents", deadline=deadline)
-        for handle in self._pool.alive():  # after a restart: they ended with the one before
+        for handle in self._pool.all():  # after a restart: they ended with the one before
+            if handle.state in (AgentState.UNHEALTHY, AgentState.TERMINATED):
+                continue
             self._orchestrator.try_tell(
                 ReleaseBead(handle.id, None, FailureClass.INTERNAL, "its supervisor crashed"),
                 control=True,
             )
-            await self._embody(handle)
+            if handle.state is AgentState.SHUTTING_DOWN:
+                handle.state = AgentState.TERMINATED
+            else:
+                await self._embody(handle)
 
     async def handle(self, message: SwarmSupervisorMessage) -> None:
         match message:
@@ -156,9 +161,12 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
         for handle in self._pool.alive():
             handle.state = AgentState.SHUTTING_DOWN
         await asyncio.gather(*(self._end(handle) for handle in self._pool.all()))
+        for handle in self._pool.working():  # nobody needs their seats any more
+            handle.idles(self.clock.monotonic())
 
     async def _end(self, handle: AgentHandle) -> None:
+        """Let it end. What it has in hand, the orchestrator takes from it with the seat."""
         if handle.ref is not None and handle.state is not AgentState.TERMINATED:
             # Snapshots are taken while the child task is cancelled: grace, and a little more.
             await handle.ref.stop(timeout=self._parts.settings.execution.grace + CLEAN_UP)
-            handle.state, handle.bead, handle.epoch = AgentState.TERMINATED, None, None
+            handle.state = AgentState.TERMINATED

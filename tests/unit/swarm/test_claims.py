@@ -202,6 +202,14 @@ async def test_a_bead_for_an_agent_that_is_dead_goes_back(desk: Desk) -> None:
     assert given(dead, other) == [None, "b-0"]
 
 
+async def test_a_bead_of_an_agent_that_has_just_ended_can_be_cancelled(desk: Desk) -> None:
+    agent = desk.ask("a-1")
+    await desk.hand_out()
+    agent.dead = True
+    await desk.claims.expire("b-0", 1, "taken by a person")
+    assert desk.world.state("b-0").where == "contract/pending"
+
+
 async def test_a_lease_ends_when_nobody_renews_it_and_not_before(desk: Desk) -> None:
     agent = desk.ask("a-1")
     await desk.hand_out()

@@ -177,6 +177,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         if self._swarm.status is SwarmStatus.RUNNING and self._shared.ending is None:
             await self._claims.hand_out(self._swarm)
             self._finish_if_done()
+            self._fail_without_agents()
             await self._pause_without_backend()
 
     async def _released(self, message: ReleaseBead) -> None:
@@ -422,6 +423,17 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
             self._look_again()
             return
         self._end(SwarmStatus.COMPLETED, "nothing is left that can be worked on", grace=0.0)
+
+    def _fail_without_agents(self) -> None:
+        """Where work waits for a role whose agents are all given up, nobody comes to take it."""
+        for role in self._shared.work.wants(new=self._claims.room(self._swarm) > 0):
+            if self._shared.pool.given_up(role):
+                self._end(
+                    SwarmStatus.FAILED,
+                    f"no {role} is left: each crashed again and again"
+                    " (oya logs has the tracebacks)",
+                    grace=self._parts.settings.execution.grace,
+                )
 
     async def _pause_without_backend(self) -> None:
         """Where all that could be handed out waits for a disabled backend, a person is needed."""

@@ -85,6 +85,11 @@ class AgentPool:
             h for h in self._handles.values() if h.state in living and role in (None, h.role)
         )
 
+    def given_up(self, role: Role) -> bool:
+        """Whether nobody of that role is left, because those who were crashed too often."""
+        unhealthy = (h for h in self.all() if h.state is AgentState.UNHEALTHY and h.role is role)
+        return any(unhealthy) and not self.alive(role)
+
     @property
     def busy(self) -> bool:
         """Whether any agent has a bead."""

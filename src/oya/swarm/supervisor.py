@@ -127,21 +127,19 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
 
     async def _ended(self, end: ReleaseBead, claim: Claim) -> None:
         """Judge first, then let the orchestrator go on: a meltdown is never overtaken by an end."""
-        self._judge(claim, end.failure)
+        self._judge(self._parts.role_of(claim), claim.backend, claim.bead, end.failure)
         await self._orchestrator.tell(end, control=True)
         handle = self._pool.get(end.agent)
         if handle is not None and handle.state is AgentState.SHUTTING_DOWN:
             await self._end(handle)
 
-    def _judge(self, claim: Claim, failure: FailureClass | None) -> None:
-        role, now = self._parts.role_of(claim), self.clock.monotonic()
-        if not self._meltdown.ended(role, claim.backend, Outcome(now, claim.bead, failure)):
+    def _judge(self, role: Role, backend: str, bead: str, failure: FailureClass | None) -> None:
+        now = self.clock.monotonic()
+        if not self._meltdown.ended(role, backend, Outcome(now, bead, failure)):
             return
-        causes = self._meltdown.causes(role, claim.backend)
-        log.error("meltdown", role=role, backend=claim.backend, causes=causes)
-        self._orchestrator.try_tell(
-            Melted(role, claim.backend, tuple(causes.items())), control=True
-        )
+        causes = self._meltdown.causes(role, backend)
+        log.error("meltdown", role=role, backend=backend, causes=causes)
+        self._orchestrator.try_tell(Melted(role, backend, tuple(causes.items())), control=True)
 
     async def handle_supervisor_event(self, event: SupervisionEvent) -> None:
         if not isinstance(event, ActorFailed | IntensityExceeded):
@@ -149,13 +147,19 @@ class SwarmSupervisor(Actor[SwarmSupervisorMessage]):
         handle = self._pool.get(event.ref.name)
         if handle is None:
             return
-        if isinstance(event, IntensityExceeded):
+        if isinstance(event, IntensityExceeded):  # its last crash was told of before
             handle.state = AgentState.UNHEALTHY
-        handle.restarts += 1
-        log.error("agent crashed", agent=handle.id, error=repr(event.error))
+        else:
+            self._crashed(handle, event.error)
         self._orchestrator.try_tell(
             ReleaseBead(handle.id, None, FailureClass.INTERNAL, repr(event.error)), control=True
         )
+
+    def _crashed(self, handle: AgentHandle, error: BaseException) -> None:
+        handle.restarts += 1
+        log.error("agent crashed", agent=handle.id, error=repr(error))
+        if handle.bead is not None:
+            self._judge(handle.role, handle.backend, handle.bead, FailureClass.INTERNAL)
 
     async def _shutdown(self) -> None:
         for handle in self._pool.alive():

@@ -96,9 +96,9 @@ class Work:
         """Whatever became of a bead that was taken: it is where its state says."""
         self._ranked_anew((bead,))
 
-    def wants(self) -> tuple[Role, ...]:
-        """The roles for which a bead is claimable."""
-        return tuple(role for role in Role if self.next(role, new=True) is not None)
+    def wants(self, *, new: bool = True) -> tuple[Role, ...]:
+        """The roles for which a bead is claimable; one never claimed only if `new`."""
+        return tuple(role for role in Role if self.next(role, new=new) is not None)
 
     def reviewed(self) -> Iterator[str]:
         """The beads that may land, in order, for as long as nothing changes."""
@@ -108,7 +108,7 @@ class Work:
         """Whether anything can go on without a person; `new`: what was never claimed counts."""
         if self.attempts or self.landing or self._reviewed:
             return True
-        return any(self.next(role, new=new) is not None for role in Role)
+        return bool(self.wants(new=new))
 
     def _changed(self, before: BeadState | None, after: BeadState) -> None:
         bead = after.id

@@ -12,10 +12,12 @@ import pytest
 from swarm_kit import World, issue
 
 from oya.actors import ActorRef, Backoff, Restart, Supervisor
+from oya.lifecycle.events import HeldByPerson
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import Role
-from oya.lifecycle.swarm import SwarmState
+from oya.lifecycle.swarm import SwarmState, SwarmStatus
+from oya.swarm import supervisor
 from oya.swarm.admission import Access, Admission
 from oya.swarm.agents import base
 from oya.swarm.assembly import Parts
@@ -79,6 +81,12 @@ class Swarm:
         handle = self.shared.pool.get(f"test-writer-{number}")
         assert handle is not None
         return handle
+
+    async def only(self, *beads: str) -> None:
+        """The others wait for a person."""
+        for state in self.world.store.beads.all().values():
+            if state.id not in beads:
+                await self.world.parts.apply(state.id, HeldByPerson())
 
     async def becomes(self, number: int, state: AgentState) -> None:
         await self.world.wait(lambda: self.agent(number).state is state)
@@ -153,3 +161,53 @@ async def test_an_agent_that_leaves_gives_its_seat_back_though_its_supervisor_cr
     await swarm.becomes(2, AgentState.TERMINATED)
     await swarm.world.wait(lambda: swarm.agent(2).bead is None)
     assert swarm.agent(1).state in (AgentState.IDLE, AgentState.WORKING)
+
+
+async def test_agents_that_crash_at_their_work_are_a_meltdown(swarm: Swarm) -> None:
+    await swarm.agents(3)
+    await swarm.at_work(3)
+    for end in swarm.ends.values():
+        end.set_exception(RuntimeError("a defect"))
+    await swarm.world.wait(lambda: swarm.state.ended)
+    assert swarm.state.status is SwarmStatus.FAILED
+    assert swarm.state.reason == (
+        "meltdown: test_writer by agent failed again and again (3 internal)"
+    )
+
+
+class TestAgentsThatAreGivenUp:
+    """One bead makes its agent crash, however often it begins anew: too few for a meltdown."""
+
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        anew = Restart(intensity=1, period=60.0, backoff=Backoff(first=0.001))
+        monkeypatch.setattr(supervisor, "AGENT_RESTART", anew)
+
+    async def crash(self, swarm: Swarm, bead: str) -> None:
+        """Whoever has that bead crashes, until it is given up."""
+        agent = next(h for h in swarm.shared.pool.working() if h.bead == bead)
+        while agent in swarm.shared.pool.alive():
+            if bead in swarm.ends:
+                swarm.ends.pop(bead).set_exception(RuntimeError("a defect"))
+            await asyncio.sleep(0.01)
+
+    async def test_work_that_waits_for_them_alone_ends_the_swarm(self, swarm: Swarm) -> None:
+        await swarm.only("b-0")
+        await swarm.agents(1)
+        await swarm.at_work(1)
+        await self.crash(swarm, "b-0")
+        await swarm.world.wait(lambda: swarm.state.ended)
+        assert swarm.state.status is SwarmStatus.FAILED
+        assert swarm.state.reason == (
+            "no test_writer is left: each crashed again and again (oya logs has the tracebacks)"
+        )
+        assert swarm.world.state("b-0").where == "contract/pending"
+
+    async def test_another_of_the_role_takes_it_up(self, swarm: Swarm) -> None:
+        await swarm.only("b-0")
+        await swarm.agents(1)
+        await swarm.at_work(1)
+        await swarm.agents(2)
+        await self.crash(swarm, "b-0")
+        await swarm.world.wait(lambda: swarm.agent(2).bead == "b-0")
+        assert not swarm.state.ended

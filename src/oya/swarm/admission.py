@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import psutil
 
@@ -22,6 +23,8 @@ RESET_JITTER = 1.0
 class Access:
     """One backend's state. `until` is monotonic; `seats` are sessions that may run at once.
 
+    `named` is the same moment in wall time, where the provider has named it: monotonic time
+    stands while the machine sleeps, and the provider's does not.
     `probing`: its time is over, and one session is finding out whether it works again.
     """
 
@@ -29,6 +32,7 @@ class Access:
     seats: int
     state: str = "ok"
     until: float | None = None
+    named: datetime | None = None
     reason: str | None = None
     sessions: int = 0
     refusals: int = 0
@@ -51,8 +55,7 @@ class Admission:
         """Whether a session may be started now. A backend whose time is over gets one probe."""
         access = self.backends[backend]
         if access.state in ("parked", "down"):
-            over = access.until is not None and access.until <= self._clock.monotonic()
-            return over and not access.probing
+            return self._over(access) and not access.probing
         return access.state == "ok" and access.sessions < access.seats
 
     def took(self, backend: str) -> None:
@@ -89,7 +92,7 @@ class Admission:
             return self.disable(backend, reason)
         if failure is FailureClass.CANCELLED or access.state == "disabled":
             return False
-        if access.until is not None and access.until > self._clock.monotonic():
+        if access.until is not None and not self._over(access):
             return False  # it was under way when the outage began, and proves nothing
         changed = access.state != "ok"
         _works(access)
@@ -99,7 +102,8 @@ class Admission:
         """Nobody uses it again in this swarm; True if it was in use before."""
         access = self.backends[backend]
         changed = access.state != "disabled"
-        access.state, access.until, access.reason = "disabled", None, reason
+        access.state, access.reason = "disabled", reason
+        access.until = access.named = None
         return changed
 
     def enable_all(self) -> None:
@@ -110,16 +114,25 @@ class Admission:
     def _park(self, access: Access, state: str, reason: str, resets_at: float | None) -> bool:
         if access.state == "disabled":
             return False
-        now, until = self._clock.monotonic(), access.until or 0.0
-        if until <= now:
+        now, until = self._clock.monotonic(), access.until
+        if until is None or self._over(access):
             until = now + self._backoff(access)
         elif until >= (resets_at or 0.0):
             return False  # one outage, however many sessions it ends
+        access.named = None
         if resets_at is not None:
             # Not before the backoff is over: who always says "in a second" is not to be believed.
             until = max(until, resets_at + self._clock.random.uniform(0.0, RESET_JITTER))
+            access.named = self._clock.now() + timedelta(seconds=until - now)
         access.state, access.until, access.reason, access.probing = state, until, reason, False
         return True
+
+    def _over(self, access: Access) -> bool:
+        """By either clock: one that was set forward costs a probe, and that is all."""
+        if access.until is None:
+            return False
+        named = access.named is not None and access.named <= self._clock.now()
+        return named or access.until <= self._clock.monotonic()
 
     def _backoff(self, access: Access) -> float:
         wait: float = min(PARK_FIRST * 2 ** min(access.refusals, DOUBLED), PARK_LIMIT)
@@ -128,5 +141,6 @@ class Admission:
 
 
 def _works(access: Access) -> None:
-    access.state, access.until, access.reason, access.refusals = "ok", None, None, 0
+    access.state, access.reason, access.refusals = "ok", None, 0
+    access.until = access.named = None
     access.probing = False

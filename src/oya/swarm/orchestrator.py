@@ -48,13 +48,16 @@ from oya.swarm.messages import (
     Stop,
     Wake,
 )
-from oya.swarm.report import live, wall_time
+from oya.swarm.report import live, opens_at
 from oya.swarm.shared import Shared
 
 log = structlog.get_logger()
 
 LOOKS = 4
 """Looks at the leases in the term of one; whatever else happens is told, or has its own timer."""
+LOOKS_AWAKE = 60.0
+"""Seconds between two looks, at most: a limit may have ended while the machine slept, and timers
+with it."""
 OUTAGE = 60.0
 """Seconds for which the last words of a swarm wait for a store that takes nothing."""
 STORE_AGAIN = 0.5
@@ -87,7 +90,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
         self._again: TimerHandle | None = None
 
     async def pre_start(self) -> None:
-        self.send_every(self._shared.leases.term / LOOKS, Wake())
+        self.send_every(min(self._shared.leases.term / LOOKS, LOOKS_AWAKE), Wake())
         for access in self._shared.admission.backends.values():
             self._look_when_open(access)
         await self._go_on()
@@ -203,7 +206,7 @@ class SwarmOrchestratorActor(Actor[OrchestratorMessage]):
     async def _backend_changed(self, name: str) -> None:
         access = self._shared.admission.backends[name]
         self._look_when_open(access)
-        until = wall_time(self.clock, access.until)
+        until = opens_at(self.clock, access)
         await self._parts.store.events.append(
             f"backend_{access.state}",
             swarm=self._parts.swarm,

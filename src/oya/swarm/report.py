@@ -18,7 +18,7 @@ from oya.lifecycle.swarm import SwarmState, SwarmStatus
 
 if TYPE_CHECKING:
     from oya.clock import Clock
-    from oya.swarm.admission import Admission
+    from oya.swarm.admission import Access, Admission
     from oya.swarm.assembly import Parts
     from oya.swarm.line import Line
     from oya.swarm.pool import AgentPool
@@ -113,7 +113,7 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
             BackendLine(
                 name=access.name,
                 state=access.state,
-                until=wall_time(clock, access.until),
+                until=opens_at(clock, access),
                 reason=access.reason,
                 tokens=used.tokens if used else None,
                 cost_usd=used.cost_usd if used else None,
@@ -129,6 +129,12 @@ def live(parts: Parts, pool: AgentPool, admission: Admission, line: Line) -> Liv
         left_out=line.left_out or None,
     )
     return Live(agents, tuple(backends), landing)
+
+
+def opens_at(clock: Clock, access: Access) -> str | None:
+    """The wall time at which a backend is tried again, by whichever clock is there first."""
+    until = wall_time(clock, access.until)
+    return min(until, stamp(access.named)) if until and access.named else until
 
 
 def wall_time(clock: Clock, moment: float | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from oya.clock import SystemClock
@@ -18,10 +20,16 @@ LIMIT, DOWN, AUTH = FailureClass.PROVIDER_LIMIT, FailureClass.PROVIDER_DOWN, Fai
 
 
 class Clock(SystemClock):
+    """`at` is monotonic; `ahead` is how far wall time went without it: suspend, or set by hand."""
+
     at = 1000.0
+    ahead = 0.0
 
     def monotonic(self) -> float:
         return self.at
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.at + self.ahead)
 
 
 @pytest.fixture
@@ -187,6 +195,47 @@ def test_who_tells_a_later_end_is_heard_while_it_is_parked(
     access = admission.backends["x"]
     assert (access.state, access.refusals) == ("parked", 1)
     assert 600 <= over(admission, clock) <= 600 + RESET_JITTER
+
+
+def test_a_machine_that_slept_through_a_named_end_does_not_wait_for_it_again(
+    admission: Admission, clock: Clock
+) -> None:
+    refused(admission, resets_at=clock.at + 3 * 3600)
+    clock.ahead += 3 * 3600 - 60
+    assert not admission.admits("x")
+    clock.ahead += 60 + RESET_JITTER
+    assert admission.admits("x")
+    admission.took("x")
+    assert admission.ended("x", None, "")
+    assert admission.backends["x"].state == "ok"
+
+
+def test_a_backoff_that_nobody_named_is_waited_out_awake(
+    admission: Admission, clock: Clock
+) -> None:
+    refused(admission)
+    clock.ahead += 8 * 3600
+    assert not admission.admits("x")
+    over(admission, clock)
+    assert admission.admits("x")
+
+
+def test_a_clock_that_was_set_forward_costs_one_probe(admission: Admission, clock: Clock) -> None:
+    refused(admission, resets_at=clock.at + 3600)
+    clock.ahead += 4000
+    assert admission.admits("x")
+    assert refused(admission, resets_at=clock.at + 3600)
+    assert not admission.admits("x")
+    assert 3600 <= over(admission, clock) <= 3600 + RESET_JITTER
+
+
+def test_a_clock_that_was_set_back_does_not_make_it_wait_longer(
+    admission: Admission, clock: Clock
+) -> None:
+    refused(admission, resets_at=clock.at + 3600)
+    clock.ahead -= 7200
+    assert over(admission, clock) <= 3600 + RESET_JITTER
+    assert admission.admits("x")
 
 
 def test_without_a_login_it_stays_out_until_a_person_says_so(

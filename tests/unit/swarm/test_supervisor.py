@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 from swarm_kit import World, issue
 
 from oya.actors import ActorRef, Backoff, Restart, Supervisor
+from oya.clock import stamp
 from oya.lifecycle.events import HeldByPerson
 from oya.lifecycle.failures import FailureClass
 from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import Role
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
-from oya.swarm import supervisor
+from oya.swarm import orchestrator, supervisor
 from oya.swarm.admission import Access, Admission
 from oya.swarm.agents import base
 from oya.swarm.assembly import Parts
@@ -25,6 +27,7 @@ from oya.swarm.attempt import Ending
 from oya.swarm.messages import Claim, Pause, SpawnAgents
 from oya.swarm.orchestrator import SwarmOrchestratorActor
 from oya.swarm.pool import AgentHandle, AgentPool, AgentState
+from oya.swarm.report import opens_at
 from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
 from oya.swarm.work import Work
@@ -211,3 +214,24 @@ class TestAgentsThatAreGivenUp:
         await self.crash(swarm, "b-0")
         await swarm.world.wait(lambda: swarm.agent(2).bead == "b-0")
         assert not swarm.state.ended
+
+
+async def test_a_machine_that_slept_through_a_named_reset_works_on_soon_after(
+    own_git: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a lease is: all timers stood while it slept."""
+    monkeypatch.setattr(orchestrator, "LOOKS_AWAKE", 0.01)
+    async with World.at(tmp_path, issues=ISSUES) as world:
+        swarm, clock = Swarm(world), world.clock
+        monkeypatch.setattr(base, "run_attempt", swarm.attempt)
+        swarm.shared.leases = Leases(36000.0)
+        admission = swarm.shared.admission
+        admission.took("agent")
+        admission.ended("agent", FailureClass.PROVIDER_LIMIT, "429", clock.monotonic() + 3600)
+        async with swarm.running():
+            await swarm.agents(1)
+            await world.wait(lambda: swarm.shared.waiting[Role.TEST_WRITER])
+            assert not swarm.shared.pool.busy
+            monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+            assert (opens_at(clock, swarm.access) or "") < stamp(clock.now()), "not two hours later"
+            await swarm.at_work(1)

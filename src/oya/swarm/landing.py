@@ -312,7 +312,8 @@ class LandingQueue:
                 busy += 1
 
     async def _proven(self, base: str, member: Member, promised: Sequence[Promised]) -> Proof:
-        proof = await prove(self._parts, base, member.candidate.commit, promised)
+        commit, since = member.candidate.commit, member.since
+        proof = await prove(self._parts, base, commit, promised, since=since)
         if not proof.ok and (red := await self._parts.base_red(base)):
             raise RedBase(base, await told(self._parts, base, red))
         point("landing.proven")
@@ -341,6 +342,7 @@ class LandingQueue:
                 member.candidate.base,
                 member.candidate.commit,
                 (member.promised,),
+                since=member.since,
                 fresh=True,
             )
         )

@@ -44,18 +44,25 @@ class Proof:
 
 
 async def prove(
-    parts: Parts, base: str, commit: str, promised: Sequence[Promised], *, fresh: bool = False
+    parts: Parts,
+    base: str,
+    commit: str,
+    promised: Sequence[Promised],
+    *,
+    since: str | None = None,
+    fresh: bool = False,
 ) -> Proof:
     """Judge `commit`, which has all of `promised` on `base`.
 
     Green is: quick, tests and ci; every planned test of these beads reported as passed; what
     passes on the base, minus what they mean to change; their checks. The base's own evidence
-    is made beside. `fresh`: by real runs, whatever is known of that tree.
+    is made beside. `since`: a `ci` that looks at changes alone looks at all since that commit,
+    the first parent if nothing is said. `fresh`: by real runs, whatever is known of that tree.
     """
     gates = parts.gates
     quick, ci, *others, _ = await side_by_side(
         gates.quick(commit, fresh=fresh, urgent=True),
-        gates.ci(commit, fresh=fresh, urgent=True),
+        gates.ci(commit, base=since, fresh=fresh, urgent=True),
         *([] if gates.tests_are_ci else [gates.tests(commit, fresh=fresh, urgent=True)]),
         gates.tests(base, urgent=True),
     )

@@ -14,10 +14,12 @@ from oya.swarm.proof import Promised, Proof
 @dataclass(eq=False)
 class Member:
     """A bead in the stack, or one that left it as a suspect: its commit, and what is known of
-    it. `run` is the proof that is being made."""
+    it. `since` is the commit below its batch: what lies between may have no proof of its own.
+    `run` is the proof that is being made."""
 
     promised: Promised
     candidate: Candidate
+    since: str | None = None
     proof: Proof | None = None
     run: asyncio.Task[Proof] | None = None
 
@@ -42,6 +44,8 @@ class Stack:
 
     def put(self, batch: Sequence[Member]) -> None:
         """One more batch on top."""
+        for member in batch:
+            member.since = batch[0].candidate.base
         if batch:
             self.members.extend(batch)
             self.ends.append(len(self.members))

@@ -333,6 +333,23 @@ class TestABatch:
                 await world.until("d", "implementation/pending")
             assert [world.state(bead).where for bead in "abc"] == ["landed/complete"] * 3
 
+    @pytest.mark.parametrize("prove", ["top", "all"])
+    async def test_a_ci_that_looks_at_changes_alone_sees_those_of_every_bead(
+        self, own_git: None, tmp_path: Path, prove: str
+    ) -> None:
+        """Its base is the commit below the batch, also where a part of that has landed since."""
+        ci = "! git diff --name-only $OYA_BASE $OYA_HEAD | grep -qx c"
+        more = f'history = true\n[landing]\nprove = "{prove}"\nbatch = 4'
+        async with six(tmp_path, more, ci) as world:
+            for bead in "abcd":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                state = await world.until("c", "implementation/pending")
+                await world.until("d", "landed/complete")
+            assert [world.state(bead).where for bead in "ab"] == ["landed/complete"] * 2
+            assert world.git("ls-tree", "--name-only", "main", "c") == ""
+            assert "red on" in (await world.said("landing_conflicted"))[0], state.findings
+
     async def test_no_more_than_the_target_is_stacked(self, own_git: None, tmp_path: Path) -> None:
         async with six(tmp_path, TOP, noting(tmp_path, "true")) as world:
             await world.store.swarms.update(

@@ -34,7 +34,8 @@ class Gates:
     a timeout or a signal, which says something about the host and not about the tree. Two
     callers who want the same at the same time run it once, where they want a fresh run too:
     one that is under way is real, and known to nobody yet. `runs` counts every execution
-    of a gate that came to its end; the book hears of each. A cancelled run leaves nothing.
+    of a gate that came to its end, `begun` those that began; the book hears of each that ended.
+    A cancelled run leaves nothing.
 
     Raises what runner, trees and book raise; never for what a gate does.
     """
@@ -53,6 +54,9 @@ class Gates:
         self._trees = trees
         self._book = book
         self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
+        self.begun = 0
+        self._green: dict[str, int] = {}
+        self._reds: set[str] | None = None
 
     @property
     def slots(self) -> int:
@@ -107,6 +111,16 @@ class Gates:
         if any(one is not None and not one.ok and not one.empty for one in found):
             return False
         return True if all(found) else None
+
+    def green_since(self, gate: str, begun: int) -> bool:
+        """Whether all of a gate was green, on whatever tree, by a run that began here after so
+        many others: what it needs beside a tree was there then."""
+        return self._green.get(gate, 0) > begun
+
+    def doubt_reds(self) -> None:
+        """Red evidence of until now is not handed out again: what it needed beside its tree may
+        have been missing. The gate is run anew, once, by whoever wants it."""
+        self._reds = set()
 
     async def repeats(self, commit: str, ids: Sequence[str], times: int) -> list[Evidence]:
         """Run the same tests `times` times, one after the other, for `green.unstable`.
@@ -187,7 +201,10 @@ class Gates:
     async def _found(self, key: str) -> Evidence | None:
         row = await self._book.get(key)
         found = from_row(row) if row is not None else None
-        return found if found is not None and found.complete else None
+        if found is None or not found.complete:
+            return None
+        doubted = not found.ok and self._reds is not None and key not in self._reds
+        return None if doubted else found
 
     async def _run(
         self,
@@ -200,11 +217,16 @@ class Gates:
         urgent: bool = False,
     ) -> Evidence:
         key = self._key(tree, job)
+        self.begun = number = self.begun + 1
         point("gate.starting")
         evidence = await self._runner.run(commit, tree, job, key, urgent=urgent)
         evidence = replace(evidence, again=again)
         point("gate.ran")
         self.runs += 1
+        if evidence.ok and not job.ids:
+            self._green[job.gate] = max(number, self._green.get(job.gate, 0))
+        if not evidence.ok and self._reds is not None:
+            self._reds.add(key)
         await self._book.record(evidence, to_row(evidence) if keep else None)
         point("gate.recorded")
         return evidence

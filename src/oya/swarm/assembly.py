@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,8 @@ RUNS_WITHIN = 2000
 """Events, the newest, among which runs of a gate are looked for."""
 log = structlog.get_logger()
 
+GATES = ("tests", "quick", "ci")
+"""All gates, in the order in which a base is asked for them."""
 PREPARED_WITHIN = 2
 """Runs in which a line of `[workspace] prepare` has to come to its end once."""
 CLEANUP_TIMEOUT = 300.0
@@ -93,6 +95,9 @@ class Parts:
     requests: GateRequests | None = None
     shortage: Callable[[], str | None] = lambda: None
     """What this machine has too little of to work, in words; None: it has enough."""
+    turned: set[str] = field(default_factory=set)
+    """Bases that were green and are red now, with nothing changed in them."""
+    _were_red: set[str] = field(default_factory=set)
     _kinds: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def role_of(self, claim: Claim) -> Role:
@@ -173,21 +178,49 @@ class Parts:
         self.meter.add("gates", ran.seconds, ran.cpu_seconds)
         return ran
 
-    async def base_red(self, commit: str, *, fresh: bool = False, ci: bool = True) -> list[str]:
+    async def base_red(
+        self, commit: str, *, fresh: bool = False, gates: Collection[str] = GATES
+    ) -> list[str]:
         """Names of the tests that fail on `commit`, twice; empty where it is green.
 
-        `fresh`: by real runs, whatever is known of that tree. `ci`: whether that gate is asked.
+        `fresh`: by real runs, whatever is known of that tree. Where it was red and is not any
+        more, nothing else that was red until now is taken for known.
         """
-        red = await self._reds(commit, fresh=fresh, ci=ci)
-        return await self._reds(commit, fresh=True, ci=ci) if red else []
+        red = await self._reds(commit, fresh=fresh, gates=gates)
+        if red:
+            self._were_red.add(commit)
+            red = await self._reds(commit, fresh=True, gates=gates)
+        if not red and commit in self._were_red:
+            self._were_red.discard(commit)
+            self.turned.discard(commit)
+            self.gates.doubt_reds()
+        return red
 
-    async def _reds(self, commit: str, *, fresh: bool, ci: bool) -> list[str]:
-        ran = [
-            await self.gates.tests(commit, fresh=fresh),
-            await self.gates.quick(commit, fresh=fresh),
-        ]
-        if ci:
-            ran.append(await self.gates.ci(commit, fresh=fresh))
+    def was_red(self, commit: str) -> bool:
+        """Whether this base was red when it was looked at last."""
+        return commit in self._were_red
+
+    def not_green_since(self, gates: Collection[str], begun: int) -> list[str]:
+        """Those of these red gates of which a base is to be asked before anybody is blamed: they
+        have been green nowhere since (`Gates.green_since`). None with no-worse, where such a run
+        would excuse what is red."""
+        if self.settings.no_worse:
+            return []
+        return [gate for gate in gates if not self.gates.green_since(gate, begun)]
+
+    async def turned_red(self, base: str, gates: Collection[str]) -> list[str]:
+        """What is red on `base` by real runs of now, twice, though it may be known to be green: a
+        service is gone, a certificate is over. Empty where nothing is."""
+        red = await self.base_red(base, fresh=True, gates=gates) if gates else []
+        if red:
+            self.turned.add(base)
+        return red
+
+    async def _reds(self, commit: str, *, fresh: bool, gates: Collection[str]) -> list[str]:
+        same = self.gates.tests_are_ci and "tests" in gates  # one run is enough
+        ask = {"tests": self.gates.tests, "quick": self.gates.quick, "ci": self.gates.ci}
+        names = [gate for gate in GATES if gate in gates and not (gate == "ci" and same)]
+        ran = [await ask[gate](commit, fresh=fresh) for gate in names]
         empty = any(evidence.empty for evidence in ran)
         may_be = not empty or not await self.behaviour_landed()
         return reds(ran, no_worse=self.settings.no_worse, may_be_empty=may_be)

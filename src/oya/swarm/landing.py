@@ -312,12 +312,19 @@ class LandingQueue:
                 busy += 1
 
     async def _proven(self, base: str, member: Member, promised: Sequence[Promised]) -> Proof:
+        parts = self._parts
+        if parts.was_red(base):
+            await self._end_if(base, await parts.base_red(base, fresh=True))
         commit, since = member.candidate.commit, member.since
-        proof = await prove(self._parts, base, commit, promised, since=since)
-        if not proof.ok and (red := await self._parts.base_red(base)):
-            raise RedBase(base, await told(self._parts, base, red))
+        proof = await prove(parts, base, commit, promised, since=since)
+        if not proof.ok:
+            await self._end_if(base, await parts.base_red(base))
         point("landing.proven")
         return proof
+
+    async def _end_if(self, base: str, red: Sequence[str]) -> None:
+        if red:
+            raise RedBase(base, await told(self._parts, base, red))
 
     async def _blame_base(self, red: RedBase) -> None:
         self._red = (red.base, self._parts.clock.monotonic() + RED_AGAIN)
@@ -332,20 +339,24 @@ class LandingQueue:
         await self._take_down(f"stacked anew without {member.bead}")
         # Its own test is red, or flaky: back either way. And what two runs of the search have
         # said of two trees that have it in common is no chance.
-        if proof.accused == member.bead or any(proof.says_the_same(other) for other in others):
+        same = [other.begun for other in others if proof.says_the_same(other)]
+        sure, begun = proof.accused == member.bead or bool(same), min([proof.begun, *same])
+        if sure and not self._parts.not_green_since(proof.red, begun):
             await self._refuse(member, proof)
             return
         self._suspects.append(member)
-        member.run = asyncio.ensure_future(
-            prove(
-                self._parts,
-                member.candidate.base,
-                member.candidate.commit,
-                (member.promised,),
-                since=member.since,
-                fresh=True,
-            )
+        member.run = asyncio.ensure_future(self._once_more(member, proof if sure else None, begun))
+
+    async def _once_more(self, member: Member, sure: Proof | None, begun: int) -> Proof:
+        """What a suspect is judged by: a proof of it that is sure, or one by real runs of now.
+        `RedBase` where the base was green before its first red run, and is not any more."""
+        parts, made = self._parts, member.candidate
+        proof = sure or await prove(
+            parts, made.base, made.commit, (member.promised,), since=member.since, fresh=True
         )
+        asked = parts.not_green_since(proof.red, begun)
+        await self._end_if(made.base, await parts.turned_red(made.base, asked))
+        return proof
 
     async def _judge_suspects(self) -> None:
         for member in [one for one in self._suspects if one.run and one.run.done()]:
@@ -355,6 +366,9 @@ class LandingQueue:
                 await self._judge_suspect(member, member.run.result())
             except StoreError:
                 raise
+            except RedBase as red:
+                await self._leave([member], str(red))
+                await self._blame_base(red)
             except OyaError as error:
                 self._put_off(member.bead)
                 await self._leave([member], str(error))

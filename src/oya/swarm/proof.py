@@ -27,15 +27,23 @@ class Promised:
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What the gates said of a candidate; without findings it is green. `accused`: the first
-    bead of its stack of which the reports say that something of its own is not kept."""
+    bead of its stack of which the reports say that something of its own is not kept.
+    `begun`: how many runs of gates had begun when these had ended."""
 
     evidence: tuple[Evidence, ...]
     findings: tuple[str, ...] = ()
     accused: str | None = None
+    begun: int = 0
 
     @property
     def ok(self) -> bool:
         return not self.findings
+
+    @property
+    def red(self) -> list[str]:
+        """The gates that were red, each once."""
+        reds = (one.gate for one in self.evidence if not one.ok and not one.empty)
+        return list(dict.fromkeys(reds))
 
     def says_the_same(self, other: Proof) -> bool:
         """Whether both are red, and for the same reason, durations apart."""
@@ -67,7 +75,7 @@ async def prove(
         gates.tests(base, urgent=True),
     )
     tests = others[0] if others else ci
-    ran = (quick, tests, ci)
+    ran, begun = (quick, tests, ci), gates.begun
     contracts = [one.contract for one in promised]
     findings = (
         await failing_gate(parts, base, quick)
@@ -75,7 +83,7 @@ async def prove(
         or await failing_gate(parts, base, ci)
     )
     if findings:
-        return Proof(ran, findings, _accused(tests.report, promised))
+        return Proof(ran, findings, _accused(tests.report, promised), begun)
     for one in promised:
         broken = await failing_checks(parts, commit, (*one.contract.checks, *one.checks))
         if broken:

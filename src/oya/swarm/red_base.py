@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from oya.gates.model import Evidence
 from oya.lifecycle.failures import FailureClass
-from oya.swarm.assembly import Parts
+from oya.swarm.assembly import GATES, Parts
 from oya.swarm.attempt import Attempt, AttemptOver
 
 SHOWN = 5
@@ -23,6 +23,8 @@ async def told(parts: Parts, base: str, red: Sequence[str]) -> str:
     """`red` on `base` in words, with the first red commit if it was found."""
     more = f" and {len(red) - SHOWN} more" if len(red) > SHOWN else ""
     words = f"the base {base[:9]} is red: {', '.join(red[:SHOWN])}{more}"
+    if base in parts.turned:
+        return f"{words}; it was green before, so it is something beside the repository"
     first = await first_red(parts, base)
     if first is None:
         return words
@@ -32,9 +34,25 @@ async def told(parts: Parts, base: str, red: Sequence[str]) -> str:
 async def require_green_base(attempt: Attempt, *, ci: bool = True) -> None:
     """`AttemptOver` of class base_red, which counts as no attempt, where the base is red: the
     difference that the attempt makes cannot be told. `ci`: whether that gate is asked too."""
-    red = await attempt.parts.base_red(attempt.base, ci=ci)
+    red = await attempt.parts.base_red(attempt.base, gates=_gates(ci))
+    await _end_if(attempt, attempt.base, red)
+
+
+async def require_lasting_base(attempt: Attempt, since: int, *, ci: bool = True) -> None:
+    """The same before an attempt fails by its gates, which were asked after `since` runs: the
+    newest base may have been green once, and be red by now with nothing changed in it."""
+    parts, base = attempt.parts, attempt.claim.base
+    red = await parts.turned_red(base, parts.not_green_since(_gates(ci), since))
+    await _end_if(attempt, base, red)
+
+
+def _gates(ci: bool) -> list[str]:
+    return [gate for gate in GATES if ci or gate != "ci"]
+
+
+async def _end_if(attempt: Attempt, base: str, red: Sequence[str]) -> None:
     if red:
-        why = await told(attempt.parts, attempt.base, red)
+        why = await told(attempt.parts, base, red)
         raise AttemptOver(FailureClass.BASE_RED, why, red)
 
 

@@ -202,6 +202,30 @@ async def test_a_fresh_run_is_a_real_one_and_becomes_the_evidence(world: World) 
     assert [run.again for run in world.heard] == [False, True]
 
 
+async def test_red_evidence_that_is_doubted_is_made_anew_once(world: World) -> None:
+    red, green = world.commit("a", {"x": ""}), world.commit("b", {"y": ""})
+    gates = world.gates(ci=("test ! -e x",))
+    for commit in (red, green):
+        await gates.ci(commit)
+    gates.doubt_reds()
+    assert await gates.known(red) is None
+    assert [(await gates.ci(commit)).reused for commit in (red, green)] == [False, True]
+    assert (await gates.ci(red)).reused
+
+
+async def test_a_gate_is_green_since_then_by_a_run_that_began_later(world: World) -> None:
+    red, green = world.commit("a", {"x": ""}), world.commit("b", {"y": ""})
+    gates = world.gates(ci=("test ! -e x",))
+    await gates.ci(green)
+    begun = gates.begun
+    await gates.ci(red)
+    await gates.ci(green)
+    assert not gates.green_since("ci", begun), "it was found, not run"
+    await gates.ci(green, fresh=True)
+    assert gates.green_since("ci", begun)
+    assert not gates.green_since("tests", begun)
+
+
 async def test_two_who_want_the_same_run_it_once(world: World) -> None:
     processes = Held()
     gates = world.gates(processes, ci=("echo ran",))

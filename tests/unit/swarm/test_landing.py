@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from swarm_kit import World, issue, needs
@@ -216,6 +216,61 @@ async def test_a_red_base_is_tried_again_after_a_quarter_of_an_hour(world: World
         world.clock.ahead += RED_AGAIN
         await world.look()
         await world.wait(lambda: len([m for m in world.told if isinstance(m, BaseIsRed)]) == 2)
+
+
+class TestSomethingBesideTheTree:
+    """Gates need a file outside of the repository, as others need a service or a certificate."""
+
+    OWN: ClassVar = {"kind": "behaviour", "fail_to_pass": (EXIT_ONLY,)}
+
+    async def test_what_is_gone_is_the_bases_though_it_was_green(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        service = tmp_path / "service"
+        service.touch()
+        async with World.at(tmp_path, ci=f"test -e {service} || ! echo gone") as world:
+            for bead, own in (("a", self.OWN), ("b", {})):
+                await world.reviewed(bead, {f"{bead}.txt": "x\n"}, **own)
+            assert await world.parts.base_red(world.line.base) == []
+            service.unlink()
+            async with world.landing():
+                said = await world.hears(BaseIsRed)
+                await world.until("a", "landing/pending")
+                await world.until("b", "landing/pending")
+            assert said.reason == (
+                f"the base {world.line.base[:9]} is red: ci: gone; "
+                "it was green before, so it is something beside the repository"
+            )
+            assert await world.said("landing_conflicted") == []
+
+    @pytest.mark.parametrize("own", [OWN, {}], ids=["its own test", "the rest"])
+    async def test_what_is_back_makes_good_what_was_red_without_it(
+        self, own_git: None, tmp_path: Path, own: dict[str, Any]
+    ) -> None:
+        service = tmp_path / "service"
+        async with World.at(tmp_path, ci=f"test -e {service}") as world:
+            await world.reviewed("a", {"x.txt": "x\n"}, **own)
+            async with world.landing():
+                await world.hears(BaseIsRed)
+                await world.until("a", "landing/pending")
+                service.touch()
+                world.clock.ahead += RED_AGAIN
+                await world.look()
+                await world.until("a", "landed/complete")
+            assert await world.said("flaky") == []
+            assert await world.said("landing_conflicted") == []
+
+    async def test_nobody_asks_the_base_where_another_tree_was_green_since(
+        self, own_git: None, tmp_path: Path
+    ) -> None:
+        async with six(tmp_path, TOP, noting(tmp_path, "! test -e c")) as world:
+            for bead in "abcd":
+                await world.reviewed(bead, {bead: "x\n"})
+            async with world.landing():
+                await world.until("c", "implementation/pending")
+                await world.until("d", "landed/complete")
+            ran = (tmp_path / "judged").read_text().split()
+            assert ran.count(".") == 1, "for what passes on it"
 
 
 TOP = '[landing]\nprove = "top"\nbatch = 4'

@@ -338,6 +338,27 @@ async def test_a_planned_test_that_never_runs_breaks_the_contract(
         assert len(heard) == 2
 
 
+async def test_what_is_missing_beside_the_tree_is_no_failure_of_the_attempt(
+    own_git: None, tmp_path: Path
+) -> None:
+    """The base is known to be green, by a run of before."""
+    service = tmp_path / "service"
+    service.touch()
+    async with at(tmp_path, ci=f"test -e {service}") as world:
+        await began(world)
+        assert await world.parts.base_red(world.line.base) == []
+        contract = await behaviour(world)
+        service.unlink()
+        over = await failed(world, contract, writes(DONE))
+        assert over.failure is FailureClass.BASE_RED
+        assert "it was green before" in over.reason
+        service.touch()
+        assert await world.parts.base_red(world.line.base, fresh=True) == []
+        result, heard = await implement(world, contract, writes(DONE))
+        assert isinstance(result.event, ImplementationAccepted)
+        assert len(heard) == 1, "what was red without it is run again"
+
+
 @pytest.mark.parametrize(("seconds", "runs"), [(299.0, 1), (301.0, 0)])
 async def test_a_long_ci_runs_at_landing_alone(world: World, seconds: float, runs: int) -> None:
     world.parts.meter.know("ci", [1.0, seconds, 2000.0])

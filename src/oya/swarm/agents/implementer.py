@@ -21,7 +21,7 @@ from oya.swarm.assembly import Parts
 from oya.swarm.attempt import Attempt, AttemptOver, Result, discovered
 from oya.swarm.contract import PROVES, Contract
 from oya.swarm.judgement import failing_checks, failing_gate, failing_tests
-from oya.swarm.red_base import require_green_base
+from oya.swarm.red_base import require_green_base, require_lasting_base
 
 REPORTED = ("behaviour", "preserve")
 """The kinds that are judged by the report of the tests."""
@@ -65,11 +65,15 @@ class ImplementerActor(AgentActor):
                 await attempt.parts.workspaces.restore(attempt.workspace, reference, touched)
                 await attempt.fix([_warning(touched)], FailureClass.CONTRACT_BROKEN)
                 continue
+            begun = attempt.parts.gates.begun
             findings, failure = await _gates(attempt, contract, head)
             if not findings:
                 return await _accept(attempt, contract, head)
             if attempt.state.rework:  # on a base that nobody has judged yet
                 await require_green_base(attempt, ci=await _ci_is_short(attempt.parts))
+            if attempt.fixes >= attempt.parts.settings.execution.fix_rounds:
+                short = await _ci_is_short(attempt.parts)
+                await require_lasting_base(attempt, begun, ci=short)
             await attempt.fix(findings, failure)
 
 

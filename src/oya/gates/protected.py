@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from oya.gates.globs import among
-from oya.gates.shell_line import what_runs, words
+from oya.gates.shell_line import globs_run, what_runs, words
 
 BUILT_IN: Final = (
     ".oya/**",
@@ -61,6 +61,8 @@ _RUNS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Programs that run what a file of the repository says, and that file."""
 _PACKAGE_RUNNERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
+FOLDERS: Final = 10
+"""Folders of a line that are followed, at most."""
 _INTO: Final = frozenset({"cd", "pushd", "-C", "--directory", "--prefix", "--dir", "--cwd"})
 """Words after which a folder comes, in which the rest of the line then runs."""
 
@@ -70,20 +72,21 @@ def protected_paths(
 ) -> tuple[str, ...]:
     """The changed paths that are protected: by `patterns`, those built in, or as the scripts
     of `commands` (lines for the shell); `package.json` apart."""
-    scripts, globs = _gate_scripts(commands)
+    scripts, globs = gate_scripts(commands)
     every = (*BUILT_IN, *patterns, *globs)
     kept = (path for path in changed if not among(path, NOT_LANDED))
     return tuple(sorted(path for path in kept if path in scripts or among(path, every)))
 
 
-def _gate_scripts(commands: Sequence[str]) -> tuple[set[str], set[str]]:
-    """What these lines run, by the words that name it, and globs for what `make` and its like
-    read."""
+def gate_scripts(commands: Sequence[str]) -> tuple[set[str], set[str]]:
+    """What these lines run, by the words that name it; and globs for what `make` and its like
+    read, and for what is run without being named."""
     scripts, globs = set[str](), set[str]()
     for line in commands:
-        said, runs = list(words(line)), list(what_runs(line))
+        said, runs, other = list(words(line)), list(what_runs(line)), list(globs_run(line))
         for folder in ("", *_folders(said)):
             scripts.update(path for word in runs for path in _inside(folder, word))
+            globs.update(path for word in other for path in _inside(folder, word))
             for word in said:
                 for path in _RUNS.get(posixpath.basename(word), ()):
                     globs.update(_inside(folder, path))
@@ -111,7 +114,11 @@ def _scripts(data: bytes | None) -> Any:
 
 
 def _folders(said: Sequence[str]) -> list[str]:
-    return [word for before, word in pairwise(said) if before in _INTO]
+    """Where a line may be when it runs something: each folder that it names may lie in those
+    before it."""
+    named = [word for before, word in pairwise(said) if before in _INTO][:FOLDERS]
+    deep = (accumulate(named[start:], posixpath.join) for start in range(len(named)))
+    return list(dict.fromkeys(folder for each in deep for folder in each))
 
 
 def _inside(folder: str, path: str) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import dropwhile, islice, pairwise
 from typing import Final
 
 _BEFORE_A_PROGRAM: Final = frozenset(
@@ -47,6 +47,18 @@ _ONLY_READ: Final = frozenset(
 _OPERATORS: Final = "();<>|&`"
 _ASSIGNS: Final = re.compile(r"(-*[A-Za-z_][\w-]*)=(.*)", re.S)
 _NUMBER: Final = re.compile(r"[\d.]+[smhd]?")
+_TOP: Final = r"pwd|git rev-parse --show-toplevel"
+_HERE: Final = re.compile(rf"\$\(\s*(?:{_TOP})\s*\)|`(?:{_TOP})`|\$PWD\b|\$\{{PWD\}}")
+"""The folder in which a line runs."""
+_VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\}|[@*#?!$-])?|`")
+_CHOICE: Final = re.compile(r"\[[^\]]*\]|\{[^}]*\}")
+"""What a shell makes names of, apart from `*` and `?`."""
+_LINE: Final = re.compile(rf"[\s{_OPERATORS}]")
+"""In a word that was quoted: it may be a line of its own."""
+_TELLS_TESTS: Final = frozenset({"bats", "--test"})
+"""Where these stand, what an interpreter is given are tests."""
+_VALUES: Final = 50
+"""Values of a variable that are tried, at most."""
 
 
 def what_runs(line: str) -> Iterator[str]:
@@ -68,8 +80,93 @@ def what_runs(line: str) -> Iterator[str]:
             yield from _configuring(command)
         yield from programs
         for word in command:
-            if re.search(rf"[\s{_OPERATORS}]", word):  # in quotes: perhaps a line of its own
+            if _LINE.search(word):
                 yield from what_runs(_value(word))
+
+
+def globs_run(line: str) -> Iterator[str]:
+    """Globs for what a line runs without saying its name: `sh checks/*.sh`, the variable of a
+    loop, `python tools` (its `__main__.py`), `go run ./tools/lint`. What it only reads gives none.
+    """
+    try:
+        tokens = _tokens(line)
+    except ValueError:
+        return
+    known: dict[str, list[str]] = {}
+    commands = [command for command, _ in _commands(tokens)]
+    for command in commands:
+        _learn(known, command)
+        for by, word in _given(command):
+            for said in _spelt(word, known):
+                if said.strip("*?/."):
+                    yield from _found_as(by, word, said)
+                elif re.sub(r"\W", "", word) in known:  # it may be whatever they speak of
+                    yield from _spoken_of([other for other in commands if other is not command])
+        for word in command:
+            if _LINE.search(word):
+                yield from globs_run(_value(word))
+
+
+def _given(command: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What is run for sure, and by what ("": by itself)."""
+    if not _TELLS_TESTS.isdisjoint(posixpath.basename(word) for word in command):
+        return
+    assigned = {_value(word) for word in command if _ASSIGNS.fullmatch(word)}
+    before = ""
+    for number, word in enumerate(("", *command)):
+        name, rest = posixpath.basename(word), command[number:]
+        found: Iterator[str] = iter(())
+        if not name or name in _BEFORE_A_PROGRAM:
+            found = islice(dropwhile(_ASSIGNS.fullmatch, rest), 1)
+        elif _INTERPRETER.fullmatch(name) and (name != "." or before in _BEFORE_A_PROGRAM | {""}):
+            found = _first(rest)
+        yield from ((name, said) for said in found if not (said in assigned or _LINE.search(said)))
+        before = name
+
+
+def _found_as(by: str, word: str, said: str) -> Iterator[str]:
+    """The files that a word stands for, beside the one of its name."""
+    if said != word or "*" in said or "?" in said:
+        yield said
+    if by.startswith(("python", "pypy")):
+        yield f"{said}/__main__.py"
+    elif by == "node":
+        yield f"{said}/index.*"
+    elif by == "run" and said.startswith("."):  # of Go, a package
+        yield f"{said}/*.go"
+
+
+def _spoken_of(commands: Sequence[Sequence[str]]) -> Iterator[str]:
+    """What commands may tell a variable of the line: their words that run nothing."""
+    for command in commands:
+        programs = {*_programs(command)}
+        yield from (word for word in command if word not in programs and "$" not in word)
+
+
+def _learn(known: dict[str, list[str]], command: Sequence[str]) -> None:
+    """The values that a loop or an assignment gives to a variable; "$": any that it reads."""
+    if "read" in command:
+        known.update((word, ["$"]) for word in command if word.isidentifier())
+    if len(command) > 2 and command[0] == "for" and command[2] == "in":
+        known[command[1]] = list(command[3:])
+    for word in command:
+        if assigned := _ASSIGNS.fullmatch(word):
+            known[assigned[1]] = [assigned[2]]
+
+
+def _spelt(word: str, known: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """A word as a glob, for each value of the first variable in it; what is not known is any."""
+    found = _VARIABLE.search(word)
+    values = known.get(re.sub(r"\W", "", found[0]), (found[0],)) if found else ()
+    for value in values[:_VALUES] if found else ("",):
+        said = word.replace(found[0], value) if found else word
+        yield "/".join(map(_any_of, said.split("/")))
+
+
+def _any_of(name: str) -> str:
+    if _VARIABLE.fullmatch(name):
+        return "**"
+    return _CHOICE.sub("*", _VARIABLE.sub("*", name))
 
 
 def words(line: str) -> Iterator[str]:
@@ -78,7 +175,7 @@ def words(line: str) -> Iterator[str]:
     try:
         tokens = _tokens(line)
     except ValueError:
-        tokens = line.split()
+        tokens = _HERE.sub(".", line).split()
     for token in tokens:
         for part in token.split():
             yield part.rpartition("=")[2].strip("'\"`;&|()") or part
@@ -147,7 +244,7 @@ def _value(word: str) -> str:
 
 def _tokens(line: str) -> list[str]:
     """Words and operators of a line for the shell; `ValueError` where its quotes do not end."""
-    line = line.replace("\\\n", " ").replace("\n", " ; ")
+    line = _HERE.sub(".", line.replace("\\\n", " ").replace("\n", " ; "))
     lexer = shlex.shlex(line, posix=True, punctuation_chars=_OPERATORS)
     lexer.whitespace_split = True
     lexer.commenters = ""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import posixpath
+from collections.abc import Iterator, Sequence
 
-from oya.gates.protected import PACKAGE, protected_paths, runs_package_scripts, scripts_differ
+from oya.gates.protected import (
+    PACKAGE,
+    gate_scripts,
+    protected_paths,
+    runs_package_scripts,
+    scripts_differ,
+)
 from oya.lifecycle.model import Hold
 from oya.repository.port import Repository
 from oya.swarm.config import Settings
@@ -12,6 +19,10 @@ from oya.swarm.contract import Contract
 
 NAMED = 10
 """Protected paths that a reason names, at most."""
+FOLLOWED = 40
+"""Symbolic links, one behind the other, that are followed."""
+LINK = "120000"
+"""The mode of one in a tree."""
 LONGEST = 200
 """Characters of a path, or of a contract's own reason, that a reason shows."""
 
@@ -47,7 +58,8 @@ async def protected_of(
     what it finds there, such as a package of the right version.
     """
     commands = gate_lines(settings)
-    patterns = (*settings.landing.protected, *settings.workspace.keep)
+    behind = await _behind_links(repo, base, commands)
+    patterns = (*settings.landing.protected, *settings.workspace.keep, *behind)
     changes = await repo.diff(base, commit)
     found = set(protected_paths((c.path for c in changes), patterns, commands))
     if runs_package_scripts(commands):
@@ -63,6 +75,56 @@ def gate_lines(settings: Settings) -> tuple[str, ...]:
     gates = settings.quality_gates
     tests = (gates.tests.command,) if gates.tests.command else ()
     return (*gates.quick, *gates.ci, *tests, *settings.workspace.prepare)
+
+
+async def _behind_links(repo: Repository, base: str, commands: Sequence[str]) -> list[str]:
+    """What the commands run by way of symbolic links of `base`: the links, and what is behind."""
+    links = Links(repo, base)
+    scripts, globs = gate_scripts(commands)
+    found = [path for word in sorted(scripts | globs) for path in await links.behind(word)]
+    return list(dict.fromkeys(found))
+
+
+class Links:
+    """The symbolic links of a tree; each folder of it is read once."""
+
+    def __init__(self, repo: Repository, rev: str) -> None:
+        self._repo = repo
+        self._rev = rev
+        self._folders: dict[str, dict[str, str]] = {}
+
+    async def behind(self, path: str) -> list[str]:
+        """The links on the way to a path, or a glob, and what it is behind all of them; nothing
+        where there is none, or they lead out of the tree. At most `FOLLOWED` are followed."""
+        found: list[str] = []
+        while len(found) < FOLLOWED and (link := await self._first_link(path)):
+            target = await self._repo.read_file(self._rev, link) or b""
+            to = posixpath.join(posixpath.dirname(link), target.decode("utf-8", "surrogateescape"))
+            path = posixpath.normpath(posixpath.join(to, path[len(link) + 1 :]))
+            if path.startswith(("..", "/")):
+                return [*found, link]
+            found.append(link)
+        return [*found, path] if found else []
+
+    async def _first_link(self, path: str) -> str | None:
+        tree, above = self._rev, ""
+        for name, here in _on_the_way(path):
+            entries = self._folders.get(above)
+            if entries is None:
+                entries = self._folders[above] = await self._repo.list_root(tree)
+            mode, _, rest = entries.get(name, "").partition(" ")
+            if mode == LINK:
+                return here
+            if not rest.startswith("tree "):
+                return None
+            tree, above = rest.removeprefix("tree "), here
+        return None
+
+
+def _on_the_way(path: str) -> Iterator[tuple[str, str]]:
+    """Each part of a path, with the path up to there."""
+    parts = path.split("/")
+    yield from ((part, "/".join(parts[: n + 1])) for n, part in enumerate(parts))
 
 
 def _named(paths: Sequence[str]) -> str:

@@ -139,6 +139,23 @@ def test_what_a_person_named_is_protected() -> None:
         ("tsc -p conf/ci.json", "conf/ci.json"),
         ("sh 'unfinished check.sh", "check.sh"),
         ("cat 'unfinished check.sh", "check.sh"),
+        ("go run ./tools/lint", "tools/lint/main.go"),
+        ("python tools", "tools/__main__.py"),
+        ("node tools", "tools/index.js"),
+        ("sh checks/*.sh", "checks/a.sh"),
+        ("bash -e checks/[0-9]*.sh", "checks/1.sh"),
+        ('for f in checks/*.sh; do sh "$f"; done', "checks/a.sh"),
+        ('for f in checks/*; do\n  "$f" || exit 1\ndone', "checks/a.sh"),
+        ("sh -c 'for f in checks/*.sh; do sh -e $f; done'", "checks/a.sh"),
+        ("for n in a b; do sh checks/$n.sh; done", "checks/b.sh"),
+        ('for f in $(ls checks); do sh "checks/$f"; done', "checks/a.sh"),
+        ("ls checks/*.sh | while read -r f; do sh $f; done", "checks/a.sh"),
+        ("D=checks; sh ${D}/a.sh", "checks/a.sh"),
+        ("sh $CHECKS/a.sh", "checks/a.sh"),
+        ('sh "$PWD/check.sh"', "check.sh"),
+        ('sh "$(git rev-parse --show-toplevel)/check.sh"', "check.sh"),
+        ("cd a && cd b && ./x.sh", "a/b/x.sh"),
+        ("cd a && ./y.sh && cd ../b && ./x.sh", "b/x.sh"),
     ],
 )
 def test_scripts_of_the_gates_are_protected(command: str, path: str) -> None:
@@ -149,6 +166,26 @@ def test_scripts_of_the_gates_are_protected(command: str, path: str) -> None:
 def test_folders_and_options_of_the_gates_are_not() -> None:
     commands = ("pytest tests --cov=src {tests} --junitxml={report}", "ruff check .", "true ../x")
     assert protected_paths(["tests/test_a.py", "src/a.py", "x"], (), commands) == ()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pytest tests",
+        "$PYTHON -m pytest tests",
+        "uv run --frozen pytest tests",
+        "node --test tests",
+        "bats tests",
+        "sh check.sh tests",
+        'pytest tests && sh "$CHECK"',
+        "PYTHONPATH=tests python check.py",
+        "cd tests && ./check.sh",
+        "for f in tests/*; do test -s $f; done",
+    ],
+)
+def test_what_lies_in_a_folder_that_is_only_named_is_not(command: str) -> None:
+    changed = ["tests/test_a.py", "tests/check/data.txt", "tests/deep/check.py"]
+    assert protected_paths(changed, (), (command,)) == ()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +208,15 @@ def test_folders_and_options_of_the_gates_are_not() -> None:
         "git diff --exit-code -- list.txt",
         "pytest --ignore=list.txt",
         "make -f ci.mk list.txt",
+        "for f in *.txt; do test -s $f; done",
+        "$PYTHON -m pytest *.txt",
+        "node --test *.txt",
+        "bats *.txt",
+        "npx --yes mocha *.txt",
+        "uv run --frozen pytest *.txt",
+        "PATTERNS=*.txt pytest",
+        "find . -name '*.txt' -exec mdl {} +",
+        "sh check.sh *.txt",
     ],
 )
 def test_what_a_gate_only_reads_is_work_like_any_other(command: str) -> None:

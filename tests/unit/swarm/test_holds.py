@@ -10,6 +10,7 @@ from swarm_kit import World, contract
 
 from oya.lifecycle.model import Hold
 from oya.swarm.config import Settings
+from repository_kit import write
 
 PACKAGE = '{"scripts": {"test": "node --test"}, "version": "1"}'
 
@@ -42,6 +43,50 @@ async def test_a_removed_file_is_a_change(world: World) -> None:
 async def test_the_script_of_a_gate_is_protected(world: World) -> None:
     world.parts.settings = configured(world, quality_gates={"ci": ["sh check.sh"]})
     assert await held(world, {"check.sh": "true\n"}) == (Hold.PROTECTED, "changes check.sh")
+
+
+@pytest.mark.parametrize(
+    ("links", "command", "path"),
+    [
+        ({"ci.sh": "tools/ci/run.sh"}, "sh ci.sh", "tools/ci/run.sh"),
+        ({"scripts": "tools/ci"}, "./scripts/run.sh", "tools/ci/run.sh"),
+        ({"scripts": "tools/ci"}, "./scripts/run.sh", "scripts"),
+        ({"scripts": "tools/ci"}, "for f in scripts/*.sh; do sh $f; done", "tools/ci/new.sh"),
+        (
+            {"tools/x/run.sh": "../ci/run.sh", "ci.sh": "tools/x/run.sh"},
+            "./ci.sh",
+            "tools/x/run.sh",
+        ),
+        (
+            {"tools/x/run.sh": "../ci/run.sh", "ci.sh": "tools/x/run.sh"},
+            "./ci.sh",
+            "tools/ci/run.sh",
+        ),
+    ],
+)
+async def test_what_a_gate_runs_by_a_link_is_protected_where_it_lies(
+    world: World, links: dict[str, str], command: str, path: str
+) -> None:
+    write(world.folder, {"tools/ci/run.sh": "true\n", "tools/ci/other.txt": "x\n"})
+    for link, target in links.items():
+        (world.folder / link).parent.mkdir(exist_ok=True)
+        (world.folder / link).symlink_to(target)
+    world.commit({"more.txt": "x\n"})
+    await world.line.refresh()
+    assert await held(world, {path: "exit 0\n"}) == (None, "")
+    world.parts.settings = configured(world, quality_gates={"ci": [command]})
+    assert await held(world, {path: "exit 0\n"}) == (Hold.PROTECTED, f"changes {path}")
+    assert await held(world, {"tools/ci/other.txt": "y\n"}) == (None, "")
+
+
+@pytest.mark.parametrize("target", ["ci.sh", "../out/ci.sh", "/bin/true", "nowhere/ci.sh"])
+async def test_a_link_that_leads_nowhere_is_followed_for_nothing(world: World, target: str) -> None:
+    (world.folder / "ci.sh").symlink_to(target)
+    world.commit({"more.txt": "x\n"})
+    await world.line.refresh()
+    world.parts.settings = configured(world, quality_gates={"ci": ["sh ci.sh"]})
+    assert await held(world, {"b.txt": "y\n"}) == (None, "")
+    assert (await held(world, {"ci.sh": "true\n"}))[0] is Hold.PROTECTED
 
 
 @pytest.mark.parametrize(

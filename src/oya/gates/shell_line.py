@@ -93,18 +93,23 @@ def globs_run(line: str) -> Iterator[str]:
     except ValueError:
         return
     known: dict[str, list[str]] = {}
-    commands = [command for command, _ in _commands(tokens)]
-    for command in commands:
+    told: list[list[str]] = []
+    unclear = False
+    for command, _ in _commands(tokens):
         _learn(known, command)
+        told.append(command)
         for by, word in _given(command):
             for said in _spelt(word, known):
                 if said.strip("*?/."):
                     yield from _found_as(by, word, said)
-                elif re.sub(r"\W", "", word) in known:  # it may be whatever they speak of
-                    yield from _spoken_of([other for other in commands if other is not command])
+                elif re.sub(r"\W", "", word) in known:
+                    unclear = True
+                    told[-1] = []
         for word in command:
             if _LINE.search(word):
                 yield from globs_run(_value(word))
+    if unclear:  # a variable that is run may be whatever the other commands speak of
+        yield from _spoken_of(told)
 
 
 def _given(command: Sequence[str]) -> Iterator[tuple[str, str]]:

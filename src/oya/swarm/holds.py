@@ -36,8 +36,12 @@ async def hold_for(
     that apply, since whoever approves the head approves all of it.
     """
     found: list[tuple[Hold, str]] = []
-    if paths := await protected_of(settings, repo, base, commit):
+    paths = await protected_of(settings, repo, base, commit)
+    if paths:
         found.append((Hold.PROTECTED, f"changes {_named(paths)}"))
+    if own := await _own_judges(repo, contract, base, commit) - set(paths):
+        words = f"changes {_named(sorted(own))}, which its own checks run"
+        found.append((Hold.WEAK_CONTRACT, words))
     if contract.kind not in settings.contract.unattended:
         why = _harmless(" ".join(str(contract.answer.get("why", "")).split()))
         kind = f"its contract is of kind {contract.kind}"
@@ -57,9 +61,26 @@ async def protected_of(
     What lies in a folder of `[workspace] keep` is among them: what makes a slot ready believes
     what it finds there, such as a package of the right version.
     """
-    commands = gate_lines(settings)
-    behind = await _behind_links(repo, base, commands)
-    patterns = (*settings.landing.protected, *settings.workspace.keep, *behind)
+    patterns = (*settings.landing.protected, *settings.workspace.keep)
+    return await _changed(repo, base, commit, patterns, gate_lines(settings))
+
+
+async def _own_judges(repo: Repository, contract: Contract, base: str, commit: str) -> set[str]:
+    """What the checks of a contract of kind check run and the work has changed: nothing else
+    proves it, and no code can tell whether this was the work, or a way to have them pass."""
+    if contract.kind != "check":
+        return set()
+    commands = [check.command for check in contract.checks]
+    whole = await _changed(repo, base, commit, (), commands)
+    since = {change.path for change in await repo.diff(contract.commit, commit)}
+    return since.intersection(whole)
+
+
+async def _changed(
+    repo: Repository, base: str, commit: str, patterns: Sequence[str], commands: Sequence[str]
+) -> tuple[str, ...]:
+    """The paths that differ, sorted, and are protected by patterns, or by what these lines run."""
+    patterns = (*patterns, *await _behind_links(repo, base, commands))
     changes = await repo.diff(base, commit)
     found = set(protected_paths((c.path for c in changes), patterns, commands))
     if runs_package_scripts(commands):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from swarm_kit import World, contract
 
-from oya.lifecycle.model import Hold
+from oya.lifecycle.model import Check, Hold
 from oya.swarm.config import Settings
 from repository_kit import write
 
@@ -130,6 +130,33 @@ async def test_kinds_that_may_not_land_alone_need_a_person(world: World) -> None
     world.parts.settings = configured(world, contract={"unattended": ["none"]})
     assert await held(world, {"b.txt": "two\n"}, "none") == (None, "")
     assert (await held(world, {"b.txt": "two\n"}, "check"))[0] is Hold.WEAK_CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("sh scripts/links.sh docs", "scripts/links.sh"),
+        ("for f in scripts/*.sh; do sh $f; done", "scripts/links.sh"),
+        ("make links", "Makefile"),
+    ],
+)
+async def test_a_check_that_runs_what_the_work_has_changed_needs_a_person(
+    world: World, command: str, path: str
+) -> None:
+    """It would pass by `exit 0` in there as well. What the contract itself brings is frozen."""
+    own = await world.made(world.line.base, {path: "exit 1\n"})
+    base = world.commit({path: "false\n"})
+    await world.line.refresh()
+    made = contract("a", base, checks=(Check(command, 0, "AC1"),))
+    work = await world.made(base, {path: "exit 0\n", "docs/a.md": "y\n"})
+    told = f"changes {path}, which its own checks run"
+    assert await world.parts.hold_for(made, base, work) == (Hold.WEAK_CONTRACT, told)
+    other = await world.made(base, {"docs/a.md": "y\n"})
+    assert await world.parts.hold_for(made, base, other) == (None, "")
+    tested = replace(made, kind="behaviour")
+    assert await world.parts.hold_for(tested, base, work) == (None, "")
+    brought = contract("a", own, base=world.git("rev-parse", f"{base}~1"), checks=made.checks)
+    assert await world.parts.hold_for(brought, brought.base, own) == (None, "")
 
 
 async def test_one_reason_is_kept_and_all_are_named(world: World) -> None:

@@ -80,6 +80,21 @@ async def test_a_check_of_a_refactoring_holds_before_it(world: World) -> None:
     assert [check.command for check in accepted(result).checks] == ["test -e src/x.txt"]
 
 
+async def test_a_script_that_is_to_judge_is_frozen_where_the_contract_names_it(
+    world: World,
+) -> None:
+    world.commit({"scripts/links.sh": "false\n"})
+    await world.line.refresh()
+    checks = [{"command": "sh scripts/links.sh", "clause": clause} for clause in ("AC1", "AC2")]
+    answer = {"kind": "check", "why": "links", "checks": checks}
+    for named, frozen in (([], False), (["scripts/links.sh"], True)):
+        given = {**answer, "test_files": named}
+        result, heard = await write_contract(world, lambda *_, given=given: given)
+        contract = accepted(result)
+        assert ("scripts/links.sh" in contract.frozen, len(heard)) == (frozen, 1)
+        assert "tests/old.py" not in contract.frozen
+
+
 async def test_to_touch_everything_is_to_say_nothing(world: World) -> None:
     _, heard = await write_contract(
         world, lambda _, turn: {**PRESERVE, "touches": ["**" if turn == 1 else "src"]}

@@ -190,6 +190,7 @@ def events_for(state: BeadState, epoch: int | None = None) -> list[e.Event]:
         contested()(at),
         forfeited(at),
         e.ReviewStalled(at.epoch, "which of the two is meant?"),
+        e.Withheld(Hold.PROTECTED, "changes .gitmodules"),
         STACKED,
         LANDED,
         e.LandingLeft("the base moved"),

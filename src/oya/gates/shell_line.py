@@ -117,16 +117,12 @@ def _given(command: Sequence[str]) -> Iterator[tuple[str, str]]:
     if not _TELLS_TESTS.isdisjoint(posixpath.basename(word) for word in command):
         return
     assigned = {_value(word) for word in command if _ASSIGNS.fullmatch(word)}
-    before = ""
-    for number, word in enumerate(("", *command)):
-        name, rest = posixpath.basename(word), command[number:]
-        found: Iterator[str] = iter(())
-        if not name or name in _BEFORE_A_PROGRAM:
-            found = islice(dropwhile(_ASSIGNS.fullmatch, rest), 1)
-        elif _INTERPRETER.fullmatch(name) and (name != "." or before in _BEFORE_A_PROGRAM | {""}):
-            found = _first(rest)
+    for name, given in _runners(command):
+        if _INTERPRETER.fullmatch(name):
+            found = _first(given)
+        else:
+            found = islice(dropwhile(_ASSIGNS.fullmatch, given), 1)
         yield from ((name, said) for said in found if not (said in assigned or _LINE.search(said)))
-        before = name
 
 
 def _found_as(by: str, word: str, said: str) -> Iterator[str]:
@@ -206,11 +202,21 @@ def _is_redirect(token: str) -> bool:
 
 def _programs(command: Sequence[str]) -> Iterator[str]:
     """The program of a simple command, and what the programs in it are given to run."""
-    yield from _first(command)
+    for _, given in _runners(command):
+        yield from _first(given)
+
+
+def _runners(command: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """What runs a program in a simple command (first the shell, ""), and the words that it is
+    given. `!` and `.` are something else where no command begins."""
+    yield "", command
+    begins = True
     for number, word in enumerate(command, 1):
         name = posixpath.basename(word)
-        if name in _BEFORE_A_PROGRAM or _INTERPRETER.fullmatch(name):
-            yield from _first(command[number:])
+        before = name in _BEFORE_A_PROGRAM
+        if (before or _INTERPRETER.fullmatch(name)) and (begins or name not in ("!", ".")):
+            yield name, command[number:]
+        begins = before or bool(_ASSIGNS.fullmatch(word))
 
 
 def _first(said: Sequence[str]) -> Iterator[str]:

@@ -106,6 +106,14 @@ class ReviewStalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """What was reviewed under other settings needs a person by those of now, for `hold`."""
+
+    hold: Hold
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LandingStarted:
     """The bead is in a stack on `base`."""
 
@@ -257,6 +265,7 @@ Event = (
     | Contested
     | Forfeited
     | ReviewStalled
+    | Withheld
     | LandingStarted
     | Landed
     | LandingLeft

@@ -75,7 +75,8 @@ class BeadState:
     `contract`, `implementation` and `snapshot` are commits: the accepted contract, the
     last accepted implementation, and the head of the newest unaccepted attempt of this
     phase entry. `awaits` is the approval that reviewed work still needs, `awaits_why` what it
-    is about, `reviewed` the head that was DEFENDED, `commit` the landed one. `findings` is what
+    is about, `reviewed` the head that was DEFENDED, `approved` the one that a person has let
+    land, `commit` the landed one. `findings` is what
     the next attempt is told, `brought` the part of it that the phase was entered with,
     `for_reviewer` what waits for the review of this contract. `hinted` is the contract whose
     one round for mechanical findings is spent; in that round `spare` is set: the accepted
@@ -112,6 +113,7 @@ class BeadState:
     implementation: str | None = None
     snapshot: str | None = None
     reviewed: str | None = None
+    approved: str | None = None
     commit: str | None = None
     findings: tuple[str, ...] = ()
     brought: tuple[str, ...] = ()

@@ -226,6 +226,13 @@ def _review_stalled(s: BeadState, ev: e.ReviewStalled, _: Limits) -> Step:
     return _stop(s, Status.HELD, ev.question, Hold.QUESTION), ()
 
 
+def _withheld(s: BeadState, ev: e.Withheld, _: Limits) -> Step:
+    _need(s, ev, s.phase is Phase.LANDING and s.status is Status.PENDING)
+    _need(s, ev, ev.hold in APPROVABLE)
+    _need(s, ev, s.approved is None or s.approved != s.reviewed, "a person has approved it")
+    return _await_approval(replace(s, awaits=ev.hold, awaits_why=ev.why)), ()
+
+
 def _landing_started(s: BeadState, ev: e.LandingStarted, _: Limits) -> Step:
     _need(s, ev, s.phase is Phase.LANDING and s.status is Status.PENDING and not s.blocked)
     return replace(s, status=Status.IN_PROGRESS, base=ev.base, agent="lander"), ()
@@ -387,7 +394,7 @@ def _held_for(s: BeadState, ev: e.Event, holds: frozenset[Hold]) -> None:
 
 def _approved(s: BeadState, ev: e.Approved, _: Limits) -> Step:
     _held_for(s, ev, APPROVABLE)
-    return _pend(_person(s, ev.note), awaits=None, awaits_why=""), ()
+    return _pend(_person(s, ev.note), awaits=None, awaits_why="", approved=s.reviewed), ()
 
 
 def _rejected(s: BeadState, ev: e.Rejected, _: Limits) -> Step:
@@ -426,6 +433,7 @@ _ROWS: dict[type[Any], Callable[[BeadState, Any, Limits], Step]] = {
     e.Contested: _contested,
     e.Forfeited: _forfeited,
     e.ReviewStalled: _review_stalled,
+    e.Withheld: _withheld,
     e.LandingStarted: _landing_started,
     e.Landed: _landed,
     e.LandingLeft: _landing_left,

@@ -16,11 +16,13 @@ from oya.beads import PATH
 from oya.crashpoints import point
 from oya.errors import OyaError, PushUnsure, StoreError
 from oya.lifecycle import queue
-from oya.lifecycle.events import Event, LandingConflicted, LandingLeft, LandingStarted
+from oya.lifecycle.events import Event, LandingConflicted, LandingLeft, LandingStarted, Withheld
+from oya.lifecycle.model import BeadState
 from oya.store.engine import Write
 from oya.swarm.assembly import Parts
 from oya.swarm.candidate import build_candidate, candidate_ref
 from oya.swarm.conflicts import noted
+from oya.swarm.contract import Contract
 from oya.swarm.line import Line
 from oya.swarm.merging import merge_candidate
 from oya.swarm.messages import BaseIsRed, OrchestratorMessage, Wake
@@ -82,6 +84,7 @@ class LandingQueue:
         self._suspects: list[Member] = []
         self._misfits: set[str] = set()  # which do not fit on those below, as the stack stands now
         self._flaky: set[str] = set()  # once red and then green: not passed by again
+        self._free: set[str] = set()  # heads that need nobody, by the settings of now
         self._odds = queue.Odds()
         self._taking_in = TakingIn(parts, line, refs)
         self._at_once = parts.gates.slots
@@ -183,10 +186,12 @@ class LandingQueue:
 
     async def _fit(self, bead: str, base: str) -> Member | None:
         """The bead as a commit on `base`; None if it does not fit there, which counts as a
-        conflict only where `base` has landed."""
+        conflict only where `base` has landed, or if it needs a person first."""
         parts, state = self._parts, self._parts.store.beads.get(bead)
         assert state is not None and state.reviewed is not None
         contract = await parts.contract(bead)
+        if await self._withheld(state, contract):
+            return None
         head, landed = state.reviewed, self._line.base
         merged = await merge_candidate(parts.repo, base, head, PATH, landed=landed)
         if merged.conflicts:
@@ -207,6 +212,20 @@ class LandingQueue:
         await parts.repo.set_ref(candidate_ref(bead), made.commit)
         point("landing.held")
         return Member(Promised(bead, contract, state.checks), made)
+
+    async def _withheld(self, state: BeadState, contract: Contract) -> bool:
+        """Whether it needs a person by the settings of now: it may have been reviewed under others.
+        What a person has approved needs nobody."""
+        parts, head = self._parts, str(state.reviewed)
+        if head == state.approved or head in self._free:
+            return False
+        base = await parts.repo.merge_base(self._line.base, head)
+        hold, why = await parts.hold_for(contract, base or contract.base, head)
+        if hold is None:
+            self._free.add(head)
+            return False
+        await self._apply([(state.id, Withheld(hold, why))])
+        return True
 
     @property
     def _left(self) -> int:

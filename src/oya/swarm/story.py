@@ -231,6 +231,7 @@ _SENTENCES: dict[str, Callable[[EventRecord], Any]] = {
     "looked": _looked,
     "forfeited": _data("A survivor contradicts the contract", "contradiction"),
     "review_stalled": _data("The review needs a person's answer", "question"),
+    "withheld": lambda r: f"The settings of now hold it.{_hold(r)}",
     "landing_started": lambda r: f"It is being landed on {_commit(r, 'base')}.",
     "landed": _landed,
     "landing_left": _because("It left the landing queue for now"),

@@ -95,7 +95,7 @@ def new_beads_have_room(log: Log) -> Iterator[Found]:
             begun.add(bead)
             flying[bead] = 0
         landed[row["swarm"]] += name == "landed"
-        if name in ("implementation_accepted", "defended"):
+        if name in ("implementation_accepted", "defended", "withheld"):
             awaits[bead] = row["data"].get("hold")
         if name in ("blocked", "unblocked") or bead not in begun:
             continue

@@ -197,7 +197,7 @@ def contracts_were_red(log: Log) -> Iterator[Found]:
 
 @promise
 def held_work_was_approved(log: Log) -> Iterator[Found]:
-    """What was accepted with a reason to hold it began to land after a person approved it, and
+    """What there was a reason to hold began to land after a person approved it, and
     a contract of a kind that may not land alone had such a reason."""
     for bead, rows in log.steps.items():
         kind, waits = None, False
@@ -209,8 +209,8 @@ def held_work_was_approved(log: Log) -> Iterator[Found]:
                 waits = hold is not None
                 if row["to"].startswith("landing") and not waits and _is_weak(log, row, kind):
                     yield f"{bead}: {told(row)} holds nothing, its contract is {kind}", bead, seq
-            elif name == "approved":
-                waits = False
+            elif name in ("withheld", "approved"):
+                waits = name == "withheld"
             elif name == "landing_started" and waits:
                 yield f"{bead}: {told(row)}, and nobody has approved it", bead, seq
 

@@ -64,6 +64,7 @@ _ROWS: tuple[tuple[str, str | None, str], ...] = (
     ("cannot_do", "review/in_progress", "contract/pending"),
     ("cannot_do", "review/in_progress", "review/held"),
     # Landing, and what comes after it
+    ("withheld", "landing/pending", "landing/held"),
     ("landing_started", "landing/pending", "landing/in_progress"),
     ("landed", "landing/in_progress", "landed/complete"),
     ("landing_left", "landing/in_progress", "landing/pending"),

@@ -217,6 +217,9 @@ def test_what_lies_in_a_folder_that_is_only_named_is_not(command: str) -> None:
         "PATTERNS=*.txt pytest",
         "find . -name '*.txt' -exec mdl {} +",
         "sh check.sh *.txt",
+        "test ! -e list.txt",
+        "mypy . list.txt",
+        "tree src/ list.txt",
     ],
 )
 def test_what_a_gate_only_reads_is_work_like_any_other(command: str) -> None:

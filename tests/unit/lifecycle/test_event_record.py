@@ -48,4 +48,4 @@ def test_what_it_does_not_know_it_ignores_and_what_is_missing_is_empty() -> None
 def test_events_are_named_in_snake_case_and_apart() -> None:
     assert e.name_of(e.HeldByPerson()) == "held_by_person"
     assert e.name_of(e.CannotDo(1, "unclear", "")) == "cannot_do"
-    assert len({kind.__name__.lower() for kind in typing.get_args(e.Event)}) == 28
+    assert len({kind.__name__.lower() for kind in typing.get_args(e.Event)}) == 29

@@ -82,6 +82,7 @@ WORK: dict[type[Any], st.SearchStrategy[Any]] = {
     e.Contested: st.builds(e.Contested, ANY, findings, checks, st.booleans()),
     e.Forfeited: st.builds(e.Forfeited, ANY, words),
     e.ReviewStalled: st.builds(e.ReviewStalled, ANY, words),
+    e.Withheld: st.builds(e.Withheld, st.sampled_from(sorted(APPROVABLE)), words),
     e.LandingStarted: st.builds(e.LandingStarted, commits),
     e.Landed: st.builds(e.Landed, commits),
     e.LandingLeft: st.builds(e.LandingLeft, words),
@@ -235,6 +236,9 @@ class LifeOfABead(RuleBasedStateMachine):
         """What awaits approval reaches the stack by approve alone."""
         if isinstance(event, e.Defended | e.ImplementationAccepted):
             self.approval = event.hold if self.state.phase is Phase.LANDING else None
+        if isinstance(event, e.Withheld):
+            assert before.approved is None or before.approved != before.reviewed
+            self.approval = event.hold
         if isinstance(event, e.Approved):
             assert self.approval is not None
             assert self.state.reviewed == before.reviewed

@@ -35,8 +35,8 @@ ROWS = {
     "review working": (
         f"defended contested forfeited review_stalled cannot_do {ATTEMPT_ENDS} {ANY_BEFORE_LANDED}"
     ),
-    "landing pending": f"landing_started {ANY_BEFORE_LANDED}",
-    "landing blocked": f"unblocked {ANY_BEFORE_LANDED}",
+    "landing pending": f"withheld landing_started {ANY_BEFORE_LANDED}",
+    "landing blocked": f"withheld unblocked {ANY_BEFORE_LANDED}",
     "landing working": "landed landing_left landing_conflicted",
     "landed": "undone",
     "removed": "reopened",

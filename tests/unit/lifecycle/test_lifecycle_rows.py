@@ -230,6 +230,16 @@ class TestReview:
         assert (approved.where, approved.reason) == ("landing/pending", "")
         assert apply(approved, HOLD, e.Released()).where == "landing/pending"
 
+    def test_what_other_settings_let_land_is_held_until_a_person_approves_it(self) -> None:
+        ready = apply(new(), *TO_LANDING)
+        withheld = apply(ready, e.Withheld(Hold.APPROVAL))
+        assert (withheld.where, withheld.hold) == ("landing/held", Hold.APPROVAL)
+        assert apply(withheld, HOLD, e.Released()).hold is Hold.APPROVAL
+        approved = apply(withheld, e.Approved())
+        assert approved.where == "landing/pending"
+        with pytest.raises(RefusedError, match="a person has approved it"):
+            apply(approved, e.Withheld(Hold.APPROVAL))
+
     def test_contested_it_goes_back_with_survivors_and_permanent_checks(self) -> None:
         after = apply(new(), *TO_REVIEW, CLAIM, contested("minus is lost"))
         assert after.where == "implementation/pending"

@@ -13,7 +13,8 @@ from swarm_kit import World, issue, needs
 from oya.errors import GitError
 from oya.gates.model import EXIT_ONLY
 from oya.lifecycle import events as e
-from oya.lifecycle.model import Check
+from oya.lifecycle.model import Check, Hold
+from oya.swarm.config import Settings
 from oya.swarm.landing import LATER_LIMIT, RED_AGAIN
 from oya.swarm.messages import BaseIsRed
 from oya.swarm.story import sentence
@@ -216,6 +217,40 @@ async def test_a_red_base_is_tried_again_after_a_quarter_of_an_hour(world: World
         world.clock.ahead += RED_AGAIN
         await world.look()
         await world.wait(lambda: len([m for m in world.told if isinstance(m, BaseIsRed)]) == 2)
+
+
+class TestWhatOtherSettingsHaveReviewed:
+    async def test_it_waits_for_a_person_where_those_of_now_hold_it(self, world: World) -> None:
+        """The base has moved meanwhile, by a file that is protected too."""
+        await world.reviewed("a", {"x.txt": "x\n", "db.sql": "x\n"})
+        await world.reviewed("b", {"y.txt": "y\n"})
+        world.commit({"other.sql": "x\n"})
+        world.parts.settings = settings_with(world, landing={"protected": ["*.sql"]})
+        async with world.landing():
+            await world.until("b", "landed/complete")
+            state = await world.until("a", "landing/held")
+            assert state.reason == "waits for oya approve (protected): changes db.sql"
+            (row,) = [r for r in await world.store.events.since(0) if r.event == "withheld"]
+            assert sentence(row) == (
+                "The settings of now hold it. It waits for a person: protected (changes db.sql)."
+            )
+            await world.parts.apply("a", e.Approved())
+            await world.look()
+            await world.until("a", "landed/complete")
+
+    async def test_continuous_deployment_that_was_turned_off_holds_all(self, world: World) -> None:
+        for bead in "ab":
+            await world.reviewed(bead, {f"{bead}.txt": "x\n"})
+        world.parts.settings = settings_with(world, continuous_deployment={"enabled": False})
+        async with world.landing():
+            for bead in "ab":
+                assert (await world.until(bead, "landing/held")).hold is Hold.APPROVAL
+        assert await world.said("landing_started") == []
+
+
+def settings_with(world: World, **sections: dict[str, Any]) -> Settings:
+    plain = world.parts.settings.model_dump(by_alias=True)
+    return Settings.model_validate({**plain, **{k: {**plain[k], **v} for k, v in sections.items()}})
 
 
 class TestSomethingBesideTheTree:

@@ -350,6 +350,14 @@ def approved() -> list[Row]:
     return [*rows[:at], event("approved", "a", "landing/held", "landing/pending"), *rows[at:]]
 
 
+def withheld_and_approved() -> History:
+    """Reviewed under other settings, held by those of a later start, and approved then."""
+    at = place_of("defended") + 1
+    held = event("withheld", "a", "landing/pending", "landing/held", data={"hold": "approval"})
+    said = event("approved", "a", "landing/held", "landing/pending")
+    return with_events([*KEPT[:at], held, said, *KEPT[at:]])
+
+
 def weak(kind: str, **data: object) -> History:
     rows = approved()
     rows[0]["data"] |= {"unattended": ["behaviour", "check"]}
@@ -386,6 +394,7 @@ def as_red_as_before() -> History:
 
 CASES = (
     as_red_as_before,
+    withheld_and_approved,
     a_refactoring_that_was_approved,
     prose_that_was_approved,
     a_kind_that_may_land_alone,

@@ -297,6 +297,13 @@ def landed_without_approval() -> History:
     return with_events([*rows[:at], released, *rows[at:]])
 
 
+def landed_without_approval_though_withheld() -> History:
+    at = place_of("defended") + 1
+    held = event("withheld", "a", "landing/pending", "landing/held", data={"hold": "protected"})
+    released = event("released", "a", "landing/held", "landing/pending")
+    return with_events([*KEPT[:at], held, released, *KEPT[at:]])
+
+
 def landed_alone_with_a_weak_contract() -> History:
     return with_events(changed("swarm_starting", data={"unattended": ["check"]}))
 
@@ -482,7 +489,11 @@ BREACHES: dict[str, tuple[Callable[[], History], ...]] = {
         a_base_that_nobody_knows,
         preserved_and_broke_something,
     ),
-    "held_work_was_approved": (landed_without_approval, landed_alone_with_a_weak_contract),
+    "held_work_was_approved": (
+        landed_without_approval,
+        landed_without_approval_though_withheld,
+        landed_alone_with_a_weak_contract,
+    ),
     "landed_trees_were_green": (
         evidence_of_another_tree,
         evidence_is_red,

@@ -46,6 +46,7 @@ def possible(state: BeadState) -> list[e.Event]:
         *(e.Contested(now, ("survivor",), (), mechanical) for mechanical in (False, True)),
         e.Forfeited(now, "contradiction"),
         e.ReviewStalled(now, "is it fair?"),
+        e.Withheld(Hold.APPROVAL),
         e.LandingStarted("base"),
         e.Landed("commit"),
         e.LandingLeft("stopped"),
@@ -71,7 +72,7 @@ def possible(state: BeadState) -> list[e.Event]:
 
 ASKED_FOR = attrgetter(
     *("where", "hold", "awaits", "blocked", "leaving", "retry_count", "contests", "rebases"),
-    *("revisions", "contract_wrong", "done_claims", "implementation", "spare"),
+    *("revisions", "contract_wrong", "done_claims", "implementation", "spare", "approved"),
 )
 """What rows of the table ask for."""
 

@@ -51,7 +51,8 @@ class Line:
 
     `rewritten` says, for a person, how upstream lost what oya saw there; empty if it did
     not. While it did, nothing is followed and nothing may land. `trouble` says likewise why the
-    remote does not take anything now. With `follows` off the checkout is moved only when a
+    remote does not take anything now; `owed` is what a push to another remote has to do with
+    that, for whoever knows of one. With `follows` off the checkout is moved only when a
     person asks. With a `clock` the remote is asked at most every `LOOK_THERE` seconds.
     """
 
@@ -86,6 +87,7 @@ class Line:
         self._refused = ""
         self._left_out: tuple[str | None, str | None] | None = None
         self.left_out = ""
+        self.owed = ""
         self.base = ""
         self.tip: str | None = None
         self.rewritten = ""
@@ -100,7 +102,7 @@ class Line:
     @property
     def trouble(self) -> str:
         """Why the remote takes nothing now, for a person; empty where nothing is known of that."""
-        return self._unreachable or self._refused
+        return self._unreachable or self._refused or self.owed
 
     @property
     def unreachable(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from oya.crashpoints import point
-from oya.errors import PushUnsure
+from oya.errors import PushUnsure, RemoteError
 from oya.swarm.assembly import Parts
 from oya.swarm.candidate import Candidate, beads_of, candidate_ref, evidence_note, intent_of
 from oya.swarm.conflicts import learn, learn_of
@@ -25,6 +25,8 @@ from oya.swarm.tracking import Tracking
 
 log = structlog.get_logger()
 
+PLACE = ("remote", "branch")
+"""Where an intent is pushed to, by its names."""
 PUSH_FIRST = 2.0
 PUSH_LIMIT = 60.0
 """Seconds between two pushes to a remote that took the last one not: twice as many each time."""
@@ -72,7 +74,20 @@ class Moving:
         """What was left in the middle is finished; `why` is told to what has not landed by it."""
         waiting = await finish_landings(self._parts, why)
         self._open = waiting[0] if waiting else None
+        self._line.owed = await self._owed()
         await learn(self._parts)
+
+    async def _owed(self) -> str:
+        """What to do, for a person, where what is open was pushed to another remote or branch."""
+        remote, branch = (self._open[1][name] for name in PLACE) if self._open else ("", "")
+        if not self._open or (remote, branch) == (self._line.remote, self._line.branch):
+            return ""
+        said = f"a push to {remote}/{branch} may still arrive, and is looked for first"
+        try:
+            await self._parts.repo.remote_tip(remote, branch)
+        except RemoteError as error:
+            return "; ".join(filter(None, (said, str(error), error.hint)))
+        return f'{said}; while that is as it was: [landing] remote = "{remote}" pushes it again'
 
     async def land(self, landing: Sequence[tuple[str, Candidate]]) -> bool:
         """Land these beads, each on the one before, the first on the line's base: True once that
@@ -149,7 +164,7 @@ class Moving:
     async def _advance(self, key: str, intent: dict[str, Any]) -> bool:
         """The line moves to what is intended, and that is recorded; or it is intended no more."""
         moved = await self._line.advance(intent["candidate"])
-        self._open = None
+        self._open, self._line.owed = None, ""
         if moved:
             point("landing.line_moved")
             await record_landed(self._parts, key, intent)

@@ -14,6 +14,8 @@ from oya.lifecycle import events as e
 from oya.lifecycle.model import Hold
 from oya.repository.port import Pushed
 from oya.swarm.landing import LATER_LIMIT
+from oya.swarm.line import Line
+from oya.swarm.tracking import Tracking
 from repository_kit import git
 
 
@@ -225,6 +227,34 @@ class TestAPushThatNobodyKnowsOf:
         async with world.landing():
             await world.until("a", "landed/complete")
         assert (world.landings(), carrying(world, "a")) == (1, 1)
+
+    async def test_says_what_to_do_where_its_remote_has_another_name_now(
+        self, world: World
+    ) -> None:
+        await self.lost(world)
+        await world.reviewed("a", {"new.txt": "x\n"})
+        async with world.landing():
+            await self.open(world)
+        world.elsewhere.come_back()
+        world.git("remote", "rename", "origin", "there")
+        there = world.line
+        world.line = Line(world.repo, "main", world.parts.follow, remote="there")
+        await world.line.refresh()
+        world.tracking = Tracking(world.parts, world.line)
+        async with world.landing():
+            await world.wait(lambda: world.line.owed)
+            assert world.line.trouble == (
+                "a push to origin/main may still arrive, and is looked for first; "
+                "there is no remote origin; git remote add origin URL"
+            )
+            world.git("remote", "add", "origin", world.git("remote", "get-url", "there"))
+            await soon(world)
+            await world.wait(lambda: '[landing] remote = "origin"' in world.line.trouble)
+        world.line = there
+        world.tracking = Tracking(world.parts, world.line)
+        async with world.landing():
+            await world.until("a", "landed/complete")
+            await world.wait(lambda: not world.line.trouble)
 
 
 async def test_a_stop_does_not_wait_for_a_push_that_hangs(world: World) -> None:

@@ -124,6 +124,10 @@ func TestScale(t *testing.T) {
         "mill/new_test.go": 'package mill\n\nimport (\n\t"testing"\n\n'
         '\t"example.com/larder/flour"\n)\n\n'
         "func TestFlour(t *testing.T) { flour.Grind() }\n",
+        "many/many_test.go": 'package many\n\nimport (\n\t"testing"\n\n'
+        '\t"example.com/larder"\n)\n\nfunc TestMany(t *testing.T) {\n'
+        + "".join(f"\t_ = larder.Gone({n})\n" for n in range(11))
+        + "}\n",
     },
     wrong={
         "syn/syn_test.go": 'package syn\n\nimport "testing"\n\nfunc TestF(t *testing.T) {\n'
@@ -149,7 +153,11 @@ func TestScale(t *testing.T) {
         "boom/boom_test.go::TestPanics": FAILED,
     },
     kept=("old_test.go::TestOne", "shop/old_test.go::TestSum"),
-    red=("shop/new_test.go::TestScale", "mill/new_test.go::TestFlour"),
+    red=(
+        "shop/new_test.go::TestScale",
+        "mill/new_test.go::TestFlour",
+        "many/many_test.go::TestMany",
+    ),
     broken={
         "syn/syn_test.go": "syntax",
         "third/third_test.go": "missing_third_party",

@@ -29,7 +29,8 @@ from oya.gates.reports.kind import (
 
 _OUTCOMES: Final = {"pass": Outcome.PASSED, "fail": Outcome.FAILED, "skip": Outcome.SKIPPED}
 _NOISE: Final = re.compile(r"\s*(?:=== (?:RUN|PAUSE|CONT|NAME)|--- (?:PASS|FAIL|SKIP):)")
-_ERROR: Final = re.compile(r"(?:vet: )?(\S+\.go):\d+(?::\d+)?: (.*)")
+_ERROR: Final = re.compile(r"(?:vet: )?(\S+\.go):\d+(?::\d+)?: (?!too many errors$)(.*)")
+"""After ten errors the compiler stops, and says so as if that were an eleventh."""
 _HEAD: Final = re.compile(r"# (\S+)")
 _NAME: Final = re.compile(r"\w+")
 

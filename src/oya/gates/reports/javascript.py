@@ -38,6 +38,17 @@ _SYNTAX: Final = re.compile(
     r"|PARSE_ERROR|Expected .+ but found",
     re.I,
 )
+_CHECKED: Final = re.compile(r"^[ \t]*(\S+?)(?::\d+:\d+ - |\(\d+,\d+\): )error TS(\d+): (.*)", re.M)
+_NOT_EXPORTED: Final = re.compile(r"1192|2305|2307|2459|2460|2613|2614|2724|2792")
+_FORM: Final = re.compile(
+    r"2322|2339|2345|2349|2351|2353|2367|2551|2554|2555|2558|2559|2561|2694|2739|2740|2741|2769"
+)
+"""Errors of TypeScript's checker that come from what an API is, and go when it becomes another."""
+_FOLLOWS: Final = frozenset({"7006", "7019", "7031"})
+"""What nothing is known of has callbacks without types: told only where nothing else is."""
+_QUOTED: Final = re.compile(r"^(?:Module |Cannot find module )?['\"]+([^'\"]+)['\"]")
+_NAMESPACE: Final = re.compile(r"on type 'typeof import\(\"([^\"]+)\"\)'")
+_FOREIGN: Final = re.compile(r"on type '(?:Jest)?Matchers\b|^\s+\S*node_modules/\S+:\d+:\d+$", re.M)
 _REFERENCE: Final = re.compile(r"ReferenceError: \S+ is not defined")
 _FRAME: Final = re.compile(r"^\s+at .*?(?:file://)?([^\s()]+):\d+:\d+\)?$", re.M)
 
@@ -64,6 +75,8 @@ def of_case(message: str, file: str) -> Reason:
 def of_file(message: str, file: str, root: Path | None = None) -> BrokenKind:
     """Why a file gave no tests. `root` is the checkout, where paths still begin with it."""
     message = clip(message, _LIMIT)
+    if checked := _checked(message, file, root):
+        return checked
     if found := _EXPORT.search(message):
         return _whose(found[1], file, root)
     if found := _MODULE.search(message):
@@ -74,6 +87,34 @@ def of_file(message: str, file: str, root: Path | None = None) -> BrokenKind:
     if _NO_VALUE.search(message):
         return "missing_project_name"
     return "syntax" if _SYNTAX.search(message) else "other"
+
+
+def _checked(message: str, file: str, root: Path | None) -> BrokenKind | None:
+    """What TypeScript's checker says, where it says something: each of its errors counts."""
+    found = list(_CHECKED.finditer(message))
+    if not found:
+        return None
+    ends = [*(after.start() for after in found[1:]), len(message)]
+    kinds = [
+        _of_error(error, message[error.end() : end], file, root)
+        for error, end in zip(found, ends, strict=True)
+        if error[2] not in _FOLLOWS
+    ]
+    if "syntax" in kinds:
+        return "syntax"
+    worse = (kind for kind in kinds if kind != "missing_project_name")
+    return next(worse, "missing_project_name" if kinds else "other")
+
+
+def _of_error(error: re.Match[str], more: str, file: str, root: Path | None) -> BrokenKind:
+    place, number, said = error.groups()
+    if f"/{file}".endswith(f"/{place.removeprefix('./')}"):
+        module = _QUOTED.match(said) if _NOT_EXPORTED.fullmatch(number) else _NAMESPACE.search(said)
+        if module:
+            return _whose(module[1], file, root)
+        if _FORM.fullmatch(number):
+            return "other" if _FOREIGN.search(f"{said}\n{more}") else "missing_project_name"
+    return "syntax" if re.fullmatch(r"1\d{3}", number) else "other"
 
 
 def _whose(module: str, by: str, root: Path | None) -> BrokenKind:

@@ -16,6 +16,7 @@ from oya.gates.model import Outcome, Report
 from oya.gates.project import project_names
 from oya.gates.red import judge_contract
 from oya.gates.reports.golang import Modules, whose
+from oya.gates.reports.javascript import of_file
 from oya.gates.reports.kind import Written
 from oya.gates.reports.kinds import KINDS
 from report_kit import FIXTURES, PROJECTS, Project
@@ -121,6 +122,43 @@ def test_what_is_lost_with_a_broken_file_comes_back_with_it_and_nothing_else_doe
     assert taken is (project.unit == "**")
     for case in base.cases:
         assert report.of(case.id) or report.broken_file(case.id)
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("export", "missing_project_name"),
+        ("member", "missing_project_name"),
+        ("call", "missing_project_name"),
+        ("follows", "missing_project_name"),
+        ("own", "other"),
+        ("matcher", "other"),
+        ("untyped", "other"),
+        ("source", "other"),
+        ("foreign", "missing_third_party"),
+        ("package", "missing_third_party"),
+        ("helper", "missing_third_party"),
+        ("syntax", "syntax"),
+    ],
+)
+def test_whose_the_errors_of_typescript_are(tmp_path: Path, file: str, kind: str) -> None:
+    """As ts-jest tells them of the project that lies beside its report."""
+    report = tmp_path / "report"
+    recorded = (FIXTURES / "ts-jest/report").read_text()
+    report.write_text(recorded.replace("@ROOT@", str(tmp_path)))
+    read = KINDS["jest"].read(Written(tmp_path, report, tmp_path / "output", lambda name: False))
+    assert [case.id for case in read.cases] == ["tests/old.test.ts::one"]
+    broken = {broken.file: broken for broken in read.broken}[f"tests/{file}.test.ts"]
+    assert broken.kind == kind
+    assert re.match(r"(?:tests|src)/\w+(?:\.test)?\.ts:\d+:\d+ - error TS\d+: ", broken.message)
+
+
+def test_what_typescript_says_in_one_line_each_is_read_too(tmp_path: Path) -> None:
+    said = (
+        """tests/a.test.ts(1,10): error TS2305: Module '"../src/a"' has no exported member 'b'."""
+    )
+    assert of_file(said, "tests/a.test.ts") == "missing_project_name"
+    assert of_file(f"{said}\ntests/a.test.ts(2,1): error TS2304: x", "tests/a.test.ts") == "other"
 
 
 GO = """package shop_test

@@ -268,7 +268,12 @@ CARGO = Project(
     tool="cargo",
     command=f"{BUILD}; cargo test --workspace --no-fail-fast --message-format json {{tests}}",
     base=RUST,
-    tests=RUST_TESTS,
+    tests={
+        **RUST_TESTS,
+        "Cargo.toml": f'{RUST["Cargo.toml"]}\n[[test]]\nname = "features"\nharness = false\n',
+        "tests/features.rs": "fn main() {\n"
+        '    println!("Feature: one\\n1 scenario (1 passed)");\n}\n',
+    },
     missing=RUST_MISSING,
     wrong=RUST_WRONG,
     cases={**RUST_CASES, "src/lib.rs::doc one": PASSED},

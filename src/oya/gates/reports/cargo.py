@@ -27,6 +27,8 @@ from oya.gates.reports.rust import Crates, target_of
 
 _RUNNING: Final = re.compile(r"\s+Running (?:unittests )?(\S+) \((\S+)\)$")
 _DOC_TESTS: Final = re.compile(r"\s+Doc-tests \S+$")
+_BEGINS: Final = re.compile(r"running \d+ tests?$")
+_FAILED: Final = re.compile(r"error: (?:doc)?test failed, to rerun pass ")
 _TEST: Final = re.compile(r"test (.+?)(?: - should panic)? \.\.\. (.*)$")
 _DOC: Final = re.compile(r"(\S+) - (.*?)\s?\(line \d+\)(?: - .+)?$")
 _SECTION: Final = re.compile(r"---- (.+) stdout ----$")
@@ -55,7 +57,11 @@ def _read(written: Written) -> Report:
 
 
 class _Words:
-    """The text between cargo's messages: which program runs, and how its tests end."""
+    """The text between cargo's messages: which program runs, and how its tests end.
+
+    One that does not say that it begins (`harness = false`) has no tests that are known, and is
+    judged by what cargo says of its end.
+    """
 
     def __init__(self, crates: Crates, draft: Draft) -> None:
         self._crates = crates
@@ -67,7 +73,7 @@ class _Words:
         self._ends: dict[str, Outcome] = {}
         self._said: dict[str, list[str]] = {}
         self._open = self._section = ""
-        self._whole = not file
+        self._through: bool | None = None
 
     def read(self, lines: Sequence[str]) -> None:
         for line in lines:
@@ -84,7 +90,9 @@ class _Words:
 
     def _hear(self, line: str) -> None:
         if line.startswith("test result: "):
-            self._section, self._whole = "", True
+            self._section, self._through = "", True
+        elif _BEGINS.match(line) or (self._through is None and _FAILED.match(line)):
+            self._through = False
         elif found := _SECTION.match(line):
             self._section = found[1]
         elif line == "failures:":
@@ -108,7 +116,7 @@ class _Words:
         for name, outcome in self._ends.items():
             message = "\n".join(self._said.get(name, ())) if outcome is Outcome.FAILED else ""
             self._draft.case(self._id(name), outcome, message)
-        if not self._whole:
+        if self._file and self._through is False:
             said = f"the tests of {self._file} ended before they were through"
             self._draft.broken(self._file, said, "other")
 

@@ -149,9 +149,11 @@ def test_a_test_told_twice_counts_at_its_worst_whoever_tells(tmp_path: Path) -> 
 
 
 def test_a_program_that_ends_before_its_tests_are_through_is_broken(tmp_path: Path) -> None:
-    said = '{"reason": "x"}\n     Running tests/a.rs (target/a)\ntest one ... ok\n'
-    report = read("cargo", tmp_path, said)
-    assert [broken.file for broken in report.broken] == ["tests/a.rs"]
+    running = '{"reason": "x"}\n     Running tests/a.rs (target/a)\n'
+    red = "error: test failed, to rerun pass `--test a`\n"
+    for words in ("\nrunning 2 tests\ntest one ... ok\n", f"\nrunning 1 test\n{red}", red):
+        report = read("cargo", tmp_path, running + words)
+        assert [broken.file for broken in report.broken] == ["tests/a.rs"], words
     said = "\n".join(
         json.dumps({"Action": action, "Package": "x", **more})
         for action, more in [("run", {"Test": "TestA"}), ("fail", {})]
@@ -160,6 +162,18 @@ def test_a_program_that_ends_before_its_tests_are_through_is_broken(tmp_path: Pa
     assert [(case.id, case.outcome) for case in report.cases] == [
         ("x/*_test.go::TestA", Outcome.ERROR)
     ]
+
+
+def test_a_program_with_words_of_its_own_is_broken_only_if_it_fails(tmp_path: Path) -> None:
+    """`harness = false`: cargo says how it ended, and nobody else does."""
+    running = '{"reason": "x"}\n     Running tests/a.rs (target/a)\n1 scenario\n'
+    after = "     Running tests/b.rs (target/b)\n\nrunning 0 tests\n\ntest result: ok. 0 passed\n"
+    assert read("cargo", tmp_path, running + after).broken == ()
+    red = (
+        "error: test failed, to rerun pass `--test a`\n\nCaused by:\n"
+        "  process didn't exit successfully: `target/a` (exit status: 3)\n"
+    )
+    assert [b.file for b in read("cargo", tmp_path, running + red + after).broken] == ["tests/a.rs"]
 
 
 def test_one_error_that_stays_makes_a_file_one_that_nobody_can_mend(tmp_path: Path) -> None:

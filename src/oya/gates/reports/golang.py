@@ -25,8 +25,15 @@ _PACKAGE: Final = re.compile(
 )
 _UNDEFINED: Final = re.compile(r"undefined: (?:(\w+)\.)?(\w+)")
 _MEMBER: Final = re.compile(r"\(type ([^\s)]+) has no (?:field or method|method|field) ")
-_FIELD: Final = re.compile(r"unknown field \w+ in struct literal(?: of type ([^\s]+))?")
+_FIELD: Final = re.compile(
+    r"(?:unknown field \w+|too (?:few|many) values) in struct literal(?: of type ([^\s]+))?"
+)
 _CALL: Final = re.compile(r"(?:not enough|too many) arguments in call to (?:(\w+)\.)?\w+")
+_FORM: Final = re.compile(r"cannot (?:use|convert) |invalid operation: .*\(mismatched types ")
+_QUALIFIED: Final = re.compile(r"(?<![\w.\"])(\w+)\.[A-Z]")
+_ARGUMENT: Final = re.compile(r"in argument to (?:(\w+)\.)?(\w+)")
+_NO_VALUE: Final = re.compile(r"(?:(\w+)\.)?(\w+)\(.*\) \(no value\) used as value")
+_IMPLEMENTS: Final = re.compile(r"(\S+) does not implement (\S+) \(")
 _VALUES: Final = re.compile(r"assignment mismatch: .* but (?:(\w+)\.)?\w+.* returns ")
 _IMPORT: Final = re.compile(r'^\s*(?:import\s+)?(?:([\w.]+)\s+)?"([^"\n]+)"\s*(?://.*)?$', re.M)
 _MODULE: Final = re.compile(r'^module\s+"?([^\s"]+)', re.M)
@@ -36,6 +43,7 @@ _BUILT_IN: Final = re.compile(
     r"any|bool|byte|complex64|complex128|error|float32|float64|int|int8|int16|int32|int64|"
     r"rune|string|uint|uint8|uint16|uint32|uint64|uintptr"
 )
+_BUILT_IN_CALLS: Final = frozenset({"append", "copy", "delete"})
 _STANDARD: Final = re.compile(
     r"bufio|bytes|cmp|context|errors|filepath|fmt|fs|http|httptest|io|iter|json|log|maps|math|"
     r"os|path|rand|reflect|regexp|runtime|slices|sort|strconv|strings|sync|testing|time|"
@@ -118,15 +126,43 @@ def _own(error: str, file: str, modules: Modules) -> bool:
     if found := _MEMBER.search(error) or _FIELD.search(error):
         return _own_type(found[1] or "", source, modules)
     if found := _CALL.search(error) or _VALUES.search(error):
-        return not found[1] or _imported(found[1], source, modules) is not False
-    return False
+        return not found[1] or _is_owner(found[1], source, modules)
+    if found := _NO_VALUE.match(error):
+        return _own_call(found, source, modules)
+    return _FORM.match(error) is not None and _own_form(error, source, modules)
+
+
+def _own_form(error: str, source: str, modules: Modules) -> bool:
+    """Whether what a value is used as, or an argument given for, has to do with the project."""
+    if any(_imported(name, source, modules) for name in _QUALIFIED.findall(error)):
+        return True
+    if found := _IMPLEMENTS.search(error):
+        return any(_own_type(name, source, modules) for name in found.groups())
+    found = _ARGUMENT.search(error)
+    return found is not None and _own_call(found, source, modules)
+
+
+def _own_call(found: re.Match[str], source: str, modules: Modules) -> bool:
+    owner, name = found.groups()
+    if owner:
+        return _is_owner(owner, source, modules)
+    here = re.search(rf"^func {name}\b", source, re.M) or _from_outside(source, modules)
+    return not here and name not in _BUILT_IN_CALLS
+
+
+def _is_owner(name: str, source: str, modules: Modules) -> bool:
+    """Whether something is called on a package of the project, or on a value, which may be of
+    it; not on what runs the tests."""
+    runs = re.search(rf"\b{name}\s+(?:\*testing\.[TBFM]|testing\.TB)\b", source)
+    return not runs and _imported(name, source, modules) is not False
 
 
 def _own_type(name: str, source: str, modules: Modules) -> bool:
     qualifier, _, bare = name.lstrip("*[]").rpartition("/")[2].rpartition(".")
     if qualifier:
         return _imported(qualifier, source, modules) is True
-    return not _BUILT_IN.fullmatch(bare)
+    here = re.search(rf"^type {re.escape(bare)}\b", source, re.M)
+    return not here and not _BUILT_IN.fullmatch(bare)
 
 
 def _imported(name: str, source: str, modules: Modules) -> bool | None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from oya.gates.model import BrokenKind
 from oya.gates.project import files_below
-from oya.gates.reports.kind import within
+from oya.gates.reports.kind import read_source, within
 
 SOURCES: Final = (".java", ".kt", ".groovy", ".scala")
 _ERROR: Final = re.compile(r"\[ERROR\] (?:file://)?(/\S.*?\.java):\[(\d+),\d+\] (?:error: )?(.*)")
@@ -25,10 +25,19 @@ _SYMBOL: Final = re.compile(r"symbol: +(class|variable|method|static) (\w+)")
 _LOCATION: Final = re.compile(r"location: +(?:(?:variable|class) \w+ of type )?(\w+ )?([\w.]+)")
 _API: Final = re.compile(
     r"(?:method|constructor) \w+ in (?:class|interface|record|enum) ([\w.]+)"
-    r"|no suitable (?:method|constructor) found for (\w+)"
+    r"|no suitable (?:method|constructor) found for .*?; (?:method|constructor) ([\w.]+)"
+    r"\.(?:<[^()]*>)?\w+\("
     r"|([\w.]+) is abstract; cannot be instantiated"
     r"|has private access in ([\w.]+)"
 )
+_FORM: Final = re.compile(
+    r"incompatible types: (?:(\S+) cannot be converted to (\S+))?|'void' type not allowed here"
+    r"|cannot infer type for local variable|for-each not applicable|cannot be dereferenced"
+)
+"""What a call gives or takes: javac names classes then at best, and never the method."""
+_TYPED: Final = re.compile(r"\b([A-Z]\w*(?:<[^<>;]*>)?)\s+(\w+)\s*[=;:,)]")
+_MADE: Final = re.compile(r"\b(\w+)\s*=\s*new\s+([A-Z]\w*)")
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(\w+)')
 _PARAMETERS: Final = re.compile(r"\([^()]*\)")
 _USUAL: Final = re.compile(
     r"List|Map|Set|ArrayList|HashMap|HashSet|LinkedList|Optional|Stream|Collectors|Arrays|"
@@ -118,6 +127,10 @@ class Sources:
         if found := _API.search(error.said):
             name = next(filter(None, found.groups()))
             return "missing_project_name" if self._is_class(name, error.file) else "other"
+        if found := _FORM.search(error.said):
+            named = (name.partition("<")[0] for name in found.groups() if name)
+            ours = any(self._is_class(name, error.file) for name in named)
+            return "missing_project_name" if ours or self._on_line(error) else "other"
         return "syntax" if _SYNTAX.search(error.said) else "other"
 
     def _is_ours(self, kind: str, name: str, owner: str, what: str, file: str) -> bool:
@@ -127,6 +140,15 @@ class Sources:
         if not own_test:
             return self._is_class(owner, file)
         return kind != "method" and name[0].isupper() and not _USUAL.fullmatch(name)
+
+    def _on_line(self, error: Error) -> bool:
+        """Whether the line of an error names a class of the project, or a variable of one."""
+        source = read_source(self.root / error.file)
+        ours = {name.rpartition(".")[2] for name in self._classes}
+        typed = [*_TYPED.findall(source), *((of, name) for name, of in _MADE.findall(source))]
+        ours |= {name for of, name in typed if not ours.isdisjoint(_WORD.findall(of))}
+        line = "".join(source.splitlines()[int(error.line) - 1 : int(error.line)])
+        return not ours.isdisjoint(_WORD.findall(line))
 
     def _owns(self, package: str) -> bool:
         """Whether a package lies in, beside, or around one of the project's."""
@@ -141,7 +163,7 @@ class Sources:
     def _is_class(self, name: str, file: str) -> bool:
         if "." not in name:
             return any(known.rpartition(".")[2] == name for known in self._classes)
-        return name in self._classes
+        return not self._classes.isdisjoint((name, name.rpartition(".")[0]))  # or a class in it
 
     @cached_property
     def _classes(self) -> frozenset[str]:

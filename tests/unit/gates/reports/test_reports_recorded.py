@@ -16,6 +16,7 @@ from oya.gates.model import Outcome, Report
 from oya.gates.project import project_names
 from oya.gates.red import judge_contract
 from oya.gates.reports.golang import Modules, whose
+from oya.gates.reports.java import Error, Sources
 from oya.gates.reports.javascript import of_file
 from oya.gates.reports.kind import Written
 from oya.gates.reports.kinds import KINDS
@@ -169,6 +170,12 @@ import (
 	"example.com/larder/shop"
 	kit "example.org/kit/v2"
 )
+
+type fake struct{}
+
+func helper(word string) {}
+
+func TestIt(t *testing.T) {}
 """
 
 
@@ -188,6 +195,53 @@ import (
         ("unknown field X in struct literal of type kit.Kit", "other"),
         ("package example.com/larder/mill is not in std", "missing_project_name"),
         ("package larder/mill is not in std (/go/src/larder/mill)", "missing_third_party"),
+        ("sum.Sq does not implement", "other"),
+        (
+            "cannot use shop.Sq{} (value of struct type shop.Sq) as shop.Shape value in variable "
+            "declaration: shop.Sq does not implement shop.Shape (missing method Area)",
+            "missing_project_name",
+        ),
+        (
+            "cannot use shop.New() (value of type *shop.Sq) as error value in assignment: "
+            "*shop.Sq does not implement error (missing method Error)",
+            "missing_project_name",
+        ),
+        (
+            "cannot use fake{} (value of struct type fake) as io.Reader value in argument to "
+            "kit.Read: fake does not implement io.Reader (missing method Read)",
+            "other",
+        ),
+        (
+            'cannot use "1" (untyped string constant) as int value in argument to shop.Add',
+            "missing_project_name",
+        ),
+        (
+            'cannot use "1" (untyped string constant) as int value in argument to basket.Add',
+            "missing_project_name",
+        ),
+        ('cannot use "a" (untyped string constant) as int value in argument to kit.Add', "other"),
+        (
+            "cannot use err (variable of type error) as string value in argument to t.Fatalf",
+            "other",
+        ),
+        ("cannot use err (variable of type error) as string value in argument to append", "other"),
+        ("cannot use err (variable of type error) as string value in argument to helper", "other"),
+        ('cannot use "a" (untyped string constant) as int value in variable declaration', "other"),
+        (
+            "cannot use shop.Add(1, 2) (value of type int) as string value in assignment",
+            "missing_project_name",
+        ),
+        ("shop.Run() (no value) used as value", "missing_project_name"),
+        ("basket.Run() (no value) used as value", "missing_project_name"),
+        ("kit.Run() (no value) used as value", "other"),
+        ("t.Run() (no value) used as value", "other"),
+        (
+            'invalid operation: shop.Add(1, 2) != "3" (mismatched types int and untyped string)',
+            "missing_project_name",
+        ),
+        ('invalid operation: n != "3" (mismatched types int and untyped string)', "other"),
+        ("too many values in struct literal of type shop.Sq", "missing_project_name"),
+        ("not enough arguments in call to t.Fatalf", "other"),
         ("syntax error: unexpected newline", "syntax"),
         ("missing return", "other"),
     ],
@@ -196,3 +250,64 @@ def test_whose_an_error_of_go_is(tmp_path: Path, error: str, kind: str) -> None:
     (tmp_path / "go.mod").write_text("module example.com/larder\n")
     (tmp_path / "a_test.go").write_text(GO)
     assert whose(error, "a_test.go", Modules.of(tmp_path)) == kind
+
+
+JAVA = """package acme.larder;
+
+class NewTest {
+    void it(List<Amount> many) {
+        Amount a = new Amount();
+        assertEquals(1, a.scale(1));
+        assertEquals(1, Amount.scale("1"));
+        "a".substring("b");
+        String text = 3;
+        for (var one : many) {}
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "kind"),
+    [
+        (
+            7,
+            "no suitable method found for scale(java.lang.String); method acme.larder.Amount."
+            "scale(int,int) is not applicable; (actual and formal argument lists differ in length)",
+            "missing_project_name",
+        ),
+        (
+            7,
+            "no suitable constructor found for Amount(no arguments); constructor acme.larder."
+            "Amount.Amount(int) is not applicable",
+            "missing_project_name",
+        ),
+        (
+            7,
+            "no suitable method found for assertTrue(java.lang.String,int,int); method org.junit."
+            "jupiter.api.Assertions.<T>assertTrue(boolean,T) is not applicable",
+            "other",
+        ),
+        (
+            8,
+            "incompatible types: acme.larder.Amount cannot be converted to acme.larder.Shape",
+            "missing_project_name",
+        ),
+        (8, "incompatible types: acme.larder.Amount.Unit cannot be converted to int", None),
+        (8, "incompatible types: java.lang.String cannot be converted to int", "other"),
+        (9, "incompatible types: int cannot be converted to java.lang.String", "other"),
+        (7, "incompatible types: java.lang.String cannot be converted to int", None),
+        (6, "'void' type not allowed here", None),
+        (9, "'void' type not allowed here", "other"),
+        (6, "int cannot be dereferenced", None),
+        (10, "for-each not applicable to expression type; required: array; found: int", None),
+        (8, "variable a is already defined in method it()", "other"),
+    ],
+)
+def test_whose_an_error_of_java_is(tmp_path: Path, line: int, said: str, kind: str | None) -> None:
+    test, main = "src/test/java/acme/larder/NewTest.java", "src/main/java/acme/larder/Amount.java"
+    for file, text in ((test, JAVA), (main, "package acme.larder;\n\npublic class Amount {}\n")):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text(text)
+    error = Error(test, str(line), said)
+    assert Sources(tmp_path).whose(error) == (kind or "missing_project_name")

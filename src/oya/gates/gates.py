@@ -75,10 +75,10 @@ class Gates:
 
         Files that cannot be collected do not keep the rest from running where all are run;
         asked for by id, pytest runs nothing if one of the ids cannot be found. `ok` needs
-        exit 0 and a report in which something ran. Without a tests gate this is `ci`, and
-        with `report = "none"` the whole command: one test by its exit code, `EXIT_ONLY`,
-        whatever `ids` are. `fresh` runs it even if evidence is there, and replaces that;
-        `urgent` goes before others where slots are short.
+        exit 0 and a report in which something ran and nothing is red. Without a tests gate
+        this is `ci`, and with `report = "none"` the whole command: one test by its exit code,
+        `EXIT_ONLY`, whatever `ids` are. `fresh` runs it even if evidence is there, and replaces
+        that; `urgent` goes before others where slots are short.
         """
         return await self._evidence(commit, self._tests_job(ids), fresh=fresh, urgent=urgent)
 

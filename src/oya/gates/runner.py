@@ -288,10 +288,8 @@ def _read(evidence: Evidence, job: Job, files: _Files, root: Path) -> Evidence:
     red = failures(report) or told
     if KINDS[job.report].output:
         told = ""  # which was the report
-    tail = told if evidence.ok and report.ran else red
-    return replace(
-        evidence, ok=evidence.ok and report.ran, report=report, tail=clip(tail, TAIL_LIMIT)
-    )
+    ok = evidence.ok and report.ran and not report.red
+    return replace(evidence, ok=ok, report=report, tail=clip(told if ok else red, TAIL_LIMIT))
 
 
 def _unprepared(failed: PrepareFailed, tree: str, job: Job, key: str, files: _Files) -> Evidence:

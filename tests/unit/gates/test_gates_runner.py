@@ -14,6 +14,7 @@ from gates_world import ENV, PYTEST, World
 
 from oya.errors import ConfigError, NoRoom
 from oya.gates import Evidence, GatesConfig, Outcome
+from oya.gates.baseline import reds
 from oya.gates.config import fill, words
 from oya.gates.feedback import feedback
 from oya.gates.green import judge_implementation, unstable
@@ -83,6 +84,17 @@ async def test_a_gate_that_ran_nothing_has_not_passed(world: World) -> None:
     evidence = await gates.tests("a", ["tests/test_a.py::test_one"])
     assert (evidence.exit, evidence.ok, evidence.empty) == (0, False, True)
     assert evidence.tail.startswith("no test ran")
+
+
+async def test_a_report_with_something_red_is_red_whatever_the_exit_code(world: World) -> None:
+    """A command that ends in `|| true`: nothing else may take such a base for a green one."""
+    gates = world.gates(tests_command=f"{PYTEST} || true")
+    commit = world.commit("a", {"test_a.py": "def test_bad():\n    assert 1 == 2\n"})
+    evidence = await gates.tests(commit)
+    assert (evidence.exit, evidence.ok) == (0, False)
+    assert "assert 1 == 2" in evidence.tail
+    assert reds([evidence]) == ["test_a.py::test_bad"]
+    assert await gates.known(commit) is False
 
 
 async def test_a_suite_without_tests_is_empty_and_says_so(world: World) -> None:

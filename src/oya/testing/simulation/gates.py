@@ -80,7 +80,7 @@ class SimulatedRunner:
         exact = self._timeout if ended.timed_out else self._takes.get(job.gate)
         await self._takes_time("gate", exact, urgent, slowest)
         ended = _troubled(ended, self._trouble())
-        ran = ended.report.ran if ended.report else not job.report
+        fit = ended.report.ran and not ended.report.red if ended.report else not job.report
         evidence = Evidence(
             key=key,
             gate=job.gate,
@@ -89,7 +89,7 @@ class SimulatedRunner:
             exit=ended.exit,
             seconds=self._takes.get(job.gate, 1.0),
             cpu_seconds=1.0,
-            ok=ended.exit == 0 and ran,
+            ok=ended.exit == 0 and fit,
             report=ended.report,
             log=LOG,
             tail=_tail(ended, job),

@@ -164,8 +164,9 @@ def parse_json(text: str) -> Any:
 
 
 def objects(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line, and the JSON object that it is (empty: it is none)."""
-    for line in text.splitlines():
+    """Each line, and the JSON object that it is (empty: it is none). What else parts lines
+    (U+2028) may stand in JSON as it is."""
+    for line in text.replace("\r\n", "\n").removesuffix("\n").split("\n"):
         found = parse_json(line) if line.startswith("{") else None
         yield line, found if isinstance(found, dict) else {}
 

@@ -148,6 +148,15 @@ def test_a_test_told_twice_counts_at_its_worst_whoever_tells(tmp_path: Path) -> 
     assert [(case.id, case.outcome) for case in report.cases] == [("tests/a.rs::one", FAILED)]
 
 
+def test_what_parts_lines_in_other_texts_may_stand_in_a_message() -> None:
+    names = ["a\u2028b", "a\x85b", "a\x0cb"]
+    said = "\r\n".join(json.dumps({"name": name}, ensure_ascii=False) for name in names[:2])
+    said += f"\n{json.dumps({'name': names[2]})}\nwords\n"
+    read = list(limits.objects(said))
+    assert [message.get("name") for _, message in read] == [*names, None]
+    assert [line for line, _ in read][-1] == "words"
+
+
 def test_a_program_that_ends_before_its_tests_are_through_is_broken(tmp_path: Path) -> None:
     running = '{"reason": "x"}\n     Running tests/a.rs (target/a)\n'
     red = "error: test failed, to rerun pass `--test a`\n"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from unicodedata import category
 from weakref import WeakValueDictionary
 
 from oya.crashpoints import point
@@ -233,9 +234,10 @@ class Gates:
 
 
 def _is_name(id: str) -> bool:
-    """Ids come from an agent: what a runner would take for an option is not handed to it,
-    and is missing from its report."""
-    return id.isprintable() and not id.startswith("-")
+    """Ids come from an agent: what a runner would take for an option, or what can be no word of a
+    command (control characters, half a character), is not handed to it, and is missing from its
+    report."""
+    return not id.startswith("-") and not any(category(c) in ("Cc", "Cs") for c in id)
 
 
 def _nothing_run(key: str, tree: str, job: Job) -> Evidence:

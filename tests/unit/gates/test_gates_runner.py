@@ -86,6 +86,16 @@ async def test_a_gate_that_ran_nothing_has_not_passed(world: World) -> None:
     assert evidence.tail.startswith("no test ran")
 
 
+async def test_a_name_may_have_any_letters_and_blanks_and_no_control_characters(
+    world: World,
+) -> None:
+    named = ["a.js::zwölf\u00a0g", "a.js::\u3000", "a.js::👩\u200d🍳", "a.js::a\u2028b"]
+    refused = ["a.js::a\nb", "a.js::\x1b[1m", "a.js::\x7f", "a.js::\ud800", "-p"]
+    gates = world.gates(tests_command="printf '<%s>' {tests}; : {report}")
+    (evidence,) = await gates.repeats("a", [*named, *refused], 1)
+    assert evidence.log.read_text() == "".join(f"<{id}>" for id in named)
+
+
 async def test_a_report_with_something_red_is_red_whatever_the_exit_code(world: World) -> None:
     """A command that ends in `|| true`: nothing else may take such a base for a green one."""
     gates = world.gates(tests_command=f"{PYTEST} || true")

@@ -42,6 +42,8 @@ class Project:
     named: tuple[str, ...]
     unnamed: tuple[str, ...]
     says: str = ""
+    ended: tuple[str, ...] = ()
+    """Files of `tests` with a test that ends those beside it."""
 
     def tree(self, name: str) -> dict[str, str]:
         return {**self.base, **getattr(self, name)}
@@ -169,6 +171,7 @@ func TestScale(t *testing.T) {
     named=("kinds_test.go::TestCases/a_b", "shop/old_test.go::TestSum"),
     unnamed=("old_test.go::TestOne", "boom/boom_test.go::TestPanics"),
     says='kinds_test.go:9: got "1,5"',
+    ended=("boom/boom_test.go",),
 )
 
 RUST = {

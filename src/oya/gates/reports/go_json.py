@@ -3,13 +3,14 @@
 The id of a test is `folder/file_test.go::Test/sub`, from the checkout's top. A test that
 has subtests and fails through them only is not reported beside them. A package that does
 not compile has no tests at all: its test files are broken, each with its own errors, and
-take the rest of their folder with them.
+take the rest of their folder with them. So is the file of a test that ends its package
+(by a panic, or by leaving) before other tests there have run.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ _NOISE: Final = re.compile(r"\s*(?:=== (?:RUN|PAUSE|CONT|NAME)|--- (?:PASS|FAIL|
 _ERROR: Final = re.compile(r"(?:vet: )?(\S+\.go):\d+(?::\d+)?: (?!too many errors$)(.*)")
 """After ten errors the compiler stops, and says so as if that were an eleventh."""
 _HEAD: Final = re.compile(r"# (\S+)")
+_PANIC: Final = re.compile(r"^(?:panic|fatal error): .*", re.M)
 _NAME: Final = re.compile(r"\w+")
 
 
@@ -46,12 +48,27 @@ class _Test:
             self.said.append(text)
             self.size += len(text)
 
+    @property
+    def panic(self) -> str:
+        """The words with which it ended its whole package, "" where it did not."""
+        if self.outcome is Outcome.PASSED:
+            return ""
+        before_stack = "".join(self.said).rpartition("\ngoroutine ")[0]
+        found = _PANIC.search(before_stack)
+        return found[0] if found else ""
+
 
 @dataclass(slots=True)
 class _Package:
     tests: dict[str, _Test] = field(default_factory=dict)
     own: _Test = field(default_factory=_Test)
     failed_build: str = ""
+
+    def ended_by(self) -> dict[str, str]:
+        """Tests that have ended it early, and their words: who panicked, or else did not end."""
+        said = {name: test.panic for name, test in self.tests.items() if test.panic}
+        left = (name for name, test in self.tests.items() if test.outcome is None)
+        return said or dict.fromkeys(left, "did not end")
 
 
 def _read(written: Written) -> Report:
@@ -94,7 +111,8 @@ class _Reading:
         for name, package in self._packages.items():
             folder = self._modules.folder(name)
             where = name if folder is None else folder
-            self._tests(where, package)
+            lost = self._ended(where, package)
+            self._tests(where, package, lost)
             if package.own.outcome is Outcome.FAILED:
                 self._failed(name, where, package)
         return self._draft.report()
@@ -106,7 +124,23 @@ class _Reading:
                 self._building = found[1]
             self._builds.setdefault(build or self._building, []).append(line)
 
-    def _tests(self, folder: str, package: _Package) -> None:
+    def _ended(self, folder: str, package: _Package) -> Collection[str]:
+        """What has not run, since a test beside it ended the package; told as its broken file."""
+        ended = package.ended_by() if package.own.outcome is Outcome.FAILED else {}
+        ran = {_function(name) for name, test in package.tests.items() if test.outcome}
+        ran |= set(map(_function, ended))
+        lost = self._modules.running(folder) - ran if ended else frozenset()
+        for name, said in ended.items() if lost else ():
+            test = _function(name)
+            message = (
+                f"{test} ended the other tests of its package too (let it fail with t.Fatal, and "
+                f"no stub panic): {said}"
+            )
+            unit = f"{folder}/*".removeprefix("/")
+            self._draft.broken(self._modules.file_of(folder, test), message, "other", unit)
+        return lost
+
+    def _tests(self, folder: str, package: _Package, lost: Collection[str]) -> None:
         parents = {name.rpartition("/")[0] for name in package.tests}
         red = {
             above
@@ -117,12 +151,14 @@ class _Reading:
         for name, test in package.tests.items():
             if name in parents and (name in red or test.outcome is not Outcome.FAILED):
                 continue
+            if test.outcome is None and _function(name) in lost:
+                continue
             message = "".join(test.said)
             if test.outcome is None:  # something ended the whole package
                 message = f"did not end\n{message}\n{''.join(package.own.said)}"
             outcome = test.outcome or Outcome.ERROR
             message = "" if outcome is Outcome.PASSED else message
-            file = self._modules.file_of(folder, name.partition("/")[0])
+            file = self._modules.file_of(folder, _function(name))
             self._draft.case(f"{file}::{name}", outcome, message)
 
     def _failed(self, name: str, folder: str, package: _Package) -> None:
@@ -164,6 +200,10 @@ class _Reading:
         return [path.relative_to(self._modules.root).as_posix() for path in there]
 
 
+def _function(name: str) -> str:
+    return name.partition("/")[0]
+
+
 def _above(name: str) -> Iterable[str]:
     while "/" in name:
         name = name.rpartition("/")[0]
@@ -177,7 +217,7 @@ def _select(ids: Sequence[str], root: Path) -> Sequence[str]:
     packages: dict[str, None] = {}
     for file, name in filter(None, map(named, ids)):
         package = modules.package(file.rpartition("/")[0])
-        test = name.partition("/")[0]
+        test = _function(name)
         if package and file.endswith(".go") and _NAME.fullmatch(test):
             tests[test] = packages[package] = None
     if not tests:

@@ -38,6 +38,8 @@ _VALUES: Final = re.compile(r"assignment mismatch: .* but (?:(\w+)\.)?\w+.* retu
 _IMPORT: Final = re.compile(r'^\s*(?:import\s+)?(?:([\w.]+)\s+)?"([^"\n]+)"\s*(?://.*)?$', re.M)
 _MODULE: Final = re.compile(r'^module\s+"?([^\s"]+)', re.M)
 _TEST: Final = re.compile(r"^func\s+((?:Test|Example|Fuzz|Benchmark)\w*)\s*\(", re.M)
+_RUNS: Final = re.compile(r"(?:Test(?!Main$)|Fuzz)(?![a-z])")
+_CONDITION: Final = re.compile(r"^//\s?(?:go:build|\+build) ", re.M)
 _VERSION: Final = re.compile(r"v\d+$")
 _BUILT_IN: Final = re.compile(
     r"any|bool|byte|complex64|complex128|error|float32|float64|int|int8|int16|int32|int64|"
@@ -91,11 +93,22 @@ class Modules:
             self._sources[file] = read_source(self.root / file)
         return self._sources[file]
 
+    def running(self, folder: str) -> frozenset[str]:
+        """The tests of a folder that run, whatever the machine, where all do."""
+        return frozenset(
+            test
+            for test, file in self._declared(folder).items()
+            if _RUNS.match(test) and not _CONDITION.search(self.source(file))
+        )
+
     def file_of(self, folder: str, test: str) -> str:
         """The file that declares a test. Where none does: all test files of the folder."""
+        return self._declared(folder).get(test, f"{folder}/*_test.go".removeprefix("/"))
+
+    def _declared(self, folder: str) -> dict[str, str]:
         if folder not in self._tests:
             self._tests[folder] = _declared(self.root, folder)
-        return self._tests[folder].get(test, f"{folder}/*_test.go".removeprefix("/"))
+        return self._tests[folder]
 
 
 def _declared(root: Path, folder: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from oya.gates import Evidence
 from oya.gates.evidence import from_row, to_row
-from oya.gates.model import Outcome, Report
+from oya.gates.model import Case, Outcome, Report
 from oya.gates.project import project_names
 from oya.gates.red import judge_contract
 from oya.gates.reports.golang import Modules, whose
@@ -56,7 +56,7 @@ def test_every_kind_but_junit_is_held_to_this() -> None:
 def test_each_test_has_its_id_and_its_outcome(project: Project, said: Said) -> None:
     report = said("tests")
     assert {case.id: case.outcome for case in report.cases} == project.cases
-    assert report.broken == ()
+    assert [broken.file for broken in report.broken] == [*project.ended]
 
 
 def test_a_red_test_says_why_and_a_green_one_nothing(
@@ -160,6 +160,55 @@ def test_what_typescript_says_in_one_line_each_is_read_too(tmp_path: Path) -> No
     )
     assert of_file(said, "tests/a.test.ts") == "missing_project_name"
     assert of_file(f"{said}\ntests/a.test.ts(2,1): error TS2304: x", "tests/a.test.ts") == "other"
+
+
+@pytest.mark.parametrize(
+    ("package", "said"),
+    [
+        ("par", "panic: bang"),
+        ("sub", "panic: assignment to entry in nil map"),
+        ("gor", "panic: in a goroutine"),
+        ("quits", "did not end"),
+    ],
+)
+def test_a_test_that_ends_its_package_is_one_finding_and_the_tests_it_takes_are_none(
+    tmp_path: Path, package: str, said: str
+) -> None:
+    shutil.copytree(FIXTURES / "go-panics", tmp_path, dirs_exist_ok=True)
+    written = Written(tmp_path, tmp_path / "report", tmp_path / "output", lambda name: False)
+    read = KINDS["go-json"].read(written)
+    contract = Report(
+        tuple(case for case in read.cases if case.id.startswith(f"{package}/")),
+        tuple(broken for broken in read.broken if broken.takes(f"{package}/z_test.go")),
+    )
+    others = ("z_test.go::TestZ", *(["slow_test.go::TestSlow"] if package == "par" else []))
+    base = Report(tuple(Case(f"{package}/{id}", Outcome.PASSED) for id in others))
+    file = f"{package}/new_test.go"
+    verdict = judge_contract([f"{file}::TestNew"], base, contract, [file], project_names([]))
+    (finding,) = verdict.findings
+    assert finding.startswith(f"{file}: cannot be collected: TestNew ended the other tests")
+    assert "t.Fatal" in finding
+    assert said in finding
+
+
+def test_a_panic_that_takes_no_other_test_is_a_red_test(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "go-panics", tmp_path, dirs_exist_ok=True)
+    written = Written(tmp_path, tmp_path / "report", tmp_path / "output", lambda name: False)
+    read = KINDS["go-json"].read(written)
+    (case,) = read.of("alone/new_test.go::TestNew")
+    assert case.outcome is Outcome.FAILED
+    assert read.broken_file(case.id) is None
+
+
+def test_what_does_not_run_with_all_tests_is_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/larder\n")
+    names = ("TestOne", "Test_two", "FuzzIt", "TestMain", "Testing", "ExampleIt", "BenchmarkIt")
+    text = "".join(f"func {name}(t any) {{}}\n" for name in names)
+    (tmp_path / "a_test.go").write_text(f"package larder\n\n{text}")
+    (tmp_path / "b_test.go").write_text(
+        "//go:build slow\n\npackage larder\n\nfunc TestB(t any) {}\n"
+    )
+    assert Modules.of(tmp_path).running("") == {"TestOne", "Test_two", "FuzzIt"}
 
 
 GO = """package shop_test

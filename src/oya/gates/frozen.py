@@ -2,8 +2,9 @@
 
 Frozen are the files from which the report collects tests, what lies beside them to serve
 them, and what tells the runner how to run: whole, except the files that describe a package
-(`parts.PARTS`), of which only what the runner reads is. Sources that hold tests too, as
-Rust's do, are not frozen: a contract's tests lie in files of their own.
+(`parts.PARTS`), of which only what the runner reads is. Sources and documents that hold tests
+too (Rust's, doctests, vitest's in-source tests, what a type checker reports of each file) are
+not frozen: a contract's tests lie in files of their own.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from oya.gates.model import Report, file_of
+from oya.gates.model import SCRIPTS, Report, file_of
 from oya.gates.parts import PARTS
 from oya.gates.reports.rust import is_source
+from oya.gates.variant import named_as_test
 
 FILE: Final = "100644"
 LINK: Final = "120000"
@@ -40,6 +42,8 @@ _RUNNER_PATHS: Final = re.compile(
 _TEST_ENDINGS: Final = ("_test.go", ".snap")
 """What is a test's wherever it lies: Go's test files with their helpers, snapshots."""
 _TEST_FOLDERS: Final = frozenset({"test", "tests", "__tests__", "spec", "specs"})
+_WORKED_ON: Final = (".py", ".pyi", ".pyx", *SCRIPTS, ".md", ".markdown", ".rst", ".txt", ".adoc")
+"""Files of which runners report examples, or checks, that are there for the work's sake."""
 _SERVING_FOLDERS: Final = frozenset(
     {
         "__snapshots__",
@@ -60,17 +64,19 @@ def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Repo
     """The paths among `files` (a tree's) that are frozen.
 
     A report names files as its runner sees them, perhaps from a subfolder: `tests/test_x.py`
-    stands for `backend/tests/test_x.py` too. In a folder of tests everything that is there
-    is frozen with them (helpers and data are part of what a test says); beside tests that
-    lie among the sources, only folders of snapshots and fixtures are.
+    stands for `backend/tests/test_x.py` too. One that looks like no test, by its name or its
+    folder, and may be what is worked on is frozen only as one of `test_files`. In a folder of
+    tests everything that is there is frozen with them (helpers and data are part of what a
+    test says); beside tests that lie among the sources, only folders of snapshots and fixtures
+    are.
     """
-    paths = list(files)
+    paths, given = list(files), frozenset(test_files)
     names = {file_of(case.id) for case in report.cases} | {b.file for b in report.broken}
-    wanted = frozenset(name for name in names if not report.exit_only) | frozenset(test_files)
+    wanted = frozenset(name for name in names if not report.exit_only) | given
     holding = {path for path in paths if _named(path, wanted)}
-    tests = {path for path in holding if not is_source(path)}
+    tests = {path for path in holding if _is_for_tests(path, given)}
     roots = {root for path in tests if (root := _test_root(path)) is not None}
-    beside = {path.rpartition("/")[0] for path in holding}
+    beside = {path.rpartition("/")[0] for path in holding if path in tests or is_source(path)}
     return {
         path
         for path in paths
@@ -80,6 +86,15 @@ def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Repo
         or not roots.isdisjoint(_above(path))
         or _serves(path, beside)
     }
+
+
+def may_be_worked_on(path: str) -> bool:
+    """Whether a file from which tests are reported looks like a source, or a document, that has
+    them beside what it is there for: those tests hold, and the file is not frozen for them."""
+    if is_source(path):
+        return True
+    looks_like_a_test = named_as_test(path) or _test_root(path) is not None
+    return path.endswith(_WORKED_ON) and not looks_like_a_test
 
 
 def frozen_text(path: str, data: bytes) -> bytes:
@@ -145,6 +160,10 @@ def _named(path: str, wanted: Collection[str]) -> bool:
         if not path:
             return False
     return True
+
+
+def _is_for_tests(path: str, given: Collection[str]) -> bool:
+    return not may_be_worked_on(path) or (path in given and not is_source(path))
 
 
 def _test_root(path: str) -> str | None:

@@ -29,7 +29,7 @@ _NO_PROGRAM: Final = frozenset(
 )
 _TEST_FOLDERS: Final = frozenset({"test", "tests", "__tests__", "spec", "specs", "testdata"})
 _TEST_NAME: Final = re.compile(
-    r"^(?:test_.*|.*_test|.*_spec|conftest|.*\.(?:test|spec)|.*Tests?)\.\w+$"
+    r"^(?:tests?|test[-_.].*|.*[-_.](?:tests?|specs?)|conftest|.*Tests?)\.\w+$"
 )
 _HASH: Final = frozenset({"py", "rb", "sh", "bash", "pl", "r", "jl", "ex", "exs", "nim", "cr"})
 _DASHES: Final = frozenset({"sql", "lua", "hs", "elm", "adb", "ads", "vhd"})
@@ -91,8 +91,12 @@ def program(path: str, data: bytes | None) -> str | None:
 
 def is_test(path: str) -> bool:
     """Whether a path looks like a test's, in any of the usual ways."""
-    *folders, name = path.split("/")
-    return not _TEST_FOLDERS.isdisjoint(folders) or bool(_TEST_NAME.match(name))
+    return not _TEST_FOLDERS.isdisjoint(path.split("/")[:-1]) or named_as_test(path)
+
+
+def named_as_test(path: str) -> bool:
+    """Whether a file's own name is that of a test, whatever folder it lies in."""
+    return _TEST_NAME.match(path.rpartition("/")[2]) is not None
 
 
 def ending(path: str) -> str:

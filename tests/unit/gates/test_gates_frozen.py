@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import pytest
 
-from oya.gates import Case, Outcome, Report
+from oya.gates import Case, Evidence, Outcome, Report
 from oya.gates.frozen import changed, digest, frozen_paths
 
 TREE = [
@@ -54,6 +56,59 @@ def test_a_runner_in_a_subfolder_names_files_from_there() -> None:
         ["back/tests/test_a.py", "front/test_a.py"], [], report("tests/test_a.py")
     )
     assert frozen == {"back/tests/test_a.py"}
+
+
+DOCTESTS = {
+    "pyproject.toml": "[tool.pytest.ini_options]\n"
+    'addopts = ["--doctest-modules", "--doctest-glob=*.md"]\n'
+    'python_files = ["test_*.py", "tests.py"]\n',
+    "README.md": ">>> 1 + 1\n2\n",
+    "src/larder/amount.py": 'def one():\n    """One.\n\n    >>> one()\n    1\n    """\n'
+    "    return 1\n",
+    "src/larder/tests.py": "def test_one(): pass\n",
+    "tests/test_amount.py": "def test_two(): pass\n",
+    "tests/notes.md": ">>> 1 + 2\n3\n",
+}
+
+
+def test_examples_in_sources_and_documents_do_not_freeze_them(
+    run_suite: Callable[[Mapping[str, str]], Evidence],
+) -> None:
+    evidence = run_suite(DOCTESTS)
+    assert evidence.report is not None
+    assert len(evidence.report.cases) == 5, "each file is in the report"
+    assert set(DOCTESTS) - frozen_paths(DOCTESTS, [], evidence.report) == {
+        "README.md",
+        "src/larder/amount.py",
+    }
+    assert "README.md" in frozen_paths(DOCTESTS, ["README.md"], evidence.report)
+
+
+@pytest.mark.parametrize(
+    ("id", "frozen"),
+    [
+        ("src/amount.ts::adds", False),
+        ("src/larder/amount.py::mypy", False),
+        ("guide/amount.rst::amount.rst", False),
+        ("checks/amount.yaml::adds", True),
+        ("lib/test-amount.mjs::adds", True),
+        ("lib/amount-test.mjs::adds", True),
+        ("lib/amount_tests.py::adds", True),
+        ("lib/test.js::adds", True),
+        ("src/it/java/a/AmountIT.java::adds", True),
+    ],
+)
+def test_of_what_reports_name_only_what_looks_like_a_test_or_is_no_source_is_frozen(
+    id: str, frozen: bool
+) -> None:
+    path = id.partition("::")[0]
+    beside = f"{path.rpartition('/')[0]}/fixtures/in.json"
+    report = Report((Case(id, Outcome.PASSED),))
+    assert frozen_paths([path, beside], [], report) == ({path, beside} if frozen else set())
+
+
+def test_what_a_contract_names_is_frozen_by_its_whole_path() -> None:
+    assert frozen_paths(["kit.py", "src/kit.py"], ["kit.py"], Report()) == {"kit.py"}
 
 
 def test_an_exit_code_names_no_file() -> None:

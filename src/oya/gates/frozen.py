@@ -41,7 +41,10 @@ _RUNNER_PATHS: Final = re.compile(
 )
 _TEST_ENDINGS: Final = ("_test.go", ".snap")
 """What is a test's wherever it lies: Go's test files with their helpers, snapshots."""
-_TEST_FOLDERS: Final = frozenset({"test", "tests", "__tests__", "spec", "specs"})
+_TESTS_ONLY: Final = frozenset({"tests", "__tests__"})
+_PERHAPS_TESTS: Final = frozenset({"test", "spec", "specs"})
+"""Folders of tests, or else of sources that have this name for what they are about."""
+_PLAIN_NAME: Final = re.compile(r"^(?:test[-_.])?(.+?)(?:[-_.](?:tests?|specs?))?$")
 _WORKED_ON: Final = (".py", ".pyi", ".pyx", *SCRIPTS, ".md", ".markdown", ".rst", ".txt", ".adoc")
 """Files of which runners report examples, or checks, that are there for the work's sake."""
 _SERVING_FOLDERS: Final = frozenset(
@@ -68,14 +71,16 @@ def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Repo
     folder, and may be what is worked on is frozen only as one of `test_files`. In a folder of
     tests everything that is there is frozen with them (helpers and data are part of what a
     test says); beside tests that lie among the sources, only folders of snapshots and fixtures
-    are.
+    are. A folder `spec`, `specs` or `test` is one of sources for Go's tests, and where a source
+    in it has its own test beside it.
     """
     paths, given = list(files), frozenset(test_files)
     names = {file_of(case.id) for case in report.cases} | {b.file for b in report.broken}
     wanted = frozenset(name for name in names if not report.exit_only) | given
     holding = {path for path in paths if _named(path, wanted)}
-    tests = {path for path in holding if _is_for_tests(path, given)}
-    roots = {root for path in tests if (root := _test_root(path)) is not None}
+    sources = _folders_of_sources(holding, frozenset(paths))
+    tests = {path for path in holding if _is_for_tests(path, given, sources)}
+    roots = {root for path in tests if (root := _test_root(path, sources)) is not None}
     beside = {path.rpartition("/")[0] for path in holding if path in tests or is_source(path)}
     return {
         path
@@ -88,12 +93,15 @@ def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Repo
     }
 
 
-def may_be_worked_on(path: str) -> bool:
+def may_be_worked_on(path: str, sources: Collection[str] = ()) -> bool:
     """Whether a file from which tests are reported looks like a source, or a document, that has
-    them beside what it is there for: those tests hold, and the file is not frozen for them."""
+    them beside what it is there for: those tests hold, and the file is not frozen for them.
+
+    `sources` are folders of sources, whatever their name.
+    """
     if is_source(path):
         return True
-    looks_like_a_test = named_as_test(path) or _test_root(path) is not None
+    looks_like_a_test = named_as_test(path) or _test_root(path, sources) is not None
     return path.endswith(_WORKED_ON) and not looks_like_a_test
 
 
@@ -162,13 +170,36 @@ def _named(path: str, wanted: Collection[str]) -> bool:
     return True
 
 
-def _is_for_tests(path: str, given: Collection[str]) -> bool:
-    return not may_be_worked_on(path) or (path in given and not is_source(path))
+def _is_for_tests(path: str, given: Collection[str], sources: Collection[str]) -> bool:
+    return not may_be_worked_on(path, sources) or (path in given and not is_source(path))
 
 
-def _test_root(path: str) -> str | None:
+def _test_root(path: str, sources: Collection[str]) -> str | None:
     """The outermost folder of tests around a test."""
-    return next((f for f in reversed([*_above(path)]) if _last(f) in _TEST_FOLDERS), None)
+    return next((f for f in reversed([*_above(path)]) if _is_of_tests(f, path, sources)), None)
+
+
+def _is_of_tests(folder: str, test: str, sources: Collection[str]) -> bool:
+    name = _last(folder)
+    perhaps = name in _PERHAPS_TESTS and not test.endswith(".go") and folder not in sources
+    return name in _TESTS_ONLY or perhaps
+
+
+def _folders_of_sources(tests: Iterable[str], paths: Collection[str]) -> set[str]:
+    """The folders around sources that have a test of their own beside them."""
+    tested = (path for test in tests for path in _tested(test) if path in paths)
+    return {folder for path in tested for folder in _above(path)}
+
+
+def _tested(test: str) -> Iterator[str]:
+    """What a test is of, if that lies beside it, or beside the folder of tests that it is in."""
+    folder, _, name = test.rpartition("/")
+    stem, _, ending = name.rpartition(".")
+    plain = _PLAIN_NAME.sub(r"\1", stem)
+    places = [folder] if plain != stem else []
+    places += [folder.rpartition("/")[0]] if _last(folder) in _TESTS_ONLY | _PERHAPS_TESTS else []
+    endings = SCRIPTS if name.endswith(SCRIPTS) else (f".{ending}",)
+    return (f"{place}/{plain}{end}".removeprefix("/") for place in places for end in endings)
 
 
 def _serves(path: str, beside: Collection[str]) -> bool:

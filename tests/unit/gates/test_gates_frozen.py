@@ -251,6 +251,32 @@ LANGUAGES = [
 ]  # fmt: skip
 
 
+SOURCES_NAMED_LIKE_TESTS = [
+    ("internal/spec/all_test.go::TestAll", [], ["internal/spec/parse.go"]),
+    ("test/e2e/all_test.go::TestAll", ["test/e2e/testdata/in.json"], ["test/e2e/kit.go"]),
+    ("tests/e2e/all_test.go::TestAll", ["tests/e2e/kit.go"], []),
+    ("src/spec/model.test.ts::a", ["src/spec/__snapshots__/a.txt"], ["src/spec/model.ts"]),
+    ("src/spec/model.spec.ts::a", [], ["src/spec/model.tsx", "src/spec/types.ts"]),
+    ("src/spec/__tests__/model.test.ts::a", ["src/spec/__tests__/kit.ts"], ["src/spec/model.ts"]),
+    ("src/specs/__tests__/model.ts::a", ["src/specs/__tests__/kit.ts"], ["src/specs/model.ts"]),
+    ("acme/test/test_plan.py::a", [], ["acme/test/plan.py", "acme/test/deep/other.py"]),
+    ("acme/spec/tests/test_plan.py::a", ["acme/spec/tests/kit.py"], ["acme/spec/plan.py"]),
+    ("spec/plan_spec.js::a", ["spec/kit.js", "spec/deep/in.json"], ["lib/plan.js"]),
+    ("test/plan.js::a", ["test/kit.js"], ["lib/plan.js"]),
+    ("tests/test_kit.py::a", ["tests/kit.py"], ["src/kit.py"]),
+    ("core/src/test/java/a/BTest.java::c", ["core/src/test/java/a/B.java"], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("id", "frozen", "free"), SOURCES_NAMED_LIKE_TESTS)
+def test_a_folder_of_sources_that_has_the_name_of_one_of_tests_is_not_frozen_whole(
+    id: str, frozen: list[str], free: list[str]
+) -> None:
+    report = Report((Case(id, Outcome.PASSED),))
+    test = id.partition("::")[0]
+    assert frozen_paths([test, *frozen, *free], [], report) == {test, *frozen}
+
+
 @pytest.mark.parametrize(("language", "id", "frozen", "free"), LANGUAGES)
 def test_what_is_frozen_in_other_languages(
     language: str, id: str, frozen: list[str], free: list[str]

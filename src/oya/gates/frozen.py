@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from oya.gates.model import SCRIPTS, Report, file_of
+from oya.gates.model import SCRIPTS, Report, file_of, names_of
 from oya.gates.parts import PARTS
 from oya.gates.reports.rust import is_source
 from oya.gates.variant import named_as_test
@@ -77,7 +77,7 @@ def frozen_paths(files: Iterable[str], test_files: Collection[str], report: Repo
     paths, given = list(files), frozenset(test_files)
     names = {file_of(case.id) for case in report.cases} | {b.file for b in report.broken}
     wanted = frozenset(name for name in names if not report.exit_only) | given
-    holding = {path for path in paths if _named(path, wanted)}
+    holding = {path for path in paths if not wanted.isdisjoint(names_of(path))}
     sources = _folders_of_sources(holding, frozenset(paths))
     tests = {path for path in holding if _is_for_tests(path, given, sources)}
     roots = {root for path in tests if (root := _test_root(path, sources)) is not None}
@@ -160,14 +160,6 @@ def _above(path: str) -> Iterator[str]:
     while path:
         path = path.rpartition("/")[0]
         yield path
-
-
-def _named(path: str, wanted: Collection[str]) -> bool:
-    while path not in wanted:
-        path = path.partition("/")[2]
-        if not path:
-            return False
-    return True
 
 
 def _is_for_tests(path: str, given: Collection[str], sources: Collection[str]) -> bool:

@@ -183,6 +183,14 @@ def file_of(test_id: str) -> str:
     return test_id.partition("::")[0]
 
 
+def names_of(path: str) -> Iterator[str]:
+    """What a runner may call a file of the tree: its path, and what that is seen from each folder
+    above it, since a runner may have been started there."""
+    while path:
+        yield path
+        path = path.partition("/")[2]
+
+
 def ancestors(test_id: str) -> Iterator[str]:
     """The ids a case answers to: its own, its function's, its classes'; not its file's.
 

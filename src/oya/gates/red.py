@@ -8,7 +8,7 @@ from typing import Final
 
 from oya.gates import reason
 from oya.gates.feedback import bounded, gist
-from oya.gates.model import EXIT_ONLY, Broken, Case, Outcome, Report, belongs, file_of
+from oya.gates.model import EXIT_ONLY, Broken, Case, Outcome, Report, belongs, file_of, names_of
 from oya.gates.reason import RIGHT, ProjectNames, Reason
 from oya.gates.reports import javascript
 from oya.gates.reports.rust import is_source
@@ -109,6 +109,7 @@ class _Judge:
         self._base = base
         self._contract = contract
         self._test_files = test_files
+        self._named = frozenset(name for file in test_files for name in names_of(file))
         self._project = project
         self._changes = changes
 
@@ -162,7 +163,7 @@ class _Judge:
                 continue
             if broken.kind != "missing_project_name":
                 self.findings.append(_broken(broken))
-            elif broken.file not in self._test_files:
+            elif broken.file not in self._named:
                 self.findings.append(
                     f"{broken.file}: cannot be imported since the contract's files are there, "
                     f"and is none of test_files: {gist(broken.message)}"

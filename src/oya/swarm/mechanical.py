@@ -16,7 +16,7 @@ from oya.gates.ablation import LEVELS, changed_lines, different, drops
 from oya.gates.checks import Ran, judge_check
 from oya.gates.feedback import clip
 from oya.gates.leaks import left_behind, watched
-from oya.gates.model import Outcome, belongs, file_of
+from oya.gates.model import Outcome, belongs, file_of, names_of
 from oya.gates.mutation import mutants
 from oya.gates.order import orders
 from oya.gates.variant import Variant
@@ -229,12 +229,13 @@ class _Looking:
         if before is None or after is None:
             return ()
         known = {case.id for case in before.cases}
+        theirs = {name for file in self._contract.test_files for name in names_of(file)}
         return tuple(
             case.id
             for case in after.cases
             if case.outcome is Outcome.PASSED
             and case.id not in known
-            and file_of(case.id) not in self._contract.test_files
+            and file_of(case.id) not in theirs
             and not belongs(case.id, planned)
         )[:ADDED]
 

@@ -17,12 +17,12 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="module")
-def run_suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mapping[str, str]], Evidence]:
+def run_suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Evidence]:
     """Run pytest on a project for real, without the test's own event loop."""
 
-    def run(files: Mapping[str, str]) -> Evidence:
+    def run(files: Mapping[str, str], tests_command: str = PYTEST) -> Evidence:
         there = World(tmp_path_factory.mktemp("suite"))
         commit = there.commit("project", files)
-        return asyncio.run(there.gates(tests_command=PYTEST).tests(commit))
+        return asyncio.run(there.gates(tests_command=tests_command).tests(commit))
 
     return run

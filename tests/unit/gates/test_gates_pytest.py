@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from gates_world import PYTEST
 
 from oya.gates import Evidence, Outcome, Report
 from oya.gates.project import project_names
@@ -216,3 +217,19 @@ class SumTest(unittest.TestCase):
         "tests/test_sum.py::SumTest::test_skipped": Outcome.SKIPPED,
         "tests/test_sum.py::SumTest::test_expected": Outcome.SKIPPED,
     }
+
+
+def test_a_missing_module_is_red_where_pytest_runs_in_a_subfolder(
+    run_suite: Callable[..., Evidence],
+) -> None:
+    there = {f"backend/{path}": text for path, text in BASE.items()}
+    new = "backend/tests/test_new_module.py"
+    added = {**there, new: CONTRACT["tests/test_new_module.py"]}
+    base, contract = (
+        report_of(run_suite(files, tests_command=f"cd backend && {PYTEST}"))
+        for files in (there, added)
+    )
+    planned = ["tests/test_new_module.py::test_shop"]
+    found = judge_contract(planned, base, contract, [new], project_names(there))
+    assert found.findings == ()
+    assert found.fail_to_pass == tuple(planned)

@@ -115,6 +115,14 @@ def test_tests_of_a_file_that_waits_for_a_name_come_back_with_it() -> None:
     assert not judge(["t_old.py::new"], BASE, contract, files=["t_new.py"]).ok
 
 
+def test_a_runner_in_a_subfolder_names_the_contracts_files_from_there() -> None:
+    broken = Broken("tests/t_new.py", "E   ImportError: …", "missing_project_name")
+    planned = ["tests/t_new.py::new"]
+    assert judge(planned, BASE, Report(BASE.cases, (broken,)), files=["back/tests/t_new.py"]).ok
+    found = judge(planned, BASE, Report(BASE.cases, (broken,)), files=["back/t_new.py"])
+    assert "none of test_files" in found.findings[0]
+
+
 def test_what_is_compiled_with_a_broken_file_comes_back_with_it_and_nothing_else() -> None:
     base = Report(passed("a/x_test.go::TestX", "a/b/y_test.go::TestY", "z_test.go::TestZ"))
     for unit, gone in (

@@ -31,7 +31,7 @@ TEST: dict[str, str | None] = {
 PLANNED = ("tests/test_new.py::test_double",)
 CONFIG = """
 [quality-gates.tests]
-command = "{python} -B -m pytest -q -p no:cacheprovider {{tests}} --junitxml={{report}}"
+command = "{pytest} -q -p no:cacheprovider {{tests}} --junitxml={{report}}"
 [review]
 {review}
 """
@@ -72,9 +72,11 @@ class Review:
         planned: tuple[str, ...] = PLANNED,
         *,
         review: str = "variants = 6",
+        place: str = ".",
         **about: Any,
     ) -> AsyncIterator[Review]:
-        more = CONFIG.format(python=sys.executable, review=review)
+        pytest = f"cd {place} && {sys.executable} -B -m pytest"
+        more = CONFIG.format(pytest=pytest, review=review)
         async with World.at(tmp_path, more=more, ci="true") as world:
             base = await world.made(world.line.base, BASE)
             red = await world.made(base, test)

@@ -43,6 +43,23 @@ async def test_what_the_implementers_own_tests_hold_is_held(tmp_path: Path) -> N
         assert found.tried >= 4
 
 
+async def test_only_what_lies_outside_of_the_contracts_files_is_the_implementers_own(
+    tmp_path: Path,
+) -> None:
+    test = "from new import double\n\ndef test_double():\n    assert double(2) == 4\n"
+    test += "def test_unplanned():\n    assert double(3) == 6\n"
+    work: dict[str, str | None] = {"tests/new.py": BRANCH, "tests/test_own.py": OWN}
+    planned = ("test_new.py::test_double",)
+    async with Review.of(
+        tmp_path, work, {"tests/test_new.py": test}, planned, place="tests", review="variants = 1"
+    ) as review:
+        await look(review.attempt(), review.contract)
+        first = review.commands[0]
+        assert "test_own.py::test_below" in first
+        assert "test_new.py::test_double" in first
+        assert "test_new.py::test_unplanned" not in first
+
+
 async def test_what_another_test_of_the_project_needs_is_no_finding(tmp_path: Path) -> None:
     work: dict[str, str | None] = {
         "new.py": HELD,

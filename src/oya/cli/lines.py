@@ -210,6 +210,23 @@ def why(found: Row) -> Iterator[str]:
     if found["next"]:
         yield ""
         yield f"Next: {found['next']}"
+    yield from _lasting(found)
+
+
+def _lasting(found: Row) -> Iterator[str]:
+    """What a bead that came to a stop has to pass whatever is done, unless its text is edited."""
+    stopped = found["status"] == "failed" or found["hold"] == "question"
+    checks = found.get("checks")  # a daemon of an older version says nothing of them
+    if not stopped or not checks:
+        return
+    yield ""
+    yield "Checks that its reviews have left stay until its text changes:"
+    for check in checks:
+        yield f"  {_one_line(check['command'])} (exit {check['expect']})"
+    yield (
+        "If one is wrong, edit its title, description or acceptance criteria in the tracker: all "
+        "of them go, and it begins anew."
+    )
 
 
 def swarms(rows: Sequence[Row]) -> list[str]:

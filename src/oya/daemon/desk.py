@@ -8,6 +8,7 @@ objects. Every command without a daemon pays for what is imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -100,6 +101,7 @@ class StoreDesk:
             "story": story.why(records),
             "next": report.next_step(row),
             "waits": self._waits(state),
+            "checks": [asdict(check) for check in state.checks],
         }
 
     def _waits(self, state: BeadState) -> str | None:

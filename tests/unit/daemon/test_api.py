@@ -21,8 +21,9 @@ from oya.daemon.client import Client, NoDaemon
 from oya.daemon.live_desk import LiveDesk
 from oya.daemon.server import reachable
 from oya.errors import BaseRed, OyaError, RefusedError, UsageError
+from oya.lifecycle import events as e
 from oya.lifecycle.events import Added, Event
-from oya.lifecycle.model import BeadState, Limits
+from oya.lifecycle.model import BeadState, Check, Limits
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
 from oya.repository.places import SOCKET, Place, find_place
 from oya.store import Store
@@ -230,6 +231,40 @@ async def test_a_story_ends_with_what_the_whole_swarm_waits_for(place: Place) ->
         )
         told = await w.ask(lambda c: c.get("beads", "a", "why"))
         assert [*lines.why(told)][-1] == "It waits: swarm-2 is paused: base_red."
+
+
+async def test_a_bead_that_waits_says_how_a_wrong_permanent_check_goes(place: Place) -> None:
+    check = Check("oya-run --strict\n| grep 3", 1, "AC1")
+    life = (
+        e.Claimed("w", "x", "b"),
+        e.ContractAccepted(1, "c", "b", "behaviour"),
+        e.Claimed("i", "x", "b"),
+        e.ImplementationAccepted(2, "d", "b"),
+        e.Claimed("r", "x", "b"),
+        e.Contested(3, ("AC1: no",), (check,)),
+        e.Claimed("i", "x", "b"),
+    )
+    async with world(place) as w:
+        for event in (*life, e.CannotDo(4, "needs_person", "AC1 says otherwise", "who is right?")):
+            assert not await _told_of_checks(w)
+            await w.store.beads.apply("a", event, swarm=None, limits=replace(LIMITS, planner=False))
+        assert (await w.ask(lambda c: c.get("beads", "a", "why")))["checks"] == [
+            {"command": check.command, "expect": 1, "clause": "AC1"}
+        ]
+        assert await _told_of_checks(w) == [
+            "Checks that its reviews have left stay until its text changes:",
+            "  oya-run --strict | grep 3 (exit 1)",
+            "If one is wrong, edit its title, description or acceptance criteria in the tracker: "
+            "all of them go, and it begins anew.",
+        ]
+        await w.ask(lambda c: c.post("beads", "a", "retry", note="try"))
+        assert not await _told_of_checks(w)
+
+
+async def _told_of_checks(w: World) -> list[str]:
+    told = [*lines.why(await w.ask(lambda c: c.get("beads", "a", "why")))]
+    start = next((n for n, line in enumerate(told) if line.startswith("Checks")), len(told))
+    return told[start:]
 
 
 async def test_verify_looks_at_a_running_swarm_through_the_daemon(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,9 @@ _BROKEN: Final = {
     "missing_third_party": "imports a module that is neither installed nor the project's",
     "other": "cannot be collected",
 }
+
+_ENDS_ALL: Final = re.compile(r"\Adid not end$|^(?:panic|fatal error): ", re.M)
+"""How the message of a test of Go tells that no test after it has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,12 @@ class _Judge:
         self._contract = contract
         self._test_files = test_files
         self._named = frozenset(name for file in test_files for name in names_of(file))
+        self._ends = {
+            _folder(case.id): f"{case.id} ended its whole package: {gist(case.message)}; let it "
+            "fail without that"
+            for case in contract.cases
+            if _ends(case)
+        }
         self._project = project
         self._changes = changes
 
@@ -205,6 +215,8 @@ class _Judge:
         for case in self._contract.of_file(file_of(id)):
             if case.id == file_of(id) and case.outcome is Outcome.SKIPPED:
                 return f"{id}: its whole file is skipped ({gist(case.message)})"
+        if ended := self._ended(id):
+            return f"{id}: planned, but did not run, since {ended}"
         there = [case.id for case in self._contract.of_file(file_of(id))][:5]
         beside = f"; its file has {', '.join(there)}" if there else "; nor is any test of its file"
         return f"{id}: planned, but not in the runner's report{beside}"
@@ -212,13 +224,43 @@ class _Judge:
     def _lost(self, id: str) -> str | None:
         """What to say about a base test that the contract's files broke or removed."""
         cases = self._contract.of(id)
-        if cases and all(case.outcome is Outcome.PASSED for case in cases):
+        if not cases:
+            return self._gone(id)
+        fails = next((case for case in cases if case.outcome is not Outcome.PASSED), None)
+        if fails is None:
             return None
-        broken = self._contract.broken_file(id)
-        if not cases and broken is not None:  # comes back with the name; told by file otherwise
-            return None
-        what = f"is {cases[0].outcome} now" if cases else "is gone"
-        return f"{id}: passes on the base and {what}; name it in `changes`, or leave it as it was"
+        why = f" ({gist(fails.message)})" if fails.message else ""
+        return (
+            f"{id}: passes on the base and is {fails.outcome} now{why}; "
+            "name it in `changes`, or leave it as it was"
+        )
+
+    def _gone(self, id: str) -> str | None:
+        """A test that is not reported was removed only if others of its file have run."""
+        if self._contract.broken_file(id) is not None:
+            return None  # comes back with the name; told by file otherwise
+        if ended := self._ended(id):
+            return f"{id}: passes on the base, but did not run, since {ended}"
+        if self._contract.of_file(file_of(id)):
+            return f"{id}: passes on the base and is gone; name it in `changes`, or put it back"
+        broken = next((b for b in self._contract.broken if b.kind in _BROKEN), None)
+        because = f" ({_broken(broken)})" if broken is not None else ""
+        return (
+            f"{id}: passes on the base, and no test of its file ran now{because}; "
+            "name it in `changes` only if it is to go"
+        )
+
+    def _ended(self, id: str) -> str | None:
+        """Which test has ended all of its package, if that is one of Go and this test's too."""
+        return self._ends.get(_folder(id)) if file_of(id).endswith(".go") else None
+
+
+def _ends(case: Case) -> bool:
+    return case.red and file_of(case.id).endswith(".go") and bool(_ENDS_ALL.search(case.message))
+
+
+def _folder(id: str) -> str:
+    return file_of(id).rpartition("/")[0]
 
 
 def _broken(broken: Broken) -> str:

@@ -86,6 +86,47 @@ def test_a_base_test_that_the_contract_breaks(now: tuple[Case, ...], word: str) 
     assert word in finding
 
 
+def test_a_base_test_that_is_red_now_is_told_with_the_case_that_is_and_its_message() -> None:
+    contract = Report(
+        (*BASE.cases[:2], *failed("t_old.py::b[2]"), *failed("t_new.py::x")),
+    )
+    (finding,) = judge(["t_new.py::x"], BASE, contract).findings
+    assert finding == (
+        "t_old.py::b[2]: passes on the base and is failed now (AssertionError: assert 1 == 2); "
+        "name it in `changes`, or leave it as it was"
+    )
+
+
+def test_where_a_whole_file_did_not_run_nobody_is_told_that_its_tests_are_gone() -> None:
+    broken = Broken("conf.py", "E   ValueError: 3", "other")
+    for because, more in (((), ""), ((broken,), " (conf.py: cannot be collected: ValueError: 3)")):
+        contract = Report(failed("t_new.py::x"), because)
+        told = judge(["t_new.py::x"], BASE, contract).findings[0]
+        assert told == (
+            f"t_old.py::a: passes on the base, and no test of its file ran now{more}; name it in "
+            "`changes` only if it is to go"
+        )
+
+
+@pytest.mark.parametrize(
+    "message", ["--- FAIL: TestN (0.00s)\npanic: nil map\n\ngoroutine 6", "did not end\nexit 3"]
+)
+def test_a_test_that_ends_its_whole_package_is_told_for_those_that_did_not_run(
+    message: str,
+) -> None:
+    base = Report(passed("a/x_test.go::TestX", "b/y_test.go::TestY"))
+    new = failed("a/new_test.go::TestN", message=message)
+    planned = ["a/new_test.go::TestN", "a/new_test.go::TestM"]
+    found = judge(planned, base, Report((*base.cases[1:], *new)), files=["a/new_test.go"])
+    assert [finding.partition(", since ")[0] for finding in found.findings] == [
+        "a/new_test.go::TestM: planned, but did not run",
+        "a/x_test.go::TestX: passes on the base, but did not run",
+    ]
+    for finding in found.findings:
+        assert "since a/new_test.go::TestN ended its whole package" in finding
+        assert "`changes`" not in finding
+
+
 def test_changes_free_a_base_test_and_its_cases() -> None:
     contract = Report((*passed("t_old.py::a"), *failed("t_new.py::x")))
     found = judge(["t_new.py::x"], BASE, contract, changes=["t_old.py::b"])

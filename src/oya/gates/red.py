@@ -9,6 +9,7 @@ from typing import Final
 
 from oya.gates import reason
 from oya.gates.feedback import bounded, gist
+from oya.gates.frozen import may_be_worked_on
 from oya.gates.model import EXIT_ONLY, Broken, Case, Outcome, Report, belongs, file_of, names_of
 from oya.gates.reason import RIGHT, ProjectNames, Reason
 from oya.gates.reports import javascript
@@ -66,6 +67,7 @@ def judge_contract(
     judge = _Judge(base, contract, frozenset(test_files), project_names, frozenset(changes))
     judge.places(planned)
     red, guards = judge.planned(planned)
+    judge.stays(red)
     kept = judge.others(frozenset(planned))
     judge.files()
     if not red and not judge.findings:
@@ -130,6 +132,16 @@ class _Judge:
             f"{file}: is a source, and what a contract plans is frozen; put the tests into a file "
             "of their own below tests/"
             for file in sorted(sources)
+        ]
+
+    def stays(self, red: Sequence[str]) -> None:
+        """Nobody but the test writer may have a hand in what the work is held to."""
+        free = dict.fromkeys(file for file in map(file_of, red) if may_be_worked_on(file))
+        self.findings += [
+            f"{file}: the work may change it, with the tests planned in it; put them into a file "
+            "of their own below tests/, or name it in test_files, which freezes it whole"
+            for file in free
+            if file not in self._named and not is_source(file)
         ]
 
     def planned(self, ids: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -137,14 +137,15 @@ def test_changes_free_a_base_test_and_its_cases() -> None:
 def test_a_changed_test_that_is_red_must_be_planned() -> None:
     contract = Report((*failed("t_old.py::a"), *BASE.cases[1:], *failed("t_new.py::x")))
     assert not judge(["t_new.py::x"], BASE, contract, changes=["t_old.py::a"]).ok
-    found = judge(["t_new.py::x", "t_old.py::a"], BASE, contract, changes=["t_old.py::a"])
+    files = ["t_new.py", "t_old.py"]
+    found = judge(["t_new.py::x", "t_old.py::a"], BASE, contract, ["t_old.py::a"], files)
     assert found.ok
     assert found.fail_to_pass == ("t_new.py::x", "t_old.py::a")
 
 
 def test_a_planned_test_that_was_green_on_the_base_must_be_named_in_changes() -> None:
     contract = Report((*failed("t_old.py::a"), *BASE.cases[1:]))
-    assert "`changes`" in judge(["t_old.py::a"], BASE, contract).findings[0]
+    assert "`changes`" in judge(["t_old.py::a"], BASE, contract, files=["t_old.py"]).findings[0]
 
 
 def test_tests_of_a_file_that_waits_for_a_name_come_back_with_it() -> None:
@@ -199,6 +200,23 @@ def test_tests_of_a_contract_lie_in_files_of_their_own(planned: str, files: list
     found = judge([planned], Report(), Report(failed(planned)), files=files)
     assert ["is a source" in finding for finding in found.findings] == [True]
     assert judge(["tests/a.rs::new"], Report(), Report(failed("tests/a.rs::new")), files=[]).ok
+
+
+@pytest.mark.parametrize(
+    ("id", "files", "ok"),
+    [
+        ("src/amount.py::amount.new", ["src/amount.py"], True),
+        ("amount.py::amount.new", ["src/amount.py"], True),
+        ("tests/help.py::new", [], True),
+        ("src/amount.py::amount.new", ["tests/test_amount.py"], False),
+        ("src/amount.ts::new", [], False),
+    ],
+)
+def test_what_a_contract_plans_is_where_it_is_frozen(id: str, files: list[str], ok: bool) -> None:
+    found = judge([id], Report(), Report(failed(id)), files=files)
+    assert found.ok is ok
+    assert ok or "name it in test_files" in found.findings[0]
+    assert judge_preserved([id], Report(), Report(passed(id)), files, NAMES).ok
 
 
 @pytest.mark.parametrize(

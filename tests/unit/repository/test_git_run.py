@@ -205,7 +205,7 @@ async def test_a_git_that_outlives_oya_is_known(repo: GitRepository, slow_git: P
     slow = GitRepository(repo.place)
     task = asyncio.create_task(slow.git("version"))
     await until(slow_git.exists)
-    assert len(survivors(repo.place.repo_id)) == 2  # it, and its child
+    await until(lambda: len(survivors(repo.place.repo_id)) == 2)  # it, and its child
     assert await end_orphans(repo.place.repo_id) == []  # since we live
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -29,7 +29,7 @@ def refused(said: Said, code: int, *told: str) -> None:
     assert said.code == code, said
     for part in told:
         assert part in said.err, said
-    assert said.err.startswith(("oya: ", "Warning: ", "Starting: ")), said
+    assert said.err.startswith(("oya: ", "Warning: ")), said
     assert "Traceback" not in said.both
 
 

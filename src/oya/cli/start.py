@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +46,8 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
 
         return explain(place, wish.request(Path.cwd()), form)
     started = None
-    said = [partial(say, "Starting: looks at the repository, its backlog and the sandbox.")]
+    words = "Starting: looks at the repository, its backlog and the sandbox."
+    said = [partial(say, words)] if sys.stderr.isatty() else []
     for _ in range(TRIES):
         running = _running(Client(place.socket))
         if running is not None:

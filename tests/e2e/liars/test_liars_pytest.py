@@ -189,7 +189,7 @@ CORPUS = Corpus(
             "ignores-others",
             "a contract with a conftest that hides another test",
             REFUSED,
-            events=(RED + "passes on the base and is gone",),
+            events=(RED + "passes on the base, and no test of its file ran now",),
             test_writer=(
                 [
                     {"write": {"tests/conftest.py": "collect_ignore = ['test_till.py']\n"}},

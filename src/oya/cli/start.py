@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,13 +46,11 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
 
         return explain(place, wish.request(Path.cwd()), form)
     started = None
-    words = "Starting: looks at the repository, its backlog and the sandbox."
-    said = [partial(say, words)] if sys.stderr.isatty() else []
-    for _ in range(TRIES):
+    for turn in range(TRIES):
         running = _running(Client(place.socket))
         if running is not None:
             return _attach(place, wish, running, form, detach)
-        if (started := _launch(wish, lambda: said and said.pop()())) is not None:
+        if (started := _launch(wish, aloud=turn == 0)) is not None:
             break
     if started is None:
         raise _held()
@@ -66,10 +64,13 @@ def start(place: Place, wish: Wish, *, form: Format, dry_run: bool, detach: bool
     return stay(place, form, since=started.since, ours=True)
 
 
-def _launch(wish: Wish, slow: Callable[[], object]) -> Started | None:
-    """None where another process has held the state for as long as one waits for it."""
+def _launch(wish: Wish, *, aloud: bool) -> Started | None:
+    """None where another process has held the state for as long as one waits for it. `aloud`: on
+    a terminal, say what takes a while."""
     from oya.daemon.launch import Locked, launch
 
+    words = "Starting: looks at the repository, its backlog and the sandbox."
+    slow = partial(say, words) if aloud and sys.stderr.isatty() else None
     try:
         return launch(wish.request(Path.cwd()), slow)
     except Locked:

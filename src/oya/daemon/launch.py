@@ -42,7 +42,7 @@ class Locked(Exception):
     """Another daemon was faster: there is one to attach to."""
 
 
-def launch(request: Request, slow: Callable[[], object] = lambda: None) -> Started:
+def launch(request: Request, slow: Callable[[], None] | None = None) -> Started:
     """Start a daemon and wait until it answers. Raises what kept it from starting; `Locked`
     where another process holds the state; `DaemonSilent` where it takes too long, and goes on.
     Writes nothing; the daemon does, once all is well. `slow` is called where it takes a while."""
@@ -59,7 +59,7 @@ def launch(request: Request, slow: Callable[[], object] = lambda: None) -> Start
         )
         os.close(writing)
         try:
-            if not select.select([ready], [], [], A_WHILE)[0]:
+            if slow is not None and not select.select([ready], [], [], A_WHILE)[0]:
                 slow()
             said = _hear(ready.fileno(), time.monotonic() + START_WITHIN)
         except KeyboardInterrupt:

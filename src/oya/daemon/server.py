@@ -20,8 +20,6 @@ log = structlog.get_logger()
 
 LAST_WORDS = 2
 """Seconds that answers under way may still take when the server ends."""
-
-
 LOOK = 5.0
 """Seconds between two looks whether the socket is still there."""
 

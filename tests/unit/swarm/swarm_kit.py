@@ -19,18 +19,22 @@ from oya.actors import Actor, ActorRef, Backoff, Restart, Supervisor
 from oya.clock import SystemClock
 from oya.daemon.choose import Choice, record
 from oya.lifecycle import events as e
+from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import BeadState, Check
 from oya.lifecycle.swarm import SwarmState, SwarmStatus, move
 from oya.repository.git import GitRepository
 from oya.repository.workspace import GitWorkspaces
 from oya.store import Store
 from oya.store.engine import Put
+from oya.swarm.admission import Admission
 from oya.swarm.assembly import Parts, build_parts
 from oya.swarm.config import load
 from oya.swarm.contract import Contract
 from oya.swarm.lander import LanderActor
 from oya.swarm.line import Line
 from oya.swarm.messages import LookForReviewed, Sync, Wake
+from oya.swarm.pool import AgentPool
+from oya.swarm.shared import Shared
 from oya.swarm.tracking import Tracking
 from oya.swarm.work import Work
 from oya.testing.engine import Disk, SimulatedEngine
@@ -284,6 +288,16 @@ class World:
                 name="lander",
             )
             yield
+
+    def shared(self, seats: int) -> Shared:
+        """What orchestrator and supervisor have in common, with so many seats of one backend."""
+        return Shared(
+            pool=AgentPool(),
+            leases=Leases(120.0),
+            admission=Admission({"agent": seats}, self.clock),
+            line=self.line,
+            work=Work(self.store.beads, self.parts.board),
+        )
 
     async def look(self) -> None:
         """Ask the lander to look again."""

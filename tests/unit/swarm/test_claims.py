@@ -14,15 +14,11 @@ from swarm_kit import World, issue
 from oya.errors import ActorDead, StoreError
 from oya.lifecycle import events as e
 from oya.lifecycle.failures import FailureClass
-from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import Role
 from oya.lifecycle.swarm import SwarmState
-from oya.swarm.admission import Admission
 from oya.swarm.claims import Claims
 from oya.swarm.messages import ClaimBead, Heartbeat
-from oya.swarm.pool import AgentHandle, AgentPool
-from oya.swarm.shared import Shared
-from oya.swarm.work import Work
+from oya.swarm.pool import AgentHandle
 from oya.testing.engine import Outcome
 
 
@@ -44,13 +40,7 @@ class Desk:
 
     def __init__(self, world: World, seats: int = 10) -> None:
         self.world = world
-        self.shared = Shared(
-            pool=AgentPool(),
-            leases=Leases(120.0),
-            admission=Admission({"agent": seats}, world.clock),
-            line=world.line,
-            work=Work(world.store.beads, world.parts.board),
-        )
+        self.shared = world.shared(seats)
         self.claims = Claims(world.parts, self.shared)
 
     @property

@@ -20,17 +20,15 @@ from oya.lifecycle.leases import Leases
 from oya.lifecycle.model import Role
 from oya.lifecycle.swarm import SwarmState, SwarmStatus
 from oya.swarm import orchestrator, supervisor
-from oya.swarm.admission import Access, Admission
+from oya.swarm.admission import Access
 from oya.swarm.agents import base
 from oya.swarm.assembly import Parts
 from oya.swarm.attempt import Ending
 from oya.swarm.messages import Claim, Pause, SpawnAgents
 from oya.swarm.orchestrator import SwarmOrchestratorActor
-from oya.swarm.pool import AgentHandle, AgentPool, AgentState
+from oya.swarm.pool import AgentHandle, AgentState
 from oya.swarm.report import opens_at
-from oya.swarm.shared import Shared
 from oya.swarm.supervisor import SwarmSupervisor
-from oya.swarm.work import Work
 from oya.testing.engine import SimulatedEngine
 
 ANEW = Restart(intensity=100, period=60.0, backoff=Backoff(first=0.001))
@@ -43,15 +41,8 @@ class Swarm:
 
     def __init__(self, world: World, seats: int = 4) -> None:
         self.world = world
-        self.shared = Shared(
-            pool=AgentPool(),
-            leases=Leases(120.0),
-            admission=Admission({"agent": seats}, world.clock),
-            line=world.line,
-            work=Work(world.store.beads, world.parts.board),
-            begun=True,
-            started=True,
-        )
+        self.shared = world.shared(seats)
+        self.shared.begun = self.shared.started = True
         self.ends: dict[str, asyncio.Future[Ending]] = {}
         self.orchestrator: ActorRef[Any]
         self.supervisor: ActorRef[Any]

@@ -11,7 +11,7 @@ reported, and does not block, since nothing could ever satisfy it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import rustworkx as rx
@@ -22,6 +22,11 @@ PARENT: Final = "parent-child"
 BLOCKING: Final = frozenset({"blocks", "conditional-blocks", "waits-for"})
 # A parent that a person has put aside holds its children as a blocked one does.
 HELD: Final = frozenset({"blocked", "deferred"})
+
+
+def in_words(cycle: Sequence[str]) -> str:
+    """One of `Graph.cycles`, for people."""
+    return f"dependency cycle: {' → '.join((*cycle, cycle[0]))}"
 
 
 class Graph:

@@ -144,7 +144,7 @@ def _configuration(place: Place, found: Examination) -> Settings | None:
 
 
 async def _tracker(place: Place, settings: Settings, found: Examination) -> None:
-    from oya.beads.graph import Graph
+    from oya.beads.graph import Graph, in_words
     from oya.beads.order import unclaimed_types, workable
     from oya.beads.where import parse_where
     from oya.trackers import detect
@@ -161,7 +161,7 @@ async def _tracker(place: Place, settings: Settings, found: Examination) -> None
     found.add("tracker", "ok", f"beads: {told}; {free} are work to claim")
     graph = Graph(backlog.beads)
     for cycle in graph.cycles():
-        found.add("tracker", "warning", f"dependency cycle: {' → '.join((*cycle, cycle[0]))}")
+        found.add("tracker", "warning", in_words(cycle))
     for bead, other in graph.dangling[:MAX_NAMED]:
         found.add("tracker", "warning", f"{bead} depends on {other}, which is not there")
     for kind, number in sorted(unclaimed_types(backlog.beads, where, now).items()):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oya.beads import Backlog
-from oya.beads.graph import Graph
+from oya.beads.graph import Graph, in_words
 from oya.beads.order import in_order, unfit
 from oya.beads.where import parse_where
 from oya.cli import lines
@@ -65,7 +65,7 @@ async def _plan(place: Place, request: Request, settings: Settings) -> dict[str,
     if target is not None and len(workable) < target:
         warnings.append(f"only {len(workable)} beads can be worked on: the target would be capped")
     warnings += [
-        f"dependency cycle: {' → '.join((*cycle, cycle[0]))}; none of these can land"
+        f"{in_words(cycle)}; none of these can land"
         for cycle in Graph(before.backlog.beads).cycles()
     ]
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 from oya.beads import PATH
 from oya.errors import RepositoryUnfit
 from oya.repository.filters import filters
-from oya.repository.follow import busy
+from oya.repository.follow import a_few, busy
 from oya.repository.git import GitRepository
 from oya.repository.run import both
 
@@ -127,9 +127,7 @@ async def _warnings(repo: GitRepository, branch: str, named: set[str]) -> list[s
     if operation := busy(Path(out.text)):
         found.append(f"{root} is in the middle of {operation}: {stays}")
     if dirty:
-        more = f" and {len(dirty) - _NAMED} more" if len(dirty) > _NAMED else ""
-        names = ", ".join(dirty[:_NAMED])
-        found.append(f"{root} has uncommitted changes ({names}{more}): {stays}")
+        found.append(f"{root} has uncommitted changes ({a_few(dirty)}): {stays}")
     if theirs := named.intersection(await filters(repo)):
         found.append(
             f"attributes name filters of yours (filter={', '.join(sorted(theirs))}): "

@@ -121,7 +121,7 @@ async def _move(
     coming = await repo.diff(tip, line)
     for tree in here:
         if theirs := await asyncio.to_thread(_in_the_way, tree.path, coming):
-            return f"{tree.path} has untracked files where others have landed: {_named(theirs)}"
+            return f"{tree.path} has untracked files where others have landed: {a_few(theirs)}"
     if kept and file and changed:
         if (there := await _versions(repo, file.path, tip, line))[1] is None:
             return f"{changed[0]} has changes in {file.path}, which is gone in what landed"
@@ -158,7 +158,7 @@ async def _look(repo: GitRepository, tree: Worktree, may_differ: str | None) -> 
     dirty = [path for path, how in changes.items() if (path, how) != (may_differ, " M")]
     if not dirty:
         return "", bool(changes)
-    return f"{tree.path} has changes in {_named(dirty)}", False
+    return f"{tree.path} has changes in {a_few(dirty)}", False
 
 
 def _in_the_way(worktree: Path, coming: Sequence[FileChange]) -> list[str]:
@@ -184,7 +184,8 @@ def _untracked(worktree: Path, path: str, gone: Container[str]) -> str | None:
     return next((file for file in below if file not in gone), None)
 
 
-def _named(paths: list[str]) -> str:
+def a_few(paths: Sequence[str]) -> str:
+    """The first of these paths, and how many more there are."""
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     return f"{', '.join(paths[:_NAMED])}{more}"
 

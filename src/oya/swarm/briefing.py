@@ -48,7 +48,7 @@ def _unprepared(workspace: Workspace) -> tuple[str, ...]:
     if not workspace.unprepared:
         return ()
     return (
-        f"the workspace could not be prepared, and no gate can run there so: "
+        "the workspace could not be prepared, and no gate can run there so: "
         f"{workspace.unprepared}",
     )
 

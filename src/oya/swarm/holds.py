@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 
+from oya.gates.frozen import LINK
 from oya.gates.protected import (
     PACKAGE,
     gate_scripts,
@@ -21,8 +22,6 @@ NAMED = 10
 """Protected paths that a reason names, at most."""
 FOLLOWED = 40
 """Symbolic links, one behind the other, that are followed."""
-LINK = "120000"
-"""The mode of one in a tree."""
 LONGEST = 200
 """Characters of a path, or of a contract's own reason, that a reason shows."""
 

@@ -16,6 +16,7 @@ import structlog
 
 from oya.actors import Actor, ActorRef
 from oya.beads import Backlog, dumps, overlay, parse
+from oya.beads.graph import in_words
 from oya.beads.noticed import MOST, Noticed, noticed, offer
 from oya.beads.order import unclaimed_types
 from oya.beads.where import parse_where
@@ -166,7 +167,7 @@ class Tracking:
 
     def _warnings(self) -> list[str]:
         graph, beads = self._parts.board.graph, self._parts.board.beads.values()
-        said = [f"dependency cycle: {' → '.join((*c, c[0]))}" for c in graph.cycles()]
+        said = [in_words(cycle) for cycle in graph.cycles()]
         said += [
             f"{bead} depends on {other}, which is not in the backlog"
             for bead, other in graph.dangling
